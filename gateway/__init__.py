@@ -5,4 +5,4 @@ __all__ = ["USER_AGENT", "__version__"]
 __version__ = "0.2.0"
 
 USER_AGENT = f"vcenter-gateway/{__version__}"
-"""What requests of this program say about where they come from."""
+"""The User-Agent of this program's requests."""

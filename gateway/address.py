@@ -1,4 +1,4 @@
-"""Addresses to listen on and to call, as people write them: HOST:PORT, and the URL of a vCenter."""
+"""Parses the addresses that users write: HOST:PORT, and the URL of a vCenter."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = [
 ]
 
 DEFAULT_LISTEN = "127.0.0.1:50051"
-"""Where a gateway listens, and clients look for it, unless told otherwise."""
+"""The default address of a gateway, for the server and for clients."""
 
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]/\s]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not used
 
-# Names as DNS and hosts files have them, and addresses of both families; the latter with a zone too.
+# Names as in DNS and hosts files, and addresses of both families; IPv6 addresses may have a zone.
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_.])?|[0-9a-f:.]+(%[a-z0-9._-]+)?", re.ASCII | re.IGNORECASE)
 _THUMBPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -39,13 +39,13 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def join_address(host: str, port: int | None) -> str:
-    """`HOST:PORT`, or the host alone where there is no port; an IPv6 host is put in brackets."""
+    """`HOST:PORT`, or only the host if there is no port; an IPv6 host is put in brackets."""
     shown = f"[{host}]" if ":" in host else host
     return shown if port is None else f"{shown}:{port}"
 
 
 def reachable(host: str) -> str:
-    """The host by which this machine reaches a server that listens on `host`, which may stand for all addresses."""
+    """The host with which this machine reaches a server that listens on `host`, which may mean all addresses."""
     return _ANY_HOST.get(host, host)
 
 
@@ -66,20 +66,20 @@ def is_loopback(host: str) -> bool:
 
 
 def checked_url(url: str) -> str:
-    """The URL of a vCenter in its normal form. Raises ValueError with a sentence."""
+    """The URL of a vCenter in normalized form. Raises ValueError with a readable message."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"the vCenter URL must look like https://vcenter.example.com, not {url!r}")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("the vCenter URL must not hold a user name or a password")
+        raise ValueError("the vCenter URL must not contain a user name or a password")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError("the vCenter URL is scheme, host and port alone; the gateway adds the path")
+        raise ValueError("the vCenter URL must have only scheme, host and port; the gateway adds the path")
     return f"{parts.scheme}://{_authority(parts)}"
 
 
 def checked_key_url(url: str) -> str:
-    """A URL that keys may be fetched from, as it is. Raises ValueError with a sentence: whoever can change the answer
-    on the way can make tokens."""
+    """Returns the URL unchanged if keys may be fetched from it, and raises ValueError with a readable message
+    otherwise: anyone who can change the response in transit can forge tokens."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -88,16 +88,16 @@ def checked_key_url(url: str) -> str:
     if not host or not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError("it is not a URL such as https://issuer.example.com")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("it must not hold a user name or a password")
+        raise ValueError("it must not contain a user name or a password")
     if parts.fragment or "#" in url:
         raise ValueError("it must not have a fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise ValueError("keys are fetched by https alone, or by http from a loopback address")
+        raise ValueError("keys are fetched over https only, or over http from a loopback address")
     return url
 
 
 def _authority(parts: SplitResult) -> str:
-    """Host and port as they go into the Host field of a request: in ASCII, a name of other letters in IDNA's form."""
+    """Host and port for the Host header of a request: in ASCII, internationalized names in IDNA form."""
     host = parts.hostname or ""
     try:
         port = parts.port
@@ -109,12 +109,12 @@ def _authority(parts: SplitResult) -> str:
         name = host.encode("idna").decode("ascii")
         if _HOST.fullmatch(name):
             return join_address(name, port)
-    raise ValueError(f"{host!r} in the vCenter URL is neither the name of a host nor an address")
+    raise ValueError(f"{host!r} in the vCenter URL is neither a host name nor an address")
 
 
 def checked_thumbprint(text: str) -> str:
-    """A SHA-256 thumbprint in lower-case digits. Raises ValueError with a sentence."""
+    """A SHA-256 thumbprint in lower-case digits. Raises ValueError with a readable message."""
     digits = text.lower().replace(":", "").replace(" ", "")
     if not _THUMBPRINT.fullmatch(digits):
-        raise ValueError("the thumbprint must be a SHA-256 one: 64 hexadecimal digits, with or without colons")
+        raise ValueError("it must be a SHA-256 thumbprint: 64 hexadecimal digits, with or without colons")
     return digits

@@ -1,6 +1,5 @@
-"""Puts the settings together from flags, environment and file, and says in one line what is wrong with each.
-
-The merging is done here rather than by a library because every message has to name the place a value came from.
+"""Combines the settings from flags, environment and file, and explains each mistake in one line. This module merges
+them instead of a library because every message must name the source of the value.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ __all__ = ["SettingsError", "load_settings"]
 
 _CONFIG_VARIABLE = f"{VARIABLE_PREFIX}CONFIG"
 _MAX_SHOWN = 200
-# The examples of the clients take these, and may be tried in the same shell.
+# The clients' examples use these variables, and may run in the same shell.
 _OF_CLIENTS = frozenset({"GATEWAY_TARGET", "GATEWAY_USER", "GATEWAY_PASSWORD"})
 
 
 class SettingsError(Exception):
-    """The configuration cannot be used. `problems` has one line a mistake, none with a secret."""
+    """The configuration cannot be used. `problems` has one line for each mistake, without secrets."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -35,17 +34,15 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A value that somebody set, and where."""
+    """A value that the user set, and its source."""
 
     origin: str
     value: Any
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
-    """Puts the settings together and checks them.
-
-    `flags` holds the flags that were given, by their names without dashes; `config` among them is the path of the file.
-    `environ` is the process's environment unless given. Raises SettingsError with every mistake there is.
+    """Combines the settings and checks them. `flags` contains the given flags by name, without dashes; its `config` is
+    the path of the file. `environ` defaults to the process's environment. Raises SettingsError with all mistakes.
     """
     environ = os.environ if environ is None else environ
     problems: list[str] = []
@@ -76,7 +73,7 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
         for entry in error.errors(include_url=False):
             context = entry.get("ctx", {})
             if not entry["loc"]:
-                # What could not be read may be just what is missing here: whether all fits together is seen at last.
+                # An unreadable value may be exactly what is missing here, so contradictions are checked last.
                 if problems:
                     continue
                 origins = [given[key].origin for key in context["concerns"] if key in given]
@@ -89,7 +86,7 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
                 problems.append(f"{item.origin}: {_in_entry(setting.entries, inside, entry)}")
                 continue
             why = f" ({_shown(str(context['error']))})" if entry["type"] == "value_error" else ""
-            problems.append(f"{item.origin}: {_shown(repr(item.value))} is not valid{why}; it takes {setting.takes}")
+            problems.append(f"{item.origin}: {_shown(repr(item.value))} is not valid{why}; expected {setting.takes}")
         raise SettingsError(problems) from None
     if problems:
         raise SettingsError(problems)
@@ -97,23 +94,23 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
 
 
 def _in_entry(model: type[Section], inside: tuple[int | str, ...], entry: Any) -> str:
-    """What is wrong with an entry of a list of sections; `inside` is its place in the list, and the key where it is
-    about one."""
+    """Explains the mistake in an entry of a list of sections; `inside` is its index in the list, and the key if the
+    mistake is about one."""
     number, *keys = inside
     why = str(entry.get("ctx", {}).get("error", ""))
     where = f"entry {int(number) + 1}"
     if not keys:
-        return f"{where}: {_shown(why) or 'it takes keys and values'}"
+        return f"{where}: {_shown(why) or 'expected keys and values'}"
     key = str(keys[0])
     if key not in model.model_fields:
-        return f"{where} has the key {_shown(key)!r}, and there is none{_hint(key, list(model.model_fields))}"
+        return f"{where} has the key {_shown(key)!r}, which does not exist{_hint(key, list(model.model_fields))}"
     takes = Setting("", key, model.model_fields[key]).takes
     reason = f" ({_shown(why)})" if why else ""
-    return f"{where}, {key}: {_shown(repr(entry['input']))} is not valid{reason}; it takes {takes}"
+    return f"{where}, {key}: {_shown(repr(entry['input']))} is not valid{reason}; expected {takes}"
 
 
 def _shown(text: str) -> str:
-    """A value as it may be shown: what stands before an @ may be a URL's password."""
+    """A value that is safe to show: text before an @ may be a URL's password."""
     if "@" in text:
         text = f"***{text[text.rindex('@') :]}"
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}... (cut)"
@@ -138,19 +135,19 @@ def _from_file(path: str, origin: str, problems: list[str]) -> dict[str, _Given]
         content = read_bounded(path)
     except (OSError, DocumentError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        problems.append(f"{origin}: {path!r} cannot be read ({why}); it takes a YAML file")
+        problems.append(f"{origin}: {path!r} cannot be read ({why}); expected a YAML file")
         return {}
     try:
         values = read_yaml(content.decode())
     except UnicodeDecodeError:
-        problems.append(f"{origin}: {path!r} is not UTF-8 text; it takes a YAML file")
+        problems.append(f"{origin}: {path!r} is not UTF-8 text; expected a YAML file")
         return {}
     except DocumentError as error:
         place = f"{path}:{error.line}:{error.column}" if error.line else path
         problems.append(f"{place}: {error.text}")
         return {}
     if values is not None and not isinstance(values, dict):
-        problems.append(f"{path}: it takes sections such as `server:` with keys below them")
+        problems.append(f"{path}: expected sections such as `server:` with keys below them")
         return {}
     return dict(_from_sections(path, values or {}, problems))
 
@@ -158,7 +155,7 @@ def _from_file(path: str, origin: str, problems: list[str]) -> dict[str, _Given]
 def _from_sections(
     path: str, content: Mapping[Any, Any], problems: list[str], above: str = ""
 ) -> Iterator[tuple[str, _Given]]:
-    """The settings below a section; `above` is its path with a dot, empty for the whole file."""
+    """The settings in a section; `above` is its path with a trailing dot, empty for the whole file."""
     keys = [setting.key.removeprefix(above) for setting in all_settings() if setting.key.startswith(above)]
     sections = list(dict.fromkeys(key.partition(".")[0] for key in keys if "." in key))
     fields = [key for key in keys if "." not in key]
@@ -174,11 +171,11 @@ def _from_sections(
             yield from _from_sections(path, value or {}, problems, f"{key}.")
         else:
             below = [item.removeprefix(f"{name}.").partition(".")[0] for item in keys if item.startswith(f"{name}.")]
-            problems.append(f"{path}:{key} (file): it takes keys below it: {', '.join(dict.fromkeys(below))}")
+            problems.append(f"{path}:{key} (file): expected keys below it: {', '.join(dict.fromkeys(below))}")
 
 
 def _hint(name: str, known: list[str], prefix: str = "") -> str:
-    """A suggestion for a misspelt name. The prefix that all names share is no likeness."""
+    """A suggestion for a misspelled name. The prefix that all names share does not count as similarity."""
     ends = [item.removeprefix(prefix) for item in known]
     matches = difflib.get_close_matches(name.removeprefix(prefix), ends, n=1, cutoff=0.6)
     return f"; did you mean {prefix}{matches[0]}?" if matches else ""

@@ -1,4 +1,4 @@
-"""The log of what happens: a line for each rpc, and one for whatever an operator has to know of."""
+"""Logs events: a line for each rpc, and one for each event that an operator needs to know about."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _log = logging.getLogger("gateway")
 
 
 class EventLog(Events):
-    """Writes lines. To be made after `configure_logs`."""
+    """Writes the lines. Create it after `configure_logs`."""
 
     def __init__(self) -> None:
         self._write = line_writer()
         self._unknown: set[tuple[str, str]] = set()
-        """What has been said once already."""
+        """What has already been logged once."""
         self._issuers: dict[str, KeysFetched] = {}
-        """What was heard last of each issuer."""
+        """The last event of each issuer."""
 
     def call_ended(self, ended: CallEnded) -> None:
-        """One line for an rpc: who called, from where, how it ended, and why if that was not the caller's doing."""
+        """One line for an rpc: who called, from where, how it ended, and why if it was not the caller's fault."""
         failure = ended.failure
         fields: dict[str, Any] = {"rpc": ended.method.full_name, "code": "OK"}
         level = logging.INFO
@@ -64,7 +64,7 @@ class EventLog(Events):
         self._write(level, "call", fields)
 
     def retried(self, retried: Retried) -> None:
-        """Says why a call is sent again."""
+        """Logs why a call is retried."""
         call, failure = retried.call, retried.failure
         self._write(
             logging.INFO,
@@ -79,12 +79,12 @@ class EventLog(Events):
         )
 
     def breaker_changed(self, changed: BreakerChanged) -> None:
-        """Says that calls are refused, and why, or that they reach vCenter again."""
+        """Logs that calls are refused, and why, or that they reach vCenter again."""
         cause = f": {changed.cause}" if changed.cause else ""
         _log.warning("the circuit breaker of vCenter is %s%s", changed.state, cause)
 
     def login_ended(self, login: LoginEnded) -> None:
-        """Says who could not log in, and why."""
+        """Logs who could not log in, and why."""
         failure, call = login.failure, login.call
         if failure is None:
             return
@@ -94,13 +94,14 @@ class EventLog(Events):
         self._write(logging.WARNING, "login to vCenter failed", fields)
 
     def certificate_changed(self, changed: CertificateChanged) -> None:
-        """Says that vCenter's certificate is a new one, so that a renewal can be told from somebody in its place."""
+        """Logs that vCenter presents a new certificate, so that operators can distinguish a renewal from an
+        impostor."""
         if not changed.is_first:
             thumbprint = hashlib.sha256(changed.certificate).hexdigest()
             _log.info("vCenter shows another certificate than before; its SHA-256 thumbprint is %s", thumbprint)
 
     def keys_fetched(self, fetched: KeysFetched) -> None:
-        """Says that the keys of an issuer cannot be fetched, or can again, and that they are others: once each time."""
+        """Logs once when the keys of an issuer cannot be fetched, can be fetched again, or have changed."""
         before = self._issuers.get(fetched.issuer)
         self._issuers[fetched.issuer] = fetched
         fields = {"issuer": fetched.issuer, "keys": len(fetched.key_ids)}
@@ -115,32 +116,32 @@ class EventLog(Events):
             self._write(logging.INFO, "the keys of an issuer of JWTs were fetched", {**fields, "key_ids": ids})
 
     def unknown_field(self, message: str, field: str) -> None:
-        """Says once that vCenter sends a field that the contract does not know."""
+        """Logs once that vCenter sends a field that the contract does not know."""
         self._say_once("a field that the contract does not know", message, field)
 
     def unknown_enum_value(self, enum: str, value: str) -> None:
-        """The same of a value of an enum."""
+        """The same for an enum value."""
         self._say_once("a value that the contract does not know", enum, value)
 
     def unreadable_value(self, message: str, field: str, why: str) -> None:
-        """Says once that what vCenter sends in a field cannot be read."""
+        """Logs once that a value that vCenter sends in a field cannot be read."""
         self._say_once(f"a value that cannot be read and is left unset ({why[:_MAX_WHY]})", message, field)
 
     def replaced_text(self, message: str) -> None:
-        """Says once that what vCenter sends is not all text."""
+        """Logs once that vCenter sends text that is not valid Unicode."""
         text = "text that is not valid Unicode, in which U+FFFD replaces what cannot be read"
         self._say_once(text, message, "U+FFFD")
 
     def _say_once(self, what: str, owner: str, name: str) -> None:
         key = (owner, name[:_MAX_NAME])
-        # Bounded, since the names come from outside.
+        # Limited, because the names come from outside.
         if key not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
             self._unknown.add(key)
             _log.warning("vCenter sends %s: %s %s", what, *key)
 
 
 def _whose(call: Call) -> dict[str, str]:
-    """By which a line is found beside that of the call, and whom it concerns."""
+    """Fields that relate a line to that of its call, and to the caller."""
     return {
         "rpc": call.binding.method.full_name,
         "identity": str(call.caller.identity)[:_MAX_IDENTITY],

@@ -1,8 +1,8 @@
-"""Files that may change while the gateway runs: certificates, keys, passwords, tokens, policies.
+"""Reloads files that change while the gateway runs: certificates, keys, passwords, tokens, policies.
 
-Kubernetes renews mounted secrets in place, and a gateway that had to be restarted for it would drop calls. One thread
-of the process looks at all files once a second, so that neither a slow disk nor a long file ever holds up a call. A new
-content that cannot be used is reported once, and the old one stays in use.
+Kubernetes updates mounted secrets in place, and a restart for each update would drop calls. One thread of the process
+checks all files once a second, so that neither a slow disk nor a long file ever delays a call. If new content cannot be
+used, the problem is reported once, and the old content stays in use.
 
 Only regular files are read, up to a size: a FIFO would block its reader, and a device may have no end.
 """
@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, Generic, TypeVar
 __all__ = ["MAX_BYTES", "ReloadedFile", "UnusableFileError", "listening", "look_at_files", "open_regular"]
 
 MAX_BYTES = 1024**2
-"""The largest file that is read: as much as a Secret or a ConfigMap of Kubernetes can hold."""
+"""The maximum size of a file: as much as a Kubernetes Secret or ConfigMap can contain."""
 
 _INTERVAL = 1.0
 
@@ -37,14 +37,14 @@ _log = logging.getLogger(__name__)
 
 
 class UnusableFileError(ValueError):
-    """A file that a setting names cannot be used; the text says which and why, and holds no secret."""
+    """A file in a setting cannot be used; the text names the file and the reason, and contains no secret."""
 
 
 class ReloadedFile(Generic[T]):
-    """One file and what it means.
+    """One file and its parsed value.
 
-    `parse` turns the content into a value and raises ValueError with a sentence, which must not hold a secret, for a
-    content that cannot be used. It is called in the thread that looks at the files. The first reading must succeed: it
+    `parse` turns the content into a value, and raises ValueError with a readable message without secrets if the content
+    cannot be used. It runs in the thread that checks the files. The first read must succeed; otherwise, the constructor
     raises UnusableFileError.
     """
 
@@ -61,11 +61,11 @@ class ReloadedFile(Generic[T]):
         _watch(self)
 
     def current(self) -> T:
-        """The value of the newest content that can be used. It never waits."""
+        """The value of the latest usable content. Never blocks."""
         return self._value
 
     def look(self) -> None:
-        """Takes the file's content into use if it is a new one."""
+        """Uses the file's content if it is new."""
         with self._lock:
             problem = ""
             try:
@@ -76,17 +76,17 @@ class ReloadedFile(Generic[T]):
             except ValueError as error:
                 problem = str(error)
             except Exception as error:
-                # Its text may hold anything. Whatever it was, the next content is looked at.
+                # Its text may contain anything. Whatever it was, the next content is checked again.
                 problem = type(error).__name__
             if problem:
-                _log.error("%s changed and cannot be used, the old content stays in use: %s", self.path, problem)
+                _log.error("%s changed but cannot be used; the old content stays in use: %s", self.path, problem)
             else:
                 _log.info("%s changed and is in use now", self.path)
             for listener in list(_listeners):
                 listener(self.path, problem)
 
     def _changed_content(self) -> bytes | None:
-        """The content if it was not seen before, else None. Raises ValueError, once, for a file that cannot be read."""
+        """The content if it is new, else None. Raises ValueError once if the file cannot be read."""
         try:
             if _signature(self.path.stat()) == self._seen:
                 return None
@@ -118,9 +118,9 @@ class ReloadedFile(Generic[T]):
 
 
 def open_regular(path: str | Path) -> BinaryIO:
-    """Opens a file to read it, which never blocks. Raises OSError, and ValueError for what is no regular file."""
-    # Looked at before it is opened, since opening alone makes some devices do something; and after, since it may have
-    # become another one in between.
+    """Opens a file for reading without ever blocking. Raises OSError, and ValueError if it is not a regular file."""
+    # Checked before it is opened, because opening some devices has side effects, and afterwards, because it may have
+    # been replaced in between.
     _check_regular(Path(path).stat())
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
@@ -132,14 +132,14 @@ def open_regular(path: str | Path) -> BinaryIO:
 
 
 def look_at_files() -> None:
-    """Makes the thread look at all files now, and returns at once."""
+    """Lets the thread check all files now, and returns immediately."""
     _wake.set()
 
 
 @contextlib.contextmanager
 def listening(listener: Callable[[Path, str], None]) -> Iterator[None]:
-    """Meanwhile tells `listener` of each file that changed: its path, and why the new content cannot be used, empty
-    where it is in use. It is called in the thread that looks at the files, and raises nothing."""
+    """While active, notifies `listener` of each changed file: its path, and why the new content cannot be used, empty
+    if it is in use. The listener is called in the thread that checks the files, and must not raise."""
     _listeners.add(listener)
     try:
         yield
@@ -155,8 +155,8 @@ def _check_regular(status: os.stat_result) -> None:
 
 
 def _signature(status: os.stat_result) -> tuple[int, ...]:
-    """Differs for a file that was changed or replaced. Its time of modification can be set (`cp -p`, `rsync -t`,
-    images): that of the last change of its inode cannot."""
+    """Differs if a file was changed or replaced. Tools can set the modification time (`cp -p`, `rsync -t`, images), but
+    not the change time of the inode."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

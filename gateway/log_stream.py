@@ -1,14 +1,12 @@
-"""Standard error as the logs use it: nobody who writes a line ever waits for whoever reads it.
+"""Standard error for the logs: writing a line never blocks, even if nothing reads it.
 
-A pipe that is not read any more fills up, and the next write waits for ever: with the event loop, every call and the
-health checks would wait too. So a thread writes, and lines go to it through a buffer of bounded size. Where the buffer
-is full, new lines are dropped and counted, and once lines are read again the log says how many are missing.
+A pipe that nothing reads fills up, and the next write blocks forever: the event loop, every call and the health checks
+would block too. Therefore, a thread writes, and lines reach it through a buffer of limited size. If the buffer is full,
+new lines are dropped and counted, and when lines are read again, the log says how many are missing.
 
-Lines are written as soon as they come, and in batches where many come: that takes no more CPU than a write for each
-line. A process that is killed loses what it logged in the last moment, at most `_PAUSE_SECONDS`.
-
-The thread starts with the first line, and writes to the file descriptor itself: it holds no lock that the interpreter
-would need at its end.
+Lines are written as soon as they arrive, and in batches if many arrive, which needs no more CPU than a write for each
+line. A killed process loses what it logged in the last moment, at most `_PAUSE_SECONDS`. The thread starts with the
+first line, and writes directly to the file descriptor: it holds no lock that the interpreter would need at exit.
 """
 
 from __future__ import annotations
@@ -27,13 +25,13 @@ from typing import TextIO
 __all__ = ["LogStream", "dropped_lines", "standard_error"]
 
 _MAX_BYTES = 4 * 1024 * 1024
-"""How much waits to be written: some 15,000 lines."""
+"""Maximum size of the buffer: some 15,000 lines."""
 _PAUSE_SECONDS = 0.01
-"""How long the thread lets lines gather after it has written some."""
+"""How long the thread collects lines after it has written some."""
 _FLUSH_SECONDS = 2.0
-"""How long the end of the process waits for lines to be written."""
+"""How long the process waits at exit for lines to be written."""
 _ATOMIC_BYTES = select.PIPE_BUF
-"""What several processes write to one pipe does not mix up to this size."""
+"""Up to this size, writes of several processes to one pipe are atomic."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ class LogStream(io.TextIOBase):
         self._idle.set()
         self._thread: threading.Thread | None = None
         self.dropped = 0
-        """Lines that were dropped so far."""
+        """Number of lines dropped so far."""
         self._reported = 0
         self._failing = False
 
@@ -86,7 +84,7 @@ class LogStream(io.TextIOBase):
         return os.isatty(self._descriptor)
 
     def drain(self, seconds: float = _FLUSH_SECONDS) -> bool:
-        """Waits until everything is written, for so long at most. Returns whether it is."""
+        """Waits until everything is written, but at most for the given time. Returns whether everything is written."""
         return self._idle.wait(seconds)
 
     def _keep_writing(self) -> None:
@@ -96,7 +94,7 @@ class LogStream(io.TextIOBase):
                 self._write(batch)
             if self.dropped > self._reported and not self._failing:
                 lost, self._reported = self.dropped - self._reported, self.dropped
-                _log.warning("log lines were dropped, since they could not be written in time: %d", lost)
+                _log.warning("log lines were dropped, because they could not be written in time: %d", lost)
                 continue
             time.sleep(_PAUSE_SECONDS)
             with self._lock:
@@ -105,7 +103,7 @@ class LogStream(io.TextIOBase):
                     self._idle.set()
 
     def _next_batch(self) -> bytes:
-        """As many whole lines as other processes' lines cannot get between; a longer line comes alone."""
+        """As many whole lines as can be written atomically; a longer line is returned alone."""
         with self._lock:
             lines: list[bytes] = []
             size = 0
@@ -120,9 +118,9 @@ class LogStream(io.TextIOBase):
             try:
                 data = data[os.write(self._descriptor, data) :]
                 self._failing = False
-            except BlockingIOError:  # Somebody who shares it has made it so.
+            except BlockingIOError:  # Another process that shares it has set it to non-blocking.
                 select.select([], [self._descriptor], [])
-            except OSError:  # A full disk, or nobody there who could read: the next line may fare better.
+            except OSError:  # The disk is full, or nothing can read: the next line may succeed.
                 with self._lock:
                     self.dropped += max(1, data.count(b"\n"))
                 self._failing = True
@@ -133,14 +131,14 @@ _standard_error: LogStream | None = None
 
 
 def standard_error() -> TextIO:
-    """Standard error, as the one stream of this kind that the process has. From the first call on, everything that
-    Python itself writes there goes through it too."""
+    """Standard error as the process's only LogStream. From the first call on, everything that Python itself writes to
+    standard error uses it too."""
     global _standard_error
     if _standard_error is None:
         try:
             descriptor = sys.stderr.fileno()
         except (AttributeError, OSError, ValueError):
-            return sys.stderr  # Something in memory, which never waits.
+            return sys.stderr  # A stream in memory, which never blocks.
         _standard_error = LogStream(descriptor)
         atexit.register(_standard_error.drain)
         sys.stderr = _standard_error
@@ -148,5 +146,5 @@ def standard_error() -> TextIO:
 
 
 def dropped_lines() -> int:
-    """Log lines of this process that were dropped so far."""
+    """Number of log lines of this process dropped so far."""
     return _standard_error.dropped if _standard_error else 0

@@ -1,9 +1,9 @@
-"""Logs: one stream, one form, and no secret in it.
+"""Configures logging: one stream, one format, and no secrets.
 
-Everything the process writes goes through the same processors: the line per rpc, the gateway's own messages, and those
-of the libraries. Secrets are cut out twice, since either way alone has holes: by the name of the field that holds them,
-and by their look in running text. Values that are neither text nor number appear as the name of their type only, so
-that a message or a set of headers cannot be logged by mistake.
+Everything the process logs passes through the same processors: the line for each rpc, the gateway's own messages, and
+those of the libraries. Secrets are redacted in two ways, because neither is complete: by the name of their field, and
+by their form in text. Values that are neither text nor numbers appear only as the name of their type, so that a message
+or headers cannot be logged by mistake.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _NAME_AND_SECRET = re.compile(
     r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&)}\]]+)""",
     re.IGNORECASE,
 )
-# `token:ci` is who calls; it looks like a secret with its name. A peer is an address that gRPC writes.
+# `token:ci` is an identity, but looks like a named secret. A peer is an address from gRPC.
 _PLAIN_NAMES = frozenset({"identity", "peer"})
-# In a line per rpc, these are the contract's own names and numbers.
+# In the line for an rpc, these are the contract's own names and numbers.
 _PLAIN_NAMES_OF_A_LINE = _PLAIN_NAMES | {"rpc", "code", "duration_ms"}
 _MAX_DEPTH = 4
 
@@ -52,7 +52,7 @@ EventDict = structlog.typing.EventDict
 
 
 def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """Sends all logs of the process to `stream`, standard error unless given."""
+    """Sends all logs of the process to `stream`, by default standard error."""
     stream = stream or standard_error()
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     ending: list[structlog.typing.Processor] = [
@@ -85,9 +85,8 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
 
 
 def line_writer() -> Callable[[int, str, dict[str, Any]], None]:
-    """The function that writes one line: its level, its event, its fields. To be made after `configure_logs`.
-
-    A closed pipe or a full disk does not fail what the line is about.
+    """Returns the function that writes one line: its level, its event, its fields. Call this after `configure_logs`. A
+    closed pipe or a full disk does not fail the logged operation.
     """
     log, configuration = structlog.get_logger().bind(), structlog.get_config()
     if configuration["processors"][-1] is not _render_json:
@@ -97,7 +96,7 @@ def line_writer() -> Callable[[int, str, dict[str, Any]], None]:
                 log.log(level, event, **fields)
 
         return log_line
-    # The same line, past the layers that are made for any event: they took more time than the line itself.
+    # The same line without the generic layers, which took more time than the line itself.
     write = configuration["logger_factory"]().msg
     names = {level: logging.getLevelName(level).lower() for level in (logging.INFO, logging.WARNING)}
     names = {level: name for level, name in names.items() if log.is_enabled_for(level)}
@@ -117,7 +116,7 @@ def line_writer() -> Callable[[int, str, dict[str, Any]], None]:
 
 
 def audit_writer() -> Callable[[Mapping[str, object]], None]:
-    """The function that writes a line of the audit log among the others, whatever the level of those is."""
+    """Returns the function that writes a line of the audit log into the general log, regardless of the log level."""
     write = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET)).bind()
 
     def log_audit(fields: Mapping[str, object]) -> None:
@@ -129,7 +128,7 @@ def audit_writer() -> Callable[[Mapping[str, object]], None]:
 
 
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Cuts secrets out of an event."""
+    """Redacts secrets in an event."""
     return {
         name: value if name in _PLAIN_NAMES else HIDDEN if _is_secret(name) else _clean(value)
         for name, value in event.items()
@@ -137,7 +136,7 @@ def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _add_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Says in every line that is written during a call which trace the call belongs to."""
+    """Adds the trace of the current call to each line."""
     trace = CURRENT.get()
     return event if trace is None else {**event, **trace_fields(trace.trace_id, trace.span_id)}
 
@@ -164,7 +163,7 @@ def _clean(value: Any, depth: int = 0) -> Any:
 
 
 def _clean_text(text: str) -> str:
-    # Asking first for a character that the pattern needs spares nearly every text the search.
+    # Checking first for a character that the pattern requires avoids the search for nearly every text.
     if " " in text:
         text = _SCHEME_AND_SECRET.sub(rf"\1 {HIDDEN}", text)
     if "@" in text:
@@ -175,13 +174,14 @@ def _clean_text(text: str) -> str:
 
 
 def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
-    """One line of JSON that begins with what people look for first."""
+    """One line of JSON that starts with the fields that people look for first."""
     first = {name: event.pop(name) for name in ("time", "level", "event") if name in event}
     return orjson.dumps({**first, **event}).decode()
 
 
 def _visible(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Writes out what could command a terminal. Values of other types are shown by `repr`, which does too."""
+    """Escapes characters that could control a terminal. Values of other types are shown by `repr`, which escapes them
+    too."""
     return {name: escaped(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
@@ -190,5 +190,5 @@ def _console(stream: TextIO) -> structlog.dev.ConsoleRenderer:
         colors=stream.isatty() and not os.environ.get("NO_COLOR"),
         timestamp_key="time",
         sort_keys=False,
-        exception_formatter=structlog.dev.plain_traceback,  # The others print the values of local variables.
+        exception_formatter=structlog.dev.plain_traceback,  # The other formatters print the values of local variables.
     )

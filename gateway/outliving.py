@@ -1,7 +1,7 @@
-"""Waits for work that goes on when whoever waits for it is cancelled.
+"""Waits for work that continues if the waiting task is cancelled.
 
-`asyncio.shield` does the same up to Python 3.13. From 3.14 on it also logs the error that such work fails with, even if
-somebody else looks at it.
+`asyncio.shield` does the same up to Python 3.13. From 3.14 on, it also logs the exception of such work, even if another
+task retrieves it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def outlived(work: asyncio.Future[T]) -> T:
-    """What the work gives, or raises. The work is not cancelled with the caller."""
+    """Returns the work's result, or raises its exception. The work is not cancelled with the caller."""
     try:
         await asyncio.wait([work])
     except asyncio.CancelledError:
@@ -26,4 +26,4 @@ async def outlived(work: asyncio.Future[T]) -> T:
 
 def _seen(work: asyncio.Future[Any]) -> None:
     if not work.cancelled():
-        work.exception()  # Otherwise it is logged as never retrieved.
+        work.exception()  # Otherwise, asyncio logs it as never retrieved.

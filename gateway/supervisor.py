@@ -1,8 +1,9 @@
-"""Several worker processes behind one port: starts them, replaces those that die or are stuck, stops them together.
+"""Runs several worker processes behind one port: starts them, replaces those that die or get stuck, and stops them
+together.
 
-The supervisor never starts gRPC, whose threads do not survive a fork; each worker is a process of its own, started
-afresh. A worker gets the settings as one line of JSON on its standard input and says `ready` on its standard output.
-Its input stays open as long as the supervisor lives: when it ends, the worker stops, so that none is left behind.
+The supervisor never starts gRPC, whose threads do not survive a fork; each worker is a separate, newly started process.
+A worker gets the settings as one line of JSON on its standard input, and reports `ready` on its standard output. Its
+input stays open as long as the supervisor is alive: when it closes, the worker stops, so that no worker is left behind.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ _KILL_AFTER = 10.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerTask:
-    """What a worker is told."""
+    """The task of a worker."""
 
     settings: Settings
     backend: Backend | None
     number: int = 0
-    """Which of the workers it is, from 1."""
+    """Number of the worker, from 1."""
 
     def to_json(self) -> str:
         backend = asdict(self.backend) if self.backend else None
@@ -47,22 +48,21 @@ class WorkerTask:
 
     @classmethod
     def from_json(cls, text: str) -> WorkerTask:
-        """Raises SupervisorError when the settings cannot be used any more."""
+        """Raises SupervisorError if the settings are no longer valid."""
         content = json.loads(text)
         backend = Backend(**content["backend"]) if content["backend"] else None
         try:
             settings = Settings.model_validate(content["settings"])
-        except ValidationError as error:  # A file that was right when the supervisor looked at it.
+        except ValidationError as error:  # A file was valid when the supervisor checked it.
             problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-            raise SupervisorError(f"the settings do not hold any more: {'; '.join(problems)}") from None
+            raise SupervisorError(f"the settings are no longer valid: {'; '.join(problems)}") from None
         return cls(settings, backend, content["number"])
 
 
 @contextlib.contextmanager
 def reserve_port(listen: str) -> Iterator[str]:
-    """Keeps the port for the workers, and gives the address with the port that was chosen where it is 0.
-
-    Raises OSError when somebody else has the port. The socket never listens: it gets no connections.
+    """Reserves the port for the workers, and returns the address, with the chosen port if it was 0. Raises OSError if
+    the port is in use. The socket never listens, so it gets no connections.
     """
     host, port = split_address(listen)
     try:
@@ -72,13 +72,13 @@ def reserve_port(listen: str) -> Iterator[str]:
     with socket.socket(family, socket.SOCK_STREAM) as reservation, socket.socket(socket.AF_UNIX) as lock:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            # Without SO_REUSEPORT the kernel refuses a port on which anybody listens already ...
+            # Without SO_REUSEPORT, the kernel refuses a port on which another process already listens ...
             reservation.bind(address)
-            # ... and with it, set now, the workers may join.
+            # ... and with it, set afterwards, the workers may share the port.
             reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             port = reservation.getsockname()[1]
-            # Two supervisors that start in the same moment, both with no worker yet, are told apart by a name of the
-            # kernel's that vanishes with its owner.
+            # Two supervisors that start at the same moment, both without a worker yet, are distinguished by an abstract
+            # socket name, which vanishes with its owner.
             lock.bind(f"\0vcenter-gateway:{address[0]}:{port}")
         except OSError as error:
             raise OSError(f"cannot listen on {listen}: {error.strerror}") from None
@@ -86,11 +86,10 @@ def reserve_port(listen: str) -> Iterator[str]:
 
 
 async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None:
-    """Runs the workers until SIGTERM or SIGINT, then stops them within the grace period; a second one ends all at once.
-    SIGHUP makes all of them read their files again.
-
-    `on_ready` gets the port as soon as every worker takes calls. Raises OSError when the address cannot be used,
-    SupervisorError when workers die again and again before they are ready, and when they had no time to finish.
+    """Runs the workers until SIGTERM or SIGINT, then stops them within the grace period; a second signal ends all of
+    them immediately. On SIGHUP, all of them reload their files. `on_ready` gets the port as soon as every worker
+    accepts calls. Raises OSError when the address cannot be used, SupervisorError when workers die again and again
+    before they are ready, and when they had no time to finish.
     """
     server = settings.server
     async with AsyncExitStack() as stack:
@@ -101,7 +100,7 @@ async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None
         workers = Workers(
             server.workers,
             silence=server.worker_timeout_seconds,
-            # Time for the workers' own grace period, and for them to log out of vCenter afterwards.
+            # Time for the workers' own grace period, and for their logout from vCenter afterwards.
             patience=server.settle_seconds + server.grace_seconds + _KILL_AFTER,
         )
 
@@ -125,7 +124,7 @@ async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None
 
 async def _serve_admin(listen: str, workers: Workers, task: WorkerTask, stack: AsyncExitStack) -> WorkerTask:
     """Serves the admin port for all workers until `stack` ends. Returns their task with what they need for it."""
-    # Only here, since nothing is counted that nobody can ask for.
+    # Imported here, because without an admin port nothing is counted.
     from gateway.admin import WorkerReports
     from gateway.admin.server import AdminServer, Source
 

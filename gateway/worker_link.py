@@ -1,10 +1,10 @@
-"""How a worker and its supervisor talk: lines over the worker's standard input and output.
+"""The protocol between a worker and its supervisor: lines over the worker's standard input and output.
 
     supervisor -> worker   the task, once; `report NUMBER` and `reload`; the end of the stream: stop
     worker -> supervisor   `ready`, once; `alive`, every second; `report NUMBER JSON`: what the worker has counted
 
-`alive` is sent by the event loop: a worker that is silent does not serve. Reports go the same way rather than over
-files: memory that is mapped from a file kills its process when the disk is full.
+The event loop sends `alive`: a silent worker does not serve. Reports use the same pipes instead of files, because
+memory mapped from a file kills its process if the disk is full.
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ from gateway.signals import SUPERVISORS_SIGNAL
 __all__ = ["ALIVE", "INTERVAL", "MAX_LINE_BYTES", "READY", "RELOAD", "REPORT", "WorkerLink"]
 
 INTERVAL = 1.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 MAX_LINE_BYTES = 64 * 1024 * 1024
-"""More than a report ever has."""
+"""More than the size of any report."""
 _CLOSE_SECONDS = 1.0
 
 ALIVE, READY, REPORT, RELOAD = "alive", "ready", "report", "reload"
 
 
 class WorkerLink:
-    """The worker's side. To be started within the event loop that serves."""
+    """The worker's side. Start it in the event loop that serves."""
 
     def __init__(self, number: int, commands: FileIO) -> None:
         self.number = number
         """Which of the workers it is, from 1."""
         self.on_reload: Callable[[], None] = lambda: None
-        """Called when the supervisor was told to reload."""
+        """Called when the supervisor requests a reload."""
         self.make_report: Callable[[], bytes] | None = None
-        """Gives what the worker has counted, in JSON. Called when the supervisor asks, and in the end."""
+        """Returns the worker's counts as JSON. Called when the supervisor requests them, and at the end."""
         self._commands = commands
         self._transport: asyncio.WriteTransport | None = None
         self._closed = asyncio.Event()
         self._living: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begins to give signs of life, and to heed the supervisor."""
+        """Starts sending heartbeats and handling the supervisor's requests."""
         loop = asyncio.get_running_loop()
         pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
         self._transport, _ = await loop.connect_write_pipe(lambda: _Pipe(self._closed), pipe)
         self._living = asyncio.create_task(self._live())
-        # Not the loop: also a worker whose loop is stuck is to notice that its supervisor is gone.
+        # Not in the loop: even a worker whose loop is stuck must detect that its supervisor has ended.
         threading.Thread(target=self._listen, args=(loop,), name="supervisor", daemon=True).start()
 
     def ready(self) -> None:
-        """Says that calls are taken."""
+        """Reports that the worker accepts calls."""
         self._send(READY)
 
     async def close(self) -> None:
-        """Tells for the last time what was counted, and ends the signs of life."""
+        """Sends the last report, and ends the heartbeats."""
         if self._living is not None:
             self._living.cancel()
         self._report("0")
@@ -70,7 +70,7 @@ class WorkerLink:
 
     async def _live(self) -> None:
         while True:
-            # What the supervisor does not read is not to pile up.
+            # Data that the supervisor does not read must not accumulate.
             if self._transport and not self._transport.get_write_buffer_size():
                 self._send(ALIVE)
             await asyncio.sleep(INTERVAL)
@@ -84,7 +84,7 @@ class WorkerLink:
             self._transport.write(f"{line}\n".encode())
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Without a buffer, whose lock the interpreter may need at its end.
+        # Without a buffer, whose lock the interpreter may need at exit.
         while line := self._commands.readline():
             match line.decode().split():
                 case [command, number] if command == REPORT:

@@ -1,7 +1,7 @@
-"""The worker processes of a supervisor: a fixed number of places, each filled by one process after the other.
+"""The worker processes of a supervisor: a fixed number of places, each with one process at a time.
 
-A worker that dies is replaced, and so is one that is silent for too long: the kernel gives it a share of the new
-connections whether it takes them or not.
+A worker that dies is replaced, and so is one that is silent for too long: the kernel still assigns new connections to
+it.
 """
 
 from __future__ import annotations
@@ -21,54 +21,52 @@ from gateway.worker_link import INTERVAL, MAX_LINE_BYTES, READY, RELOAD, REPORT
 __all__ = ["MAX_FAILED_STARTS", "Place", "SupervisorError", "Workers"]
 
 MAX_FAILED_STARTS = 3
-"""A worker that dies so often in a row before it was ready will not do better the next time."""
+"""A worker that dies this often in a row before it was ready is not started again."""
 _FIRST_BACKOFF = 0.25
 _MAX_BACKOFF = 15.0
 _STABLE_AFTER = 60.0
 _START_SECONDS = 60.0
-"""How long a worker may take to its first sign of life."""
+"""How long a worker may take to its first heartbeat."""
 _DIE_SECONDS = 10.0
-"""How long a process may take to end that was killed."""
+"""How long a killed process may take to end."""
 _REPORT_SECONDS = 1.0
-"""How long workers have to tell what they have counted."""
+"""How long workers may take to report their counts."""
 
 _log = logging.getLogger(__name__)
 
 
 class SupervisorError(Exception):
-    """The workers cannot do their work; the text says why."""
+    """The workers cannot serve; the text says why."""
 
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """Where one worker after the other works."""
+    """A place for one worker after another."""
 
     number: int
     """From 1."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while its worker takes calls."""
+    """Set while its worker accepts calls."""
     process: asyncio.subprocess.Process | None = None
     silent: float = 0.0
-    """Seconds since its worker gave a sign of life, or was started."""
+    """Seconds since its worker sent a heartbeat, or was started."""
     heard: bool = False
-    """Whether its worker has ever given one."""
+    """Whether its worker has ever sent one."""
     killed: bool = False
-    """Whether its worker was killed for its silence."""
+    """Whether its worker was killed because it was silent."""
     asked: dict[str, asyncio.Future[None]] = field(default_factory=dict)
-    """Reports that somebody waits for."""
+    """Reports that are awaited."""
 
 
 class Workers:
-    """Keeps the places filled until the stop.
-
-    `silence` is for how many seconds a worker may be silent before it is replaced; after a third of it the gateway is
-    not ready. `patience` is how many seconds a worker may take to stop.
+    """Keeps the places filled until the shutdown. `silence` is the time in seconds after which a silent worker is
+    replaced; after a third of it, the gateway is not ready. `patience` is how many seconds a worker may take to stop.
     """
 
     def __init__(self, count: int, *, silence: float, patience: float) -> None:
         self.places = [Place(number) for number in range(1, count + 1)]
         self.on_report: Callable[[int, str], None] = lambda number, content: None
-        """Gets the number of a worker, and what it has counted, in JSON."""
+        """Gets the number of a worker, and its counts as JSON."""
         self.on_end: Callable[[int], None] = lambda number: None
         """Gets the number of a worker that has ended."""
         self._silence = silence
@@ -78,7 +76,7 @@ class Workers:
         self._reports = 0
 
     def stop(self) -> None:
-        """Ends the workers in order; called again, at once."""
+        """Stops the workers gracefully; the second call ends them immediately."""
         if self._stopping.is_set():
             self._killed = True
             for place in self.places:
@@ -86,27 +84,27 @@ class Workers:
         self._stopping.set()
 
     def reload(self) -> None:
-        """Makes all workers read their files again and reopen their logs."""
-        _log.info("SIGHUP: the workers are told to read their files again and to reopen the audit log")
+        """Lets all workers reload their files and reopen their logs."""
+        _log.info("SIGHUP: the workers reload files and reopen the audit log")
         for place in self.places:
             _tell(place, RELOAD)
 
     def not_ready(self) -> str | None:
-        """Why not every worker serves; None when all of them do."""
+        """The reason why not all workers serve; None if all of them do."""
         if self._stopping.is_set():
             return "the gateway is stopping"
         missing = [str(place.number) for place in self.places if not self._serves(place)]
         return f"not ready: worker {', '.join(missing)} of {len(self.places)}" if missing else None
 
     def not_alive(self) -> str | None:
-        """Which worker the supervisor cannot replace; None when there is none."""
+        """The worker that the supervisor cannot replace; None if there is none."""
         for place in self.places:
             if place.killed and place.silent > self._silence + _DIE_SECONDS:
                 return f"worker {place.number} has not answered for {place.silent:.0f} s and cannot be killed"
         return None
 
     async def collect_reports(self) -> None:
-        """Lets all workers that serve tell what they have counted until now. Takes a second at most."""
+        """Collects the current counts of all workers that serve. Takes at most a second."""
         self._reports += 1
         number = str(self._reports)
         pending: list[asyncio.Future[None]] = []
@@ -121,9 +119,8 @@ class Workers:
             place.asked.pop(number, None)
 
     async def run(self, first_line: Callable[[int], str]) -> None:
-        """Keeps all places filled until the stop. `first_line` gives what a worker is told, by its number.
-
-        Raises SupervisorError when no worker comes up, or for a stop at once.
+        """Keeps all places filled until the shutdown. `first_line` returns a worker's task by its number. Raises
+        SupervisorError if no worker starts, or after an immediate stop.
         """
         places = [asyncio.create_task(self._fill(place, first_line(place.number))) for place in self.places]
         watching = asyncio.create_task(self._watch())
@@ -136,7 +133,7 @@ class Workers:
         finally:
             watching.cancel()
         if self._killed:
-            raise SupervisorError("a second signal came: the workers were killed, and calls under way cut off")
+            raise SupervisorError("a second signal arrived: the workers were killed, and calls in flight cut off")
 
     def _serves(self, place: Place) -> bool:
         return place.ready.is_set() and place.silent <= self._silence / 3
@@ -147,7 +144,7 @@ class Workers:
         last = loop.time()
         while True:
             await asyncio.sleep(INTERVAL)
-            # Where the supervisor itself was held up, for instance with its whole container, so were the workers.
+            # If the supervisor itself was paused, for example with its whole container, the workers were too.
             passed, last = min(loop.time() - last, 2 * INTERVAL), loop.time()
             for place in self.places:
                 if place.process is None:
@@ -184,11 +181,11 @@ class Workers:
             failed_starts = 0 if place.ready.is_set() else failed_starts + 1
             deaths = 1 if loop.time() - started > _STABLE_AFTER else deaths + 1
             place.ready.clear()
-            # As long as another worker serves, it is better to go on with fewer than to stop.
+            # As long as another worker serves, continuing with fewer workers is better than stopping.
             if failed_starts >= MAX_FAILED_STARTS and not any(other.ready.is_set() for other in self.places):
                 raise SupervisorError(
                     f"worker {place.number} died {failed_starts} times before it was ready ({_ending(code)}); "
-                    "what it said about it is above"
+                    "the lines above say why"
                 )
             delay = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(deaths - 1, 10))
             _log.error("worker %d died (%s); a new one starts in %g s", place.number, _ending(code), delay)
@@ -199,7 +196,7 @@ class Workers:
         assert process.stdout is not None  # noqa: S101 - for the type checker
         async for line in process.stdout:
             if not line.endswith(b"\n"):
-                continue  # It died while it wrote.
+                continue  # It died during a write.
             place.silent, place.heard = 0.0, True
             match line.decode().split(maxsplit=2):
                 case [word] if word == READY:
@@ -210,7 +207,7 @@ class Workers:
                         future.set_result(None)
 
     async def _end(self, number: int, process: asyncio.subprocess.Process) -> None:
-        """Asks the process to stop and waits for it; when it takes too long, it is killed."""
+        """Asks the process to stop and waits for it; kills it if it takes too long."""
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGKILL if self._killed else SUPERVISORS_SIGNAL)
         try:
@@ -223,7 +220,7 @@ class Workers:
 async def _start(number: int, first_line: str) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-P",  # A directory named gateway that happens to be where the command was started is not this package.
+        "-P",  # A directory named gateway in the current directory is not this package.
         "-m",
         "gateway",
         "worker",
@@ -231,7 +228,7 @@ async def _start(number: int, first_line: str) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         limit=MAX_LINE_BYTES,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        # A terminal's Ctrl-C reaches the supervisor alone, which then stops the workers in order.
+        # A terminal's Ctrl-C reaches only the supervisor, which then stops the workers gracefully.
         start_new_session=True,
     )
     _log.info("worker %d started with process id %d", number, process.pid)

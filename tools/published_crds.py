@@ -30,9 +30,9 @@ _MODULES = (
         "sigs.k8s.io/gateway-api@v1.6.3",
         "h1:lKpJa5bGlraC/QeACvCpsHLdmO6y0iKfzVl6gzaFEYc=",
         "config/crd/standard/gateway.networking.k8s.io_{}.yaml",
-        ("grpcroutes",),
+        ("grpcroutes", "backendtlspolicies"),
     ),
-    # Nothing that the chart makes: the documents show how they scale it.
+    # Nothing that the chart makes: the documents show how they scale it, and how gateways and meshes treat it.
     (
         "github.com/kedacore/keda/v2@v2.21.0",
         "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
@@ -44,6 +44,18 @@ _MODULES = (
         "h1:Pe8bV1wozN4gOKO1rleiIY5alIyAXN+DnXDbXQcL4fI=",
         "deploy/vpa-v1-crd-gen.yaml",
         ("verticalpodautoscalers",),
+    ),
+    (
+        "github.com/envoyproxy/gateway@v1.9.1",
+        "h1:vAVp6/AlBXJ1aOhp1mxL7fNEzVEfjADUguUhm2wzxQY=",
+        "charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_{}.yaml",
+        ("backendtrafficpolicies",),
+    ),
+    (
+        "istio.io/api@v1.32.0",
+        "h1:37mJvg9I0biYZAEQF+MATs4FNeCpXEIVO3LFpVb6iNM=",
+        "kubernetes/customresourcedefinitions.gen.yaml",
+        ("virtualservices",),
     ),
 )
 
@@ -60,7 +72,9 @@ def main() -> None:
             sys.exit(f"{module} has the checksum {found['Sum']}, not {checksum}")
         for name in names:
             text = Path(found["Dir"], path.format(name)).read_text(encoding="utf-8")
-            (TARGET / f"{name}.yaml").write_text(text, encoding="utf-8")
+            # Some files have the definitions of all kinds of a project.
+            [own] = [part for part in text.split("\n---\n") if f"\n    plural: {name}\n" in part]
+            (TARGET / f"{name}.yaml").write_text(own, encoding="utf-8")
 
 
 if __name__ == "__main__":

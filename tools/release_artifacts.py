@@ -29,7 +29,6 @@ from generate_version import read_version
 ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "helm" / "vcenter-gateway"
 SOURCE = "https://github.com/vcenter-gateway/vcenter-gateway"
-DOCS = ROOT / "docs"
 PARTS = ("python", "protos", "docs", "image", "chart")
 _TOOLS = ROOT / "build" / "tools" / "bin"
 _ARCHITECTURES = ("amd64", "arm64")
@@ -85,9 +84,14 @@ class Release:
         write_tar(self.target / f"{name}.tar.gz", files, self.epoch)
 
     def docs(self) -> None:
-        """The documents."""
-        name = f"vcenter-gateway-docs-{self.version}"
-        write_tar(self.target / f"{name}.tar.gz", read_folder(DOCS, name), self.epoch)
+        """The documentation as a site, for any web server: `tools/build_docs.py` builds it."""
+        name, site = f"vcenter-gateway-docs-{self.version}", ROOT / "build" / "release" / "docs"
+        shutil.rmtree(site, ignore_errors=True)
+        command = [sys.executable, str(ROOT / "tools" / "build_docs.py"), "--into", str(site)]
+        # This tree's gateway, whichever one is installed.
+        variables = os.environ | {"PYTHONPATH": str(ROOT)}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=variables)  # noqa: S603
+        write_tar(self.target / f"{name}.tar.gz", read_folder(site, name), self.epoch)
 
     def image(self) -> None:
         """The image for each architecture that `make image-test` has built it for, in one archive."""

@@ -10,9 +10,9 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 first=$folder/first
 second=$folder/a-longer-path/second
-for clone in "$first" "$second"; do
-    git clone --quiet --no-hardlinks . "$clone"
-done
+# Both of the same commit, whatever is committed meanwhile.
+git clone --quiet --no-hardlinks . "$first"
+(umask 077 && git clone --quiet --no-hardlinks . "$second")
 make --no-print-directory -C "$first" release-artifacts PARTS="$*"
 (
     umask 077

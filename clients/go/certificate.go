@@ -12,14 +12,14 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// gRPC repeats reads while there is no connection, whatever the reason. A certificate that is not trusted now is not
-// trusted in a second either, so the balancer of this package tells gRPC to let such calls fail at once. It leaves all
-// else to round_robin.
+// gRPC retries reads while there is no connection, regardless of the reason. A retry does not help if a certificate is
+// not trusted, so the balancer of this package makes such calls fail immediately. It leaves everything else to
+// round_robin.
 const balancerName = "vcenter_gateway_round_robin"
 
 func init() { balancer.Register(balancerBuilder{}) }
 
-// withBalancer is a service config with the balancer of this package in place of gRPC's.
+// withBalancer is a service config with the balancer of this package instead of gRPC's.
 func withBalancer(config string) string {
 	return strings.Replace(config, `"`+roundrobin.Name+`"`, `"`+balancerName+`"`, 1)
 }
@@ -32,7 +32,7 @@ func (balancerBuilder) Build(conn balancer.ClientConn, options balancer.BuildOpt
 	return balancer.Get(roundrobin.Name).Build(balancerConn{conn}, options)
 }
 
-// balancerConn is what round_robin tells its state.
+// balancerConn receives the state of round_robin.
 type balancerConn struct{ balancer.ClientConn }
 
 func (c balancerConn) UpdateState(state balancer.State) {
@@ -42,14 +42,14 @@ func (c balancerConn) UpdateState(state balancer.State) {
 	c.ClientConn.UpdateState(state)
 }
 
-// failingPicker says why there is no connection.
+// failingPicker reports why there is no connection.
 type failingPicker struct{ balancer.Picker }
 
 func (p failingPicker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	result, err := p.Picker.Pick(info)
 	var untrusted *tls.CertificateVerificationError
 	if errors.As(err, &untrusted) {
-		// gRPC never repeats what fails with a status of the balancer's own.
+		// gRPC never retries a call that fails with a status of the balancer.
 		err = status.Error(codes.Unavailable, err.Error())
 	}
 	return result, err

@@ -13,33 +13,34 @@ import (
 
 // Credentials are the identity of a caller, for [WithCredentials] or for one call with [grpc.PerRPCCredentials].
 //
-// They travel encrypted or within the host only; [WithCredentialsInPlaintext] is the exception. Printing them shows no
-// secret.
+// They are sent only encrypted or within the host, unless [WithCredentialsInPlaintext] is set. Printing them does not
+// reveal secrets.
 type Credentials struct {
-	// In a closure, no printer finds what is secret.
+	// Printers cannot find secrets in a closure.
 	metadata func(context.Context) (map[string]string, error)
 	err      error
 }
 
 var _ credentials.PerRPCCredentials = (*Credentials)(nil)
 
-// Basic are the credentials of a vCenter user. The gateway logs in with them, and keeps the session.
+// Basic returns the credentials of a vCenter user. The gateway logs in with them and keeps the session.
 func Basic(user, password string) *Credentials {
 	if user == "" || strings.Contains(user, ":") {
-		return &Credentials{err: errors.New("the user name is empty or contains a colon")}
+		return &Credentials{err: errors.New("the username is empty or contains a colon")}
 	}
 	return newCredentials("authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
 }
 
-// Session is a vCenter session of the caller's own. The gateway passes it on.
+// Session returns the credentials of an existing vCenter session. The gateway forwards it.
 func Session(id string) *Credentials {
 	if !sendable(id) {
-		return &Credentials{err: errors.New("the session id is empty or has characters that cannot be sent")}
+		return &Credentials{err: errors.New("the session ID is empty or contains characters that cannot be sent")}
 	}
 	return newCredentials("vmware-api-session-id", id)
 }
 
-// Bearer is a token or JWT, for a gateway that has a login of its own. White space around it does not belong to it.
+// Bearer returns the credentials of a token or JWT, for a gateway that has its own service account. Whitespace around
+// the token is ignored.
 func Bearer(token string) *Credentials {
 	value, err := bearer(token)
 	if err != nil {
@@ -48,8 +49,8 @@ func Bearer(token string) *Credentials {
 	return newCredentials("authorization", value)
 }
 
-// BearerFunc is Bearer with a token that is renewed: the function is asked for it with every call, whose context it
-// gets. A call for which it fails ends with Unauthenticated and is not sent.
+// BearerFunc is Bearer with a token that rotates: the function is called for every rpc, with the call's context. If it
+// fails, the call fails with Unauthenticated and is not sent.
 func BearerFunc(token func(context.Context) (string, error)) *Credentials {
 	return &Credentials{metadata: func(ctx context.Context) (map[string]string, error) {
 		text, err := token(ctx)
@@ -67,7 +68,7 @@ func BearerFunc(token func(context.Context) (string, error)) *Credentials {
 func bearer(token string) (string, error) {
 	token = strings.TrimSpace(token)
 	if !sendable(token) {
-		return "", errors.New("the token is empty or has characters that cannot be sent")
+		return "", errors.New("the token is empty or contains characters that cannot be sent")
 	}
 	return "Bearer " + token, nil
 }
@@ -82,7 +83,7 @@ func newCredentials(key, value string) *Credentials {
 	}}
 }
 
-// GetRequestMetadata is for gRPC.
+// GetRequestMetadata is called by gRPC.
 func (c *Credentials) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
 	if c.err != nil {
 		return nil, status.Error(codes.Unauthenticated, c.err.Error())
@@ -90,5 +91,5 @@ func (c *Credentials) GetRequestMetadata(ctx context.Context, _ ...string) (map[
 	return c.metadata(ctx)
 }
 
-// RequireTransportSecurity is for gRPC, and true.
+// RequireTransportSecurity is called by gRPC and returns true.
 func (c *Credentials) RequireTransportSecurity() bool { return true }

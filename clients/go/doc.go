@@ -1,6 +1,6 @@
 // Package vcentergateway is the client of the vCenter gateway, which manages VMware virtual machines through gRPC.
 //
-// [Connect] opens a connection, and the stubs of the services make the calls. They are in packages of their own, one
+// [Connect] opens a connection, and the stubs of the services make the calls. The stubs are in separate packages, one
 // for each package of the protos: VmService in vcenter/v1, CdromService in vcenter/vm/hardware/v1, and so on.
 //
 //	conn, err := vcentergateway.Connect("gateway.example.com:443",
@@ -12,17 +12,17 @@
 //	defer conn.Close()
 //	vms, err := vcenterv1.NewVmServiceClient(conn).ListVms(ctx, &vcenterv1.ListVmsRequest{})
 //
-// A call that fails returns an [*Error], which holds all that the gateway and vCenter say about it:
+// A failed call returns an [*Error], which contains everything that the gateway and vCenter report about the failure:
 //
 //	var failed *vcentergateway.Error
 //	if errors.As(err, &failed) && failed.MayHaveExecuted {
-//		// look at the machine before the call is repeated
+//		// check the machine before you retry
 //	}
 //
-// Streams deliver each message as it arrives, and end with the same error, or with io.EOF. They last as long as their
-// context does.
+// Streams deliver each message as it arrives, and end with io.EOF or the same error. They last as long as their
+// context.
 //
-// [TypeOf] and [ErrorFrom] read the errors of any connection, also those of one that was not made by Connect.
+// [TypeOf] and [ErrorFrom] read the errors of any connection, including connections that Connect did not create.
 //
-// Requests can hold secrets, such as the password of a guest account. Hand them to [Redact] before they are logged.
+// Requests can contain secrets, such as the password of a guest account. Use [Redact] before you log them.
 package vcentergateway

@@ -21,8 +21,8 @@ import (
 // gatewayDomain is the Domain of errors that the gateway itself reports.
 const gatewayDomain = "vcenter-gateway"
 
-// Error is all that is known about a failed call. What the call's status says nothing about is zero, which is most of
-// it when the gateway could not be reached.
+// Error is everything that is known about a failed call. Fields without data in the call's status are zero, which is
+// most of them if the gateway was unreachable.
 type Error struct {
 	// Code says how to react.
 	Code codes.Code
@@ -30,48 +30,49 @@ type Error struct {
 	// Message is the text of the status, in English.
 	Message string
 
-	// Reason says what happened: vCenter's name of the error type, HTTP_<status> where its answer had none, or a
-	// reason of the gateway's own such as REQUEST_INVALID, see [Error.GatewayReason]. It is empty when the error is not
-	// from the gateway.
+	// Reason says what happened: vCenter's name of the error type, HTTP_<status> if its response had none, or the
+	// gateway's own reason, such as REQUEST_INVALID; see [Error.GatewayReason]. It is empty if the error is not from the
+	// gateway.
 	Reason string
 
-	// Domain is vcenter.vmware.com when vCenter reported the error, and vcenter-gateway when the gateway did.
+	// Domain is vcenter.vmware.com if vCenter reported the error, and vcenter-gateway if the gateway did.
 	Domain string
 
-	// Metadata are further facts about the error: the operation of vCenter, and the http_status of its answer.
+	// Metadata is additional data about the error: the operation in vCenter, and the http_status of its response.
 	Metadata map[string]string
 
-	// Type is vCenter's error type, ERROR_TYPE_UNSPECIFIED when it named none or one that this package does not know.
+	// Type is vCenter's error type, ERROR_TYPE_UNSPECIFIED if it sent none or one that is unknown to this package.
 	Type errorsv1.ErrorType
 
-	// Messages are what vCenter says, the outermost cause first.
+	// Messages are vCenter's messages, outermost cause first.
 	Messages []*stdv1.LocalizableMessage
 
-	// Data are further facts from vCenter, of a structure that depends on the operation. Some are available as a typed
-	// message as well, see [Detail].
+	// Data is additional data from vCenter. Its structure depends on the operation. Some data is also available as a typed
+	// message, see [Detail].
 	Data *structpb.Struct
 
-	// Violations are the mistakes in the request, each with the path of its field.
+	// Violations are the errors in the request, each with the path of its field.
 	Violations []*errdetails.BadRequest_FieldViolation
 
-	// RetryDelay is how long to wait before the call is repeated, where that helps.
+	// RetryDelay is how long to wait before a retry, if that helps.
 	RetryDelay time.Duration
 
-	// MayHaveExecuted reports that a call that changes something was sent and no readable answer came: look at the
-	// machine before you repeat it. The gateway says so. When it did not answer, because the connection broke or the time
-	// was up, this is true unless the call only reads or could not be sent.
+	// MayHaveExecuted reports whether a call that changes something was sent and has no readable response: check the
+	// machine's state before you retry. The gateway reports this. If the gateway did not respond because the connection
+	// was lost or the deadline was exceeded, this is true unless the call is read-only or could not be sent.
 	MayHaveExecuted bool
 
-	// RequestID finds the call in the logs of the gateway and of vCenter.
+	// RequestID identifies the call in the logs of the gateway and vCenter.
 	RequestID string
 
 	status *status.Status
 	cause  error
 }
 
-// ErrorFrom reads an error that a stub returned, wrapped or not. It returns nil for nil. An error that is none of gRPC
-// has the code Unknown, or that which stands for its context error. Of a connection that [Connect] did not make, it is
-// not known which call failed; where the gateway did not answer, MayHaveExecuted then assumes one that changes something.
+// ErrorFrom converts an error that a stub returned, wrapped or not. It returns nil for nil. An error that is not from
+// gRPC has the code Unknown, or the code that corresponds to its context error. For a connection that [Connect] did not
+// create, it is unknown which call failed: if the gateway did not respond, MayHaveExecuted then assumes a call that
+// changes something.
 func ErrorFrom(err error) *Error {
 	if err == nil {
 		return nil
@@ -83,7 +84,7 @@ func ErrorFrom(err error) *Error {
 	return newError(err, true)
 }
 
-// newError reads an error of gRPC. The call mayChange something if it was sent and is not read-only.
+// newError converts a gRPC error. The call mayChange something if it was sent and is not read-only.
 func newError(err error, mayChange bool) *Error {
 	e := &Error{status: statusOf(err), cause: err}
 	e.Code, e.Message = e.status.Code(), e.status.Message()
@@ -109,7 +110,7 @@ func newError(err error, mayChange bool) *Error {
 	return e
 }
 
-// undecided reports whether nobody knows what became of a call that gRPC itself ended with a code.
+// undecided reports whether the outcome of a call that gRPC itself ended with a code is unknown.
 func undecided(code codes.Code) bool {
 	switch code {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unknown, codes.Internal:
@@ -119,8 +120,8 @@ func undecided(code codes.Code) bool {
 	}
 }
 
-// GatewayReason returns the gateway's own reason. It is REASON_UNSPECIFIED when vCenter reported the error, when the
-// gateway did not answer, and when this package does not know the reason: Reason has it then.
+// GatewayReason returns the gateway's own reason. It is REASON_UNSPECIFIED if vCenter reported the error, if the
+// gateway did not respond, or if the reason is unknown to this package; see Reason in this case.
 func (e *Error) GatewayReason() gatewayv1.Reason {
 	if e.Domain != gatewayDomain {
 		return gatewayv1.Reason_REASON_UNSPECIFIED
@@ -128,7 +129,7 @@ func (e *Error) GatewayReason() gatewayv1.Reason {
 	return gatewayv1.Reason(gatewayv1.Reason_value["REASON_"+e.Reason])
 }
 
-// TypeOf returns vCenter's error type, ERROR_TYPE_UNSPECIFIED where there is none. The error may be nil.
+// TypeOf returns vCenter's error type, or ERROR_TYPE_UNSPECIFIED if there is none. The error can be nil.
 func TypeOf(err error) errorsv1.ErrorType {
 	if e := ErrorFrom(err); e != nil {
 		return e.Type
@@ -136,7 +137,7 @@ func TypeOf(err error) errorsv1.ErrorType {
 	return errorsv1.ErrorType_ERROR_TYPE_UNSPECIFIED
 }
 
-// Detail returns the first detail of an error's status that is an M, for instance a *guestv1.ProcessErrorDetails.
+// Detail returns the first detail of an error's status that is an M, for example a *guestv1.ProcessErrorDetails.
 func Detail[M proto.Message](err error) (M, bool) {
 	if e := ErrorFrom(err); e != nil {
 		for _, detail := range e.status.Details() {
@@ -149,7 +150,7 @@ func Detail[M proto.Message](err error) (M, bool) {
 	return none, false
 }
 
-// Error returns code, reason, message and request id in one line.
+// Error returns the code, reason, message and request ID in one line.
 func (e *Error) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "vcenter gateway: %s", e.Code)
@@ -171,10 +172,10 @@ func (e *Error) GRPCStatus() *status.Status {
 	return e.status
 }
 
-// Unwrap returns the error that e was read from.
+// Unwrap returns the error that e was created from.
 func (e *Error) Unwrap() error { return e.cause }
 
-// statusOf is status.Convert, but leaves the message alone when the status is wrapped.
+// statusOf is status.Convert, but keeps the message unchanged if the status is wrapped.
 func statusOf(err error) *status.Status {
 	var carrier interface{ GRPCStatus() *status.Status }
 	if errors.As(err, &carrier) && carrier.GRPCStatus() != nil {

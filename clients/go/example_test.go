@@ -65,7 +65,7 @@ func ExampleSession() {
 	}
 }
 
-// Connecting what is connected already is no failure to this program.
+// This program accepts a drive that is already connected.
 func ExampleTypeOf() {
 	conn, err := vcentergateway.Connect("127.0.0.1:50051")
 	if err != nil {
@@ -85,7 +85,7 @@ func ExampleError() {
 		case !errors.As(err, &failed):
 			fmt.Println("not a failed call:", err)
 		case failed.MayHaveExecuted:
-			fmt.Println("look at the machine first; request", failed.RequestID)
+			fmt.Println("check the machine first; request", failed.RequestID)
 		case failed.RetryDelay > 0:
 			fmt.Println("try again in", failed.RetryDelay)
 		default:

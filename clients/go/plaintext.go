@@ -11,8 +11,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// plaintext is a transport without encryption over which credentials can be sent nevertheless, if they do not leave the
-// host. gRPC's own insecure transport refuses them everywhere.
+// plaintext is an unencrypted transport that can send credentials if they do not leave the host. gRPC's own insecure
+// transport always rejects credentials.
 type plaintext struct {
 	credentials.TransportCredentials
 	anywhere bool
@@ -22,7 +22,7 @@ func newPlaintext(credentialsAnywhere bool) credentials.TransportCredentials {
 	return plaintext{insecure.NewCredentials(), credentialsAnywhere}
 }
 
-// ClientHandshake looks at where the connection really goes, whatever its target is called.
+// ClientHandshake checks the actual address of the connection, regardless of the target's name.
 func (p plaintext) ClientHandshake(_ context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	info := plaintextInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}
 	if p.anywhere || isLocalAddr(conn.RemoteAddr()) {

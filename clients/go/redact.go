@@ -8,8 +8,8 @@ import (
 
 const redacted = "[redacted]"
 
-// Redact returns a copy of a message without its secrets, for logs: fields that the protos mark with debug_redact read
-// "[redacted]", and are unset where they are no strings. Go's protobuf prints them as they are.
+// Redact returns a copy of a message without its secrets, for logs: fields that the protos mark with debug_redact
+// become "[redacted]", or unset if they are not strings. Go's protobuf prints such fields unchanged.
 func Redact[M proto.Message](message M) M {
 	message = proto.CloneOf(message)
 	redact(message.ProtoReflect())

@@ -9,13 +9,13 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// openStream opens a stream whose errors are an *Error. A stream has no deadline but that of its context: nobody knows
-// how long it is of use.
-func openStream(
+// openStream opens a stream for a vCenter, whose errors are an *Error. A stream has no deadline except that of its
+// context, because its useful duration is unknown.
+func (s *settings) openStream(
 	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer,
 	options ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
-	stream, err := open(ctx, desc, conn, method, options...)
+	stream, err := open(s.addressed(ctx), desc, conn, method, options...)
 	if err != nil {
 		// gRPC fails here only while it has no connection for the stream.
 		return nil, newError(err, false)
@@ -23,7 +23,7 @@ func openStream(
 	return &typedStream{stream, method}, nil
 }
 
-// typedStream is a stream whose errors are an *Error, all but the io.EOF that ends it well.
+// typedStream is a stream whose errors are an *Error, except the io.EOF that ends it successfully.
 type typedStream struct {
 	grpc.ClientStream
 	method string

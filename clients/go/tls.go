@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// WithTLS encrypts the connection. A nil config trusts the authorities of the system.
+// WithTLS encrypts the connection. A nil config trusts the system's CA certificates.
 func WithTLS(config *tls.Config) Option {
 	return func(s *settings) {
 		if s.tls = config.Clone(); s.tls == nil {
@@ -19,14 +19,14 @@ func WithTLS(config *tls.Config) Option {
 	}
 }
 
-// WithRootCAs encrypts the connection and trusts the authorities in a PEM file in place of the system's.
+// WithRootCAs encrypts the connection and trusts the CA certificates in a PEM file instead of the system's.
 func WithRootCAs(pemFile string) Option {
 	return withTLSFile(func(config *tls.Config) error {
 		pem, err := os.ReadFile(pemFile)
 		if err == nil {
 			config.RootCAs = x509.NewCertPool()
 			if !config.RootCAs.AppendCertsFromPEM(pem) {
-				err = errors.New("none in " + pemFile)
+				err = errors.New("no certificates in " + pemFile)
 			}
 		}
 		if err != nil {
@@ -36,8 +36,8 @@ func WithRootCAs(pemFile string) Option {
 	})
 }
 
-// WithClientCertificate encrypts the connection and shows the gateway a certificate. Both files are in PEM form. They
-// are read anew for every connection, so that they can be renewed.
+// WithClientCertificate encrypts the connection and presents a client certificate to the gateway. Both files are in PEM
+// format. They are reloaded for every connection, so you can rotate them.
 func WithClientCertificate(certFile, keyFile string) Option {
 	return withTLSFile(func(config *tls.Config) error {
 		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -61,7 +61,7 @@ func withTLSFile(load func(*tls.Config) error) Option {
 	}
 }
 
-// transport returns the transport that was asked for, plain text where there is nothing about TLS.
+// transport returns the configured transport: plain text without TLS options.
 func (s *settings) transport() (credentials.TransportCredentials, error) {
 	if s.tls == nil {
 		return newPlaintext(s.credentialsInPlaintext), nil

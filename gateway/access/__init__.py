@@ -1,4 +1,4 @@
-"""Who may call: finds out who a caller is, decides by the policy, and keeps the audit log."""
+"""Access control: authenticates callers, applies the policy, and writes the audit log."""
 
 from gateway.access.admission import Admission, passthrough, service_account
 from gateway.access.audit import AuditEvent, AuditLog, AuditRecord

@@ -1,4 +1,5 @@
-"""Decides about each call before vCenter is asked: who calls, as whom vCenter is called, and whether they may."""
+"""Admits or refuses each call before vCenter is called: who calls, with which vCenter credential, and whether they
+may."""
 
 from __future__ import annotations
 
@@ -19,21 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["Admission", "Identify", "passthrough", "service_account"]
 
 Identify = Callable[[Metadata, Callable[[], AuthContext], str], Caller]
-"""Finds out who calls, from the metadata, what is known of the connection, and the connection's name. Raises
-GatewayError (UNAUTHENTICATED); one with `refreshed` where a moment later it may be known."""
+"""Identifies the caller from the metadata, the authentication context of the connection, and the connection's name.
+Raises GatewayError (UNAUTHENTICATED), with `refreshed` if the caller may be known a moment later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whom to let in, and to what. Without a policy, everybody who is known may call everything."""
+    """Authentication and authorization of calls. Without a policy, every authenticated caller may call everything."""
 
     identify: Identify
     policy: Callable[[], Policy] | None = None
     issuers: Issuers | None = None
-    """The issuers of JWTs whose keys are fetched. To be started and closed with the server."""
+    """The JWT issuers whose keys are fetched. Start and close them with the server."""
 
     def authorize(self, call: Call) -> None:
-        """Lets the call through, or raises GatewayError (PERMISSION_DENIED, POLICY_DENIED)."""
+        """Returns if the policy allows the call, else raises GatewayError (PERMISSION_DENIED, POLICY_DENIED)."""
         if self.policy is None:
             return
         method, caller = call.binding.method, call.caller
@@ -47,8 +48,7 @@ class Admission:
             raise GatewayError(Failure.of(Reason.POLICY_DENIED, text))
 
     def scope(self, call: Call) -> Scope:
-        """What the caller may see of the answers of a call whose answers are filtered, by the policy of this moment.
-        Raises as `authorize` does."""
+        """What the caller may see in filtered responses, by the current policy. Raises like `authorize`."""
         if self.policy is None:
             return EVERYTHING
         scope = self.policy().scope(str(call.caller.identity), call.binding.method.full_name)
@@ -59,7 +59,7 @@ class Admission:
 
 
 def passthrough(anonymous: Basic | None = None) -> Identify:
-    """Callers bring their own credential for vCenter; `anonymous` is that of callers who bring none."""
+    """Callers send their own vCenter credential; `anonymous` is that of callers who send none."""
 
     def identify(metadata: Metadata, connection: Callable[[], AuthContext], peer: str) -> Caller:
         credential = credential_in(metadata)
@@ -78,7 +78,8 @@ def passthrough(anonymous: Basic | None = None) -> Identify:
 
 
 def service_account(account: Callable[[], Basic], callers: Callers | None) -> Identify:
-    """vCenter is called as `account`, on behalf of callers who prove who they are; of anybody where that is None."""
+    """vCenter is called as `account`, on behalf of authenticated callers, or of any caller if there is no
+    authentication."""
 
     def identify(metadata: Metadata, connection: Callable[[], AuthContext], peer: str) -> Caller:
         identity = ANONYMOUS if callers is None else callers.identify(metadata, connection())

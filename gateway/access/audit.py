@@ -1,8 +1,8 @@
-"""The audit log's records: who changed what or watched what, or was refused to.
+"""The audit log's records: who changed or watched what, and whose calls were refused.
 
-A change has two records. The first is written before vCenter is asked, since the process may end before the second: an
-auditor then sees what was under way, and that nobody knows how it ended. A call that is refused before has one record.
-A stream has the same, since it may last for days.
+A change has two records. The first is written before vCenter is called, because the process may end before the second:
+an auditor then sees that the change was in flight, and that its outcome is unknown. A call that is refused before has
+one record. A stream also has two, because it may last for days.
 
 Of a request only the identifiers in its path are told, and of one to the gateway's own services the single resources
 that it names; they are cut where somebody sent something long, as names are.
@@ -35,21 +35,21 @@ __all__ = ["AuditEvent", "AuditLog", "AuditRecord"]
 
 _MAX_TEXT = 200
 RECORD_SECONDS = 2.0
-"""How long a change waits for its first record where the disk does not answer."""
+"""How long a change waits for its first record if the disk does not respond."""
 _UNARY = Streaming.UNARY
 
 
 class AuditEvent(StrEnum):
-    """What a record is about."""
+    """The event of a record."""
 
     STARTED = "change_started"
-    """vCenter is going to be asked."""
+    """vCenter is about to be called."""
     ENDED = "change_ended"
     """The call has ended."""
     REFUSED = "change_refused"
-    """The caller is not known or not allowed, or the request is wrong: vCenter was not asked."""
+    """The caller is unknown or not allowed, or the request is invalid: vCenter was not called."""
     STREAM_STARTED = "stream_started"
-    """A stream that only reads has begun. One that changes something is a change."""
+    """A read-only stream has started. A stream that changes something is a change."""
     STREAM_ENDED = "stream_ended"
     STREAM_REFUSED = "stream_refused"
 
@@ -59,30 +59,30 @@ _STARTED = (AuditEvent.STARTED, AuditEvent.STREAM_STARTED)
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One record. Both records of a change or a stream have the same `change_id`: `dataclasses.replace` makes the
-    second one."""
+    """One record. Both records of a change or a stream have the same `change_id`: create the second with
+    `dataclasses.replace`."""
 
     identity: CallerIdentity | str
-    """Empty where the caller is not known."""
+    """Empty if the caller is unknown."""
     rpc: str
     target: Mapping[str, str]
     """The identifiers in the path by name: the machine, the device."""
     code: str = ""
     reason: str = ""
     request_id: str = ""
-    """The caller's own, who may use it twice."""
+    """Chosen by the caller, who may use it twice."""
     duration_ms: float = 0.0
     trace_id: str = ""
     span_id: str = ""
     event: AuditEvent = AuditEvent.ENDED
     may_have_executed: bool = False
-    """Whether a change that failed may have been executed all the same."""
+    """Whether a failed change may have been executed anyway."""
     messages: int = 0
-    """How many messages a stream has sent."""
+    """Number of messages sent on a stream."""
     change_id: str = field(default_factory=lambda: os.urandom(8).hex())
 
     def fields(self) -> dict[str, object]:
-        """The record as it is logged: `event` first; how a change ended only where it has."""
+        """The record as it is logged: `event` first; the outcome of a change only after it has ended."""
         told: dict[str, object] = {
             "event": str(self.event),
             "change_id": self.change_id,
@@ -110,14 +110,14 @@ class AuditLog(Events):
         self._write = write
         self._must_record = must_record
         self.lost = 0
-        """How many records could not be written."""
+        """Number of records that could not be written."""
         self._counting = threading.Lock()
         self._writing: WeakKeyDictionary[Call, object] = WeakKeyDictionary()
-        """What `write` returned for the first record of a change."""
+        """The return value of `write` for the first record of a change."""
         self._started: WeakKeyDictionary[Call, AuditRecord] = WeakKeyDictionary()
 
     def call_started(self, call: Call) -> None:
-        """Records that a change is about to be carried out, or that a stream that only reads begins."""
+        """Records that a change is about to be executed, or that a read-only stream starts."""
         method = call.binding.method
         if method.is_read_only and method.is_unary:
             return
@@ -137,15 +137,14 @@ class AuditLog(Events):
             self._writing[call] = writing
 
     async def recorded(self, call: Call) -> None:
-        """Waits for the first record of a change, for a bounded time: the process may be killed while vCenter carries
-        the change out. Where it must be recorded, raises GatewayError (UNAVAILABLE, AUDIT_UNAVAILABLE) when it is
-        not."""
+        """Waits for the first record of a change, for a limited time: the process may be killed while vCenter executes
+        the change. If the change must be recorded but is not, raises GatewayError (UNAVAILABLE, AUDIT_UNAVAILABLE)."""
         writing = self._writing.pop(call, None)
         text = "the audit log cannot be written"
         if isinstance(writing, Future):
             try:
                 async with asyncio.timeout(RECORD_SECONDS):
-                    # Shielded: it is written behind others as soon as that is possible.
+                    # Shielded: it is still written after others as soon as possible.
                     writing = await outlived(asyncio.wrap_future(writing))
             except TimeoutError:
                 text = "the audit log takes too long to write"
@@ -156,7 +155,7 @@ class AuditLog(Events):
             raise GatewayError(Failure.of(Reason.AUDIT_UNAVAILABLE, text))
 
     def call_ended(self, ended: CallEnded) -> None:
-        """Records how a change or a stream ended, or that it was not let in."""
+        """Records how a change or a stream ended, or that it was refused."""
         method = ended.method
         is_change = not method.is_read_only
         if not is_change and method.is_unary:
@@ -169,7 +168,7 @@ class AuditLog(Events):
             "messages": ended.messages,
         }
         if record is not None:
-            # A caller who leaves does not learn how the call ends, and neither does the gateway.
+            # If the caller disconnects, neither the caller nor the gateway learns the outcome.
             in_doubt = ended.failure is not None and (ended.failure.may_have_executed or ended.code == "CANCELLED")
             event = AuditEvent.ENDED if is_change else AuditEvent.STREAM_ENDED
             record = replace(record, event=event, may_have_executed=in_doubt, **how)
@@ -188,7 +187,7 @@ class AuditLog(Events):
         self._record(record)
 
     def _record(self, record: AuditRecord) -> object:
-        """What `write` returns."""
+        """The return value of `write`."""
         writing = self._write(record.fields())
         if isinstance(writing, Future):
             writing.add_done_callback(lambda written: self._count(written.result()))
@@ -197,7 +196,7 @@ class AuditLog(Events):
         return writing
 
     def _count(self, written: object) -> None:
-        # Also by the thread that writes.
+        # Also called by the thread that writes.
         if written is False:
             with self._counting:
                 self.lost += 1
@@ -210,9 +209,9 @@ def _target(method: Method, message: Message) -> Mapping[str, str]:
 
 
 def _cut(text: str) -> str:
-    """A text that callers chose, as much of it as a line takes. Of a longer one the digest tells it from others that
-    begin alike."""
-    plain = text.encode("utf-8", "replace")  # Halves of characters can be in no line.
+    """Truncates a text chosen by callers to a maximum length. The digest of a longer text distinguishes it from others
+    with the same beginning."""
+    plain = text.encode("utf-8", "replace")  # Unpaired surrogates cannot be written.
     if len(text) <= _MAX_TEXT:
         return plain.decode()
     return f"{plain.decode()[:_MAX_TEXT]}… sha256:{hashlib.sha256(plain).hexdigest()[:16]}"

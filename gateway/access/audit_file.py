@@ -1,9 +1,10 @@
-"""The file of the audit log: one line of JSON for each record.
+"""The audit log's file: one line of JSON for each record.
 
-Somebody will read this file to find out what happened, perhaps after an incident. So a record that could not be written
-is counted and reported, a line that broke off swallows no other one, and a file that was moved away is not written on.
+Somebody will read this file to find out what happened, perhaps after an incident. Therefore, records that could not be
+written are counted and reported, a truncated line affects no other line, and a file that was moved away is not written
+to.
 
-Several workers append to one file. Each line is one write() in append mode, which the kernel keeps apart from others.
+Several workers append to one file. Each line is one write() in append mode, which the kernel does not mix with others.
 """
 
 from __future__ import annotations
@@ -25,15 +26,14 @@ _log = logging.getLogger(__name__)
 
 
 class AuditFile:
-    """Appends to a file, which only its owner may read when it is new. Raises OSError for one that cannot be opened.
-
-    Not for several threads at once.
+    """Appends to a file, which is created readable only by its owner. Raises OSError if it cannot be opened. Not
+    thread-safe.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.lost = 0
-        """How many records could not be written."""
+        """Number of records that could not be written."""
         self._descriptor = _open(path)
         self._problem = ""
         self._reported = 0
@@ -41,16 +41,16 @@ class AuditFile:
 
     @property
     def healthy(self) -> bool:
-        """Whether the last record was written. It says nothing about the next one: write() does."""
+        """Whether the last record was written. For the next one, see the result of write()."""
         return not self._problem
 
     @staticmethod
     def now() -> str:
-        """The time as records have it."""
+        """The time in the format of records."""
         return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def write(self, fields: Mapping[str, object], time: str | None = None) -> bool:
-        """Writes a record, with the time before its fields: now unless it happened at another. False for one that is
+        """Writes a record, with the time before its fields, by default the current time. Returns False if it is
         lost."""
         line = orjson.dumps({"time": time or self.now(), **fields}) + b"\n"
         try:
@@ -63,8 +63,8 @@ class AuditFile:
         return True
 
     def reopen(self) -> None:
-        """Opens the path anew, as a program that rotates logs asks for. Where that fails, the old file stays in use and
-        the failure is reported."""
+        """Reopens the path, for programs that rotate logs. If that fails, the old file stays in use and the failure is
+        reported."""
         try:
             descriptor = _open(self.path)
         except OSError as error:
@@ -84,14 +84,13 @@ class AuditFile:
             self._broke_off = written < len(start) + len(line)
             if not self._broke_off:
                 return
-            # The disk got full in the middle of the line. To write its rest would be wrong: another worker's line may
-            # stand between the two by now. The record is written again as a whole, if there is room again.
-        raise OSError(errno.ENOSPC, "only a part of a line could be written")
+            # The disk became full in the middle of the line. Writing the rest would be wrong, because another worker's
+            # line may already follow. The record is written again as a whole, if there is space again.
+        raise OSError(errno.ENOSPC, "only part of a line could be written")
 
     def _is_within_a_line(self) -> bool:
-        """Whether what is in the file ends in the middle of a line, which some process could not write to its end.
-
-        Makes sure before that the file is still the one at the path.
+        """Whether the file ends in the middle of a line, which some process could not complete. First ensures that the
+        file is still the one at the path.
         """
         there, mine = _status(self.path), os.fstat(self._descriptor)
         if there is None or (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino):
@@ -104,18 +103,18 @@ class AuditFile:
         return mine.st_size > 0 and os.pread(self._descriptor, 1, mine.st_size - 1) != b"\n"
 
     def _report(self, problem: str) -> None:
-        """Says when records begin to be lost, and when that is over."""
+        """Logs when records begin to be lost, and when they can be written again."""
         if problem and not self._problem:
             _log.error("the audit log %s cannot be written: %s", self.path, problem)
         elif self._problem and not problem:
             count = self.lost - self._reported
-            _log.warning("the audit log %s can be written again; %d records are lost", self.path, count)
+            _log.warning("the audit log %s can be written again; %d records were lost", self.path, count)
             self._reported = self.lost
         self._problem = problem
 
 
 def _open(path: str) -> int:
-    # A regular file is read as well, for its last byte. Nothing ever waits for the reader of a FIFO.
+    # A regular file is also read, for its last byte. Nothing ever waits for the reader of a FIFO.
     there = _status(path)
     mode = os.O_RDWR if there is None or stat.S_ISREG(there.st_mode) else os.O_WRONLY
     return os.open(path, mode | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, 0o600)

@@ -1,6 +1,6 @@
-"""Writes the audit log in a thread of its own.
+"""Writes the audit log in a separate thread.
 
-A file may be on a disk that hangs: a file server that is away blocks a write for minutes. The event loop, and with it
+The file may be on a disk that hangs: a file server that is down blocks a write for minutes. The event loop, and with it
 every call, must not wait for that.
 """
 
@@ -23,9 +23,8 @@ _log = logging.getLogger(__name__)
 
 
 class AuditQueue:
-    """Hands records over to a thread, in their order. `most` of them wait at once; further ones are lost.
-
-    Used by one thread, which may be that of an event loop: nothing here blocks but `close`.
+    """Passes records to a thread, in order. At most `most` of them wait; additional ones are lost. Used by one thread,
+    which may be that of an event loop: only `close` blocks.
     """
 
     def __init__(self, file: AuditFile, *, most: int = _MOST) -> None:
@@ -36,11 +35,11 @@ class AuditQueue:
         self._is_full = False
 
     def write(self, fields: Mapping[str, object]) -> Future[bool]:
-        """Has a record written. The result is False for one that is lost."""
+        """Queues a record for writing. The result is False if it is lost."""
         result: Future[bool] = Future()
         if self._actions.qsize() >= self._most:
             if not self._is_full:
-                _log.error("the audit log %s does not take records: %d wait", self._file.path, self._most)
+                _log.error("the audit log %s does not accept records: %d are waiting", self._file.path, self._most)
             self._is_full = True
             result.set_result(False)
             return result
@@ -50,11 +49,11 @@ class AuditQueue:
         return result
 
     def reopen(self) -> None:
-        """Has the path opened anew, behind the records that wait."""
+        """Reopens the path, after the records that wait."""
         self._do(self._file.reopen)
 
     def close(self, seconds: float = _CLOSE_SECONDS) -> None:
-        """Waits until all records are written, and no longer than `seconds`; closes the file."""
+        """Waits until all records are written, but at most `seconds`, and closes the file."""
         thread = self._thread
         if thread is None:
             self._file.close()
@@ -63,11 +62,12 @@ class AuditQueue:
         self._actions.put(None)
         thread.join(seconds)
         if thread.is_alive():
-            _log.error("the audit log %s does not take its last records", self._file.path)
+            _log.error("the audit log %s could not write its last records", self._file.path)
 
     def _do(self, action: Callable[[], object]) -> None:
         if self._thread is None:
-            # Only now, since a thread does not outlive a fork; and it must not keep a process that ends.
+            # Only now, because a thread does not survive a fork; a daemon, because it must not keep the process from
+            # ending.
             self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
             self._thread.start()
         self._actions.put(action)

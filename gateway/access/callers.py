@@ -1,10 +1,10 @@
-"""Finds out who a caller is, by certificate or by bearer token.
+"""Identifies a caller by certificate or by bearer token.
 
     certificate   its names are compared with an allow-list, see certificates.py
     static token  its SHA-256 is looked up in a file of hashes; the file holds no token
     JWT           issuer, signature by its keys, audience, expiry and algorithm
 
-All that is configured is tried; a caller who shows several proofs is who the token says.
+All configured methods are tried; if a caller uses several, the token determines the identity.
 """
 
 from __future__ import annotations
@@ -29,26 +29,25 @@ _CERTIFICATE = "x509_pem_cert"
 
 Metadata = Iterable[tuple[str, str | bytes]]
 AuthContext = Mapping[str, Iterable[bytes]]
-"""What gRPC says about the connection, from `ServicerContext.auth_context()`."""
+"""gRPC's information about the connection, from `ServicerContext.auth_context()`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """The ways in which callers may prove who they are."""
+    """The methods by which callers may authenticate."""
 
     certificates: AllowedCertificates | None = None
     tokens: StaticTokens | None = field(default=None, repr=False)
     jwt: JwtVerifier | None = field(default=None, repr=False)
 
     def identify(self, metadata: Metadata, connection: AuthContext) -> CallerIdentity:
-        """The identity of a call's caller.
-
-        Raises GatewayError (UNAUTHENTICATED) for a caller who shows nothing, and for one who is not accepted.
+        """The identity of a call's caller. Raises GatewayError (UNAUTHENTICATED) if the caller shows no credentials, or
+        is not accepted.
         """
         token = _bearer_token(metadata)
         if token is not None:
             return self._by_token(token)
-        # The names that gRPC reads from it are not used: it ends each at a NUL.
+        # The names that gRPC reads from it are not used, because gRPC truncates each at a NUL.
         for pem in connection.get(_CERTIFICATE, ()):
             if self.certificates is None:
                 raise _refused("the client certificate is not on the gateway's list")
@@ -63,7 +62,7 @@ class Callers:
                 return CallerIdentity(Kind.TOKEN, identity)
         if self.jwt is not None:
             return CallerIdentity(Kind.JWT, self.jwt.identity(token))
-        raise _refused("the bearer token is not known")
+        raise _refused("the bearer token is unknown")
 
     def _ways(self) -> list[str]:
         ways = []
@@ -82,7 +81,7 @@ def _bearer_token(metadata: Metadata) -> str | None:
     if len(tokens) > 1:
         raise _refused("the call carries more than one bearer token")
     if not 0 < len(tokens[0]) <= _MAX_TOKEN or not tokens[0].isascii():
-        raise _refused(f"the bearer token must have 1 to {_MAX_TOKEN} characters of ASCII")
+        raise _refused(f"the bearer token must be 1 to {_MAX_TOKEN} ASCII characters long")
     return tokens[0]
 
 

@@ -1,7 +1,7 @@
-"""Client certificates: which of their names count, and which of those are let in.
+"""Client certificates: which of their names count, and which of these are accepted.
 
 The names are read from the certificate itself. gRPC's own list of them ends each at a NUL, so that a certificate for
-`ci\\0.evil.example` would be one for `ci`, and does not tell e-mail addresses from DNS names.
+`ci\\0.evil.example` would be one for `ci`, and does not distinguish email addresses from DNS names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gateway.errors import Failure, GatewayError, Reason
 
 __all__ = ["AllowedCertificates", "CertificateError", "Name", "NameType", "names_in"]
 
-# A certificate is looked at once; a gateway with more callers than this looks again now and then.
+# A certificate is checked once; a gateway with more callers than this checks again now and then.
 _REMEMBERED = 256
 
 _MAX_NAME = 2048
@@ -32,18 +32,18 @@ _DOT_SEGMENT = re.compile(r"(^|[/\\])(\.|%2e){1,2}($|[/\\?#])|%2f|%5c", re.IGNOR
 
 
 class CertificateError(ValueError):
-    """A certificate whose names nobody should rely on; the text says why."""
+    """A certificate whose names are not reliable; the text says why."""
 
 
 class NameType(StrEnum):
-    """What a name in a certificate is."""
+    """The type of a name in a certificate."""
 
     DNS = "dns"
     URI = "uri"
     EMAIL = "email"
     IP = "ip"
     CN = "cn"
-    """The common name, of a certificate that has no subject alternative names at all."""
+    """The common name, of a certificate without any subject alternative names."""
 
 
 _BARE = frozenset({NameType.DNS, NameType.URI, NameType.CN})
@@ -58,27 +58,27 @@ class Name:
 
 
 class AllowedCertificates:
-    """The certificates that are let in: those with a name that fits one of the patterns.
+    """The accepted certificates: those with a name that matches one of the patterns.
 
-    A pattern that begins with `dns:`, `uri:`, `email:`, `ip:` or `cn:` fits names of that type; any other fits DNS
-    names, URIs and the common name. Raises ValueError for a pattern without a name.
+    A pattern that begins with `dns:`, `uri:`, `email:`, `ip:` or `cn:` matches names of that type; any other matches
+    DNS names, URIs and the common name. Raises ValueError for a pattern without a name.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns = [_parsed(pattern) for pattern in patterns]
-        # Bounded in number here, and the size of each certificate by the TLS handshake.
+        # Their number is limited here, and the size of each certificate by the TLS handshake.
         self._found = lru_cache(maxsize=_REMEMBERED)(self._find)
 
     def name(self, pem: bytes) -> str:
-        """The first name of a certificate that is let in. Raises GatewayError (UNAUTHENTICATED) where none is."""
+        """The first accepted name of a certificate. Raises GatewayError (UNAUTHENTICATED) if none is accepted."""
         name, problem = self._found(pem)
         if problem:
             raise GatewayError(Failure.of(Reason.CALLER_REJECTED, problem))
         return name
 
     def _find(self, pem: bytes) -> tuple[str, str]:
-        """The name and an empty text, or the other way round what is wrong. No exception, since what is remembered must
-        not hold on to the frames of a call."""
+        """The name and an empty text, or None and the problem. Not an exception, because a cached exception would keep
+        the frames of a call alive."""
         try:
             names = names_in(pem)
         except CertificateError as error:
@@ -90,16 +90,15 @@ class AllowedCertificates:
 
 
 def names_in(pem: bytes) -> list[Name]:
-    """The names of a certificate that count, in its order: those of subjectAltName, where there is none its common
-    name. A name that does not look like one of its type does not count.
-
-    Raises CertificateError for a certificate that cannot be read, or has a name that is not plain to read.
+    """The names of a certificate that count, in order: those of subjectAltName or, without one, its common name. A name
+    that does not look like one of its type does not count. Raises CertificateError if the certificate cannot be read,
+    or has an ambiguous name.
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         common = [attribute.value for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         alternative = _alternative_names(certificate)
-    except Exception:  # Whatever a library makes of what somebody put into a certificate.
+    except Exception:  # The library may raise anything for a malformed certificate.
         raise CertificateError("the client certificate cannot be read") from None
     names = [_name(NameType.CN, value) for value in common]
     if alternative is not None:
@@ -132,12 +131,12 @@ def _name(kind: NameType, value: Any) -> Name:
 
 
 def _looks_like_dns(text: str) -> bool:
-    # Not `*.example.org` either: that is for servers of which any will do, and here it would be a caller's name.
+    # Not `*.example.org` either: a wildcard is for servers, and would be a caller's name here.
     return _DNS_NAME.fullmatch(text) is not None and not _looks_like_ip(text)
 
 
 def _looks_like_uri(text: str) -> bool:
-    # Patterns compare texts: what has steps back in its path would be another one than it looks like.
+    # Patterns compare text: a URI with `..` segments would mean a different one than it looks like.
     return _URI.fullmatch(text) is not None and _DOT_SEGMENT.search(text) is None
 
 
@@ -163,5 +162,5 @@ def _parsed(pattern: str) -> tuple[frozenset[NameType], str]:
     if kind not in frozenset(NameType):
         return _BARE, pattern
     if not rest:
-        raise ValueError(f"the pattern {pattern!r} names no certificate")
+        raise ValueError(f"the pattern {pattern!r} has no name after the colon")
     return frozenset({NameType(kind)}), rest

@@ -1,8 +1,8 @@
-"""Keeps the keys that issuers of JWTs publish, and fetches them anew: in the background, beside all calls.
+"""Caches the keys that JWT issuers publish, and fetches them again in the background.
 
-A call whose key is known never waits. A call whose key is not known waits for one request that all such calls share,
-and that is made at most once a minute for each issuer: whoever sends tokens with made-up keys makes neither the issuer
-nor other callers feel it. While an issuer is away, its last keys stay in use.
+A call with a known key never waits. A call with an unknown key waits for one request that all such calls share, and
+that is made at most once a minute for each issuer: tokens with made-up keys affect neither the issuer nor other
+callers. While an issuer is down, its last keys stay in use.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from gateway.events import Events, KeysFetched
 __all__ = ["FetchedKeys", "Issuers"]
 
 _UNKNOWN_KEY_SECONDS = 60.0
-"""How long no unknown key leads to another request."""
+"""Minimum time between two requests because of unknown keys."""
 _MAX_BACKOFF_SECONDS = 60.0
 _MAX_WAITING = 1000
-"""Calls that wait for one issuer's keys."""
+"""Maximum number of calls that wait for one issuer's keys."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class FetchedKeys:
     def __init__(self, client: IssuerClient, refresh_seconds: float) -> None:
         self.name = client.options.name
         self.problem = "they have not been fetched yet"
-        """Why the newest request for keys failed, empty where it did not."""
+        """Why the latest request for keys failed, empty if it succeeded."""
         self.client = client
         self._refresh_seconds = refresh_seconds
         self._issuer = client.options.issuer
@@ -60,12 +60,13 @@ class FetchedKeys:
         return self._keys
 
     async def start(self, events: Events) -> None:
-        """Fetches the keys, and again from then on. Returns when the first request has ended, well or not."""
+        """Fetches the keys, and then again periodically. Returns when the first request has ended, successfully or
+        not."""
         self._events, self._is_open = events, True
         await asyncio.wait((self._fetch(),))
 
     def refresh(self) -> None:
-        """Fetches the keys now, and returns at once."""
+        """Fetches the keys now, and returns immediately."""
         if self._is_open:
             self._fetch()
 
@@ -82,15 +83,15 @@ class FetchedKeys:
         return UnknownKeyError(self._failure(), partial(self._refreshed, key_id))
 
     async def _refreshed(self, key_id: str | None) -> None:
-        """Waits until the key is known. Raises GatewayError where it stays unknown."""
+        """Waits until the key is known. Raises GatewayError if it stays unknown."""
         if self._waiting >= _MAX_WAITING:
-            raise GatewayError(Failure.of(Reason.OVERLOADED, "too many calls wait for the keys of an issuer"))
+            raise GatewayError(Failure.of(Reason.OVERLOADED, "too many calls are waiting for the keys of an issuer"))
         self._waiting += 1
         try:
             while not self._is_known(key_id):
                 if self._fetching is None and not self._may_ask():
                     raise GatewayError(self._failure())
-                # Shared: it goes on when the call that waits for it is cancelled.
+                # Shared: it continues if the call that waits for it is cancelled.
                 await asyncio.wait((self._fetch(),))
         finally:
             self._waiting -= 1
@@ -99,7 +100,7 @@ class FetchedKeys:
         return self._has_keys if key_id is None else key_id in self._keys
 
     def _may_ask(self) -> bool:
-        """Whether an unknown key may lead to a request now, which is taken for made."""
+        """Whether an unknown key may cause a request now; if so, it counts as made."""
         now = asyncio.get_running_loop().time()
         if not self._is_open or now - self._asked_for_unknown < _UNKNOWN_KEY_SECONDS:
             return False
@@ -111,7 +112,7 @@ class FetchedKeys:
             return Failure.of(
                 Reason.CALLER_REJECTED, "the token was signed with a key that its issuer does not publish"
             )
-        # Why is for the log: the caller may be anybody.
+        # The reason is only for the log, because the caller is not authenticated.
         delay = None
         if self._timer is not None:
             delay = max(0.0, self._timer.when() - asyncio.get_running_loop().time())
@@ -119,7 +120,7 @@ class FetchedKeys:
         return Failure.of(Reason.ISSUER_UNREACHABLE, text, retry_delay=delay, cause=f"{self.name}: {self.problem}")
 
     def _fetch(self) -> asyncio.Task[None]:
-        """The request for keys that is under way, or a new one."""
+        """The request for keys that is in flight, or a new one."""
         if self._fetching is None:
             if self._timer is not None:
                 self._timer.cancel()
@@ -133,9 +134,9 @@ class FetchedKeys:
         except IssuerError as error:
             self.problem = str(error)
         except Exception as error:
-            # Its text may hold anything. Whatever it was, the next time may go better.
-            _log.error("unforeseen %s while the keys of %s were fetched", type(error).__name__, self.name)
-            self.problem = f"an unforeseen {type(error).__name__}"
+            # Its text may contain anything. Whatever it was, the next attempt may succeed.
+            _log.error("unexpected %s while fetching the keys of %s", type(error).__name__, self.name)
+            self.problem = f"an unexpected {type(error).__name__}"
         else:
             self.problem = ""
             self._issuer, self._keys, self._has_keys = published.issuer, published.keys, True
@@ -148,7 +149,8 @@ class FetchedKeys:
         self._events.keys_fetched(KeysFetched(self.name, self.problem, frozenset(self._keys), seconds))
 
     def _delay(self) -> float:
-        """Seconds until the next request, spread, so that many gateways do not ask in the same moment."""
+        """Seconds until the next request, with jitter, so that many gateways do not send requests at the same
+        moment."""
         if not self._failures:
             return random.uniform(0.9, 1.0) * self._refresh_seconds  # noqa: S311 - no secret
         return random.uniform(0.5, 1.0) * min(2.0 ** min(self._failures, 10), _MAX_BACKOFF_SECONDS)  # noqa: S311
@@ -166,11 +168,11 @@ class Issuers:
         return [source.name for source in self.sources if source.problem]
 
     async def start(self, events: Events) -> None:
-        """Fetches the keys of all. Returns when the first requests have ended, well or not."""
+        """Fetches the keys of all issuers. Returns when the first requests have ended, successfully or not."""
         await asyncio.gather(*(source.start(events) for source in self.sources))
 
     def refresh(self) -> None:
-        """Fetches the keys of all now, and returns at once."""
+        """Fetches the keys of all issuers now, and returns immediately."""
         for source in self.sources:
             source.refresh()
 

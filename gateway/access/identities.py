@@ -1,4 +1,4 @@
-"""Which identities the patterns of a policy mean."""
+"""Matches identities with the patterns of a policy."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ __all__ = ["identity_fits"]
 
 
 def identity_fits(identity: str, patterns: Iterable[str]) -> bool:
-    """Whether one of a policy's patterns fits the text of an identity.
-
-    A pattern that begins with a kind and a colon fits names of that kind alone; any other fits names of all kinds. The
-    kind is the text's first part, which no caller chooses: a token whose name is `cert:ci` is `token:cert:ci`.
+    """Whether one of a policy's patterns matches the text of an identity. A pattern that begins with a kind and a colon
+    matches only names of that kind; any other matches names of all kinds. The kind is the text's first part, which no
+    caller chooses: a token with the name `cert:ci` is `token:cert:ci`.
     """
     kind, name = parted(identity)
     for pattern in patterns:

@@ -1,8 +1,8 @@
-"""Fetches the keys that an issuer of JWTs publishes, by OpenID Connect discovery or from a known address.
+"""Fetches the keys that a JWT issuer publishes, by OpenID Connect discovery or from a known URL.
 
-Whoever can change the answer can make tokens. So only HTTPS is spoken, no redirect is followed, the document must name
-the very issuer that is configured, and the bearer token for the requests goes to no other host than the first one. All
-that comes is bounded, in size and in time. Nothing of vCenter's, neither credentials nor connections, is used here.
+Anyone who can change the response can forge tokens. Therefore, only HTTPS is used, redirects are not followed, the
+document must name exactly the configured issuer, and the bearer token for the requests is sent only to the first host.
+All responses are limited in size and time. The client uses neither vCenter's credentials nor its connections.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from gateway.vcenter.failures import os_text
 __all__ = ["KUBERNETES", "IssuerClient", "IssuerError", "IssuerOptions", "Published"]
 
 KUBERNETES = "kubernetes"
-"""What the issuer of the cluster is called where no other name is configured."""
+"""The name of the cluster's issuer if no other name is configured."""
 
 _DISCOVERY = "/.well-known/openid-configuration"
 _POD = "/var/run/secrets/kubernetes.io/serviceaccount"
-# Kubernetes has no JWKS for whoever accepts JSON alone.
+# Kubernetes returns no JWKS to clients that accept only JSON.
 _ACCEPT = "application/json, application/jwk-set+json, */*;q=0.5"
 _MAX_BYTES = 256 * 1024
 _CHUNK = 16 * 1024
@@ -42,31 +42,31 @@ _MAX_SHOWN = 200
 
 
 class IssuerError(Exception):
-    """The keys cannot be had. The text is a sentence without a secret."""
+    """The keys cannot be fetched. The text is a readable message without secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuerOptions:
-    """Where the keys of one issuer are."""
+    """How to fetch the keys of one issuer."""
 
     name: str
-    """What log, metrics and pages call the issuer."""
+    """The issuer's name in logs, metrics and the status page."""
     issuer: str | None
-    """None for one that is what the document says."""
+    """None if the document determines it."""
     discovery_url: str | None = None
-    """The document; without one, `jwks_url` has the keys of `issuer`."""
+    """URL of the document; without one, `jwks_url` has the keys of `issuer`."""
     jwks_url: str | None = None
-    """The keys; None for where the document says that they are."""
+    """URL of the keys; None if the document determines it."""
     ca_file: str | None = None
     token_file: str | None = None
     proxy: str | None = None
     timeout: float = 10.0
-    """Seconds for everything."""
+    """Timeout in seconds for all requests together."""
 
     @classmethod
     def of(cls, settings: IssuerSettings) -> IssuerOptions:
-        """The options of an issuer whose keys are fetched. Raises ValueError outside a cluster for one that is the
-        cluster's."""
+        """The options of an issuer whose keys are fetched. Raises ValueError for the cluster's issuer outside a
+        cluster."""
         options = cls(
             settings.issuer or KUBERNETES,
             settings.issuer,
@@ -81,7 +81,7 @@ class IssuerOptions:
             return replace(
                 options,
                 discovery_url=server + _DISCOVERY,
-                # Not `jwks_uri`, by which the document names an address for others, outside the cluster.
+                # Not `jwks_uri`, which is the URL for clients outside the cluster.
                 jwks_url=f"{server}/openid/v1/jwks",
                 ca_file=settings.ca_file or f"{_POD}/ca.crt",
                 token_file=settings.token_file or f"{_POD}/token",
@@ -93,7 +93,7 @@ class IssuerOptions:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What an issuer publishes."""
+    """The published keys of an issuer."""
 
     issuer: str
     keys: Keys
@@ -114,14 +114,14 @@ class IssuerClient:
             async with asyncio.timeout(options.timeout), self._session() as session:
                 return await self._fetch(session)
         except TimeoutError as error:
-            # The network's own has a number.
-            text = os_text(error) if error.errno else f"no complete answer within {options.timeout:g} seconds"
+            # An operating system's timeout has an error number.
+            text = os_text(error) if error.errno else f"no complete response within {options.timeout:g} seconds"
             raise IssuerError(text) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise IssuerError(_why(error)) from None
 
     def _session(self) -> aiohttp.ClientSession:
-        # A connection for each time: there are minutes between them, and authorities may have changed.
+        # A new connection each time: minutes pass in between, and authorities may have changed.
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._trusted(), force_close=True, use_dns_cache=False),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -139,7 +139,7 @@ class IssuerClient:
             document = _document(await self._get(session, options.discovery_url, first))
             issuer = document.get("issuer")
             if not isinstance(issuer, str) or not issuer or issuer != (options.issuer or issuer):
-                raise IssuerError(f"the document at {_shown(first)} is of another issuer: {_shown(repr(issuer))}")
+                raise IssuerError(f"the document at {_shown(first)} belongs to another issuer: {_shown(repr(issuer))}")
             jwks_url = jwks_url or _address_in(document, first)
         content = await self._get(session, jwks_url or "", first)
         # Not in the event loop: a hundred keys take some time.
@@ -154,12 +154,12 @@ class IssuerClient:
         async with session.get(URL(url, encoded=True), headers=headers, proxy=proxy, allow_redirects=False) as response:
             if response.status != 200:
                 why = ", and redirects are not followed" if 300 <= response.status < 400 else ""
-                raise IssuerError(f"{_shown(url)} answers with HTTP {response.status}{why}")
+                raise IssuerError(f"{_shown(url)} responds with HTTP {response.status}{why}")
             body = bytearray()
             async for chunk in response.content.iter_chunked(_CHUNK):
                 body += chunk
                 if len(body) > _MAX_BYTES:
-                    raise IssuerError(f"the answer of {_shown(url)} is larger than {_MAX_BYTES} bytes")
+                    raise IssuerError(f"the response of {_shown(url)} is larger than {_MAX_BYTES} bytes")
             return bytes(body)
 
 
@@ -175,24 +175,24 @@ def _api_server() -> str:
 
 def _trusted(ca_file: str | None) -> Callable[[], ssl.SSLContext]:
     if ca_file is None:
-        context = ssl.create_default_context()  # Reads the system's authorities, which takes its time.
+        context = ssl.create_default_context()  # Reads the system's authorities, which takes a while.
         return lambda: context
 
     def context_of_file(content: bytes) -> ssl.SSLContext:
-        # OpenSSL reads the file by itself, and takes more forms of it than of a text.
+        # OpenSSL reads the file itself, because it accepts more formats from a file than from text.
         try:
             return ssl.create_default_context(cafile=ca_file)
         except OSError:
-            raise ValueError("it holds no certificate in PEM form") from None
+            raise ValueError("it contains no certificate in PEM format") from None
 
     return ReloadedFile(ca_file, context_of_file).current
 
 
 def _token(content: bytes) -> str:
-    """The token in a file."""
+    """The token in the file."""
     token = content.strip()
     if not token or len(token) > _MAX_TOKEN or not token.isascii() or not token.decode().isprintable():
-        raise ValueError("it holds no bearer token")
+        raise ValueError("it contains no bearer token")
     return token.decode()
 
 
@@ -207,7 +207,8 @@ def _document(content: bytes) -> dict[str, Any]:
 
 
 def _address_in(document: dict[str, Any], first: str) -> str:
-    """Where the keys are, as the document says. Another host is usual; what is less safe than the document's is not."""
+    """The URL of the keys in the document. Another host is common; a less secure scheme than the document's is
+    refused."""
     url = document.get("jwks_uri")
     if not isinstance(url, str):
         raise IssuerError("the discovery document has no jwks_uri")
@@ -234,15 +235,15 @@ def _why(error: Exception) -> str:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             why = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
-            return f"the certificate of {error.host} was refused: {why}"
+            return f"the certificate of {error.host} was rejected: {why}"
         case aiohttp.ClientConnectorDNSError():
-            return f"the name {error.host} is not known"
+            return f"the host name {error.host} cannot be resolved"
         case aiohttp.ClientConnectorError():
             return f"{error.host} cannot be reached: {os_text(error.os_error)}"
         case aiohttp.ClientHttpProxyError():
-            return f"the proxy answers with HTTP {error.status}"
+            return f"the proxy responds with HTTP {error.status}"
         case aiohttp.ClientResponseError():
-            return "the answer is not HTTP"
+            return "the response is not HTTP"
         case aiohttp.ClientError():
             return "the connection broke"
         case OSError():

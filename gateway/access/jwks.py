@@ -1,4 +1,4 @@
-"""The public keys of a JWKS (RFC 7517), by which signatures of JWTs are checked."""
+"""The public keys of a JWKS (RFC 7517), which verify signatures of JWTs."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ import jwt
 __all__ = ["MAX_KEYS", "Keys", "parse_jwks", "parse_published_jwks"]
 
 MAX_KEYS = 100
-"""Entries of a JWKS that was fetched."""
+"""Maximum number of entries of a fetched JWKS."""
 
-# What a key of RSA is good for when it does not say: providers may leave out `alg`, and many do.
+# The algorithms of an RSA key without `alg`, which providers may omit, and many do.
 _RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 
-# What a verifier has to know of a key. All else, the private half for instance, is not even kept.
+# The fields of a key that a verifier needs. Everything else, for example the private half, is discarded.
 _PUBLIC_MEMBERS = frozenset({"kty", "kid", "alg", "n", "e", "crv", "x", "y"})
 
 _log = logging.getLogger(__name__)
 
 Keys = Mapping[str, Mapping[str, jwt.PyJWK]]
-"""By their ids, empty for those without, and then by algorithm."""
+"""By key id, empty for keys without one, and then by algorithm."""
 
 
 def parse_jwks(content: bytes) -> Keys:
-    """The public keys of a JWKS that are there for signatures: none at all where its issuer has withdrawn them. Raises
-    ValueError with a sentence."""
+    """The public keys of a JWKS for signatures: none if its issuer has revoked all of them. Raises ValueError with a
+    readable message."""
     keys = _parsed(_entries(content), "the JWKS")
     if not keys:
-        _log.warning("the JWKS has no public key for signatures: every JWT is refused")
+        _log.warning("the JWKS has no public key for signatures: the gateway rejects every JWT")
     return keys
 
 
 def parse_published_jwks(content: bytes, issuer: str) -> Keys:
-    """The same of a JWKS that the issuer publishes. A key whose private half is there for all to read proves nothing,
-    and is left out. Raises ValueError with a sentence."""
+    """The same for a JWKS that the issuer publishes. A key whose private half is public proves nothing, and is omitted.
+    Raises ValueError with a readable message."""
     entries = _entries(content)
     if len(entries) > MAX_KEYS:
         raise ValueError(f"the JWKS has more than {MAX_KEYS} keys")
@@ -51,7 +51,9 @@ def parse_published_jwks(content: bytes, issuer: str) -> Keys:
         )
     keys = _parsed([entry for entry in entries if entry not in private], f"the JWKS of {issuer}")
     if not keys:
-        _log.warning("the JWKS of %s has no public key for signatures: each of its JWTs is refused", issuer)
+        _log.warning(
+            "the JWKS of %s has no public key for signatures: the gateway rejects every JWT of this issuer", issuer
+        )
     return keys
 
 
@@ -61,7 +63,7 @@ def _entries(content: bytes) -> list[Any]:
         if not isinstance(entries, list):
             raise TypeError
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise ValueError('it takes a JWKS: {"keys": [...]} with public keys') from None
+        raise ValueError('expected a JWKS: {"keys": [...]} with public keys') from None
     return entries
 
 
@@ -78,7 +80,7 @@ def _parsed(entries: list[Any], what: str) -> dict[str, dict[str, jwt.PyJWK]]:
         for key in _usable(entry):
             of_id = keys.setdefault(key.key_id or "", {})
             if key.algorithm_name in of_id:
-                raise ValueError("the JWKS has two keys for one algorithm that no `kid` tells apart")
+                raise ValueError("the JWKS has two keys for one algorithm that no `kid` distinguishes")
             of_id[key.algorithm_name] = key
     return keys
 
@@ -88,15 +90,15 @@ def _is_private(entry: Mapping[str, Any]) -> bool:
 
 
 def _usable(entry: Any) -> Iterator[jwt.PyJWK]:
-    """An entry as the key of each algorithm that it is good for. Keys for other purposes, of kinds that nobody here
-    knows, that are broken or too short (RFC 7518, 3.3) may be in a JWKS as well: they are passed over."""
+    """An entry as a key for each of its algorithms. A JWKS may also contain keys for other purposes, of unknown kinds,
+    and keys that are malformed or too short (RFC 7518, 3.3): they are skipped."""
     if not isinstance(entry, dict) or entry.get("kty") == "oct" or not _is_for_signatures(entry):
         return
     if not isinstance(entry.get("kid", ""), str):
         return
     public = {name: value for name, value in entry.items() if name in _PUBLIC_MEMBERS}
     algorithms = _RSA_ALGORITHMS if entry.get("kty") == "RSA" and not entry.get("alg") else (None,)
-    # The library lets other errors through than its own.
+    # The library also raises errors other than its own.
     with contextlib.suppress(Exception):
         for algorithm in algorithms:
             key = jwt.PyJWK(public, algorithm)

@@ -1,4 +1,4 @@
-"""JWTs as bearer tokens: who signed them, for whom, and for how long."""
+"""JWTs as bearer tokens: verifies signature, issuer, audience and expiry."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class IssuerKeys(Protocol):
 
     @property
     def issuer(self) -> str | None:
-        """Whose they are; None for one that is not known yet."""
+        """The issuer of the keys; None if it is not known yet."""
 
     @property
     def keys(self) -> Keys:
-        """The newest ones. It never waits."""
+        """The latest keys. Never blocks."""
 
     def unknown(self, key_id: str | None) -> GatewayError:
-        """What a token of this issuer ends in whose key is not among them."""
+        """The error for a token of this issuer whose key is unknown."""
 
 
 class FileKeys:
-    """The keys in a file, which is read again when it changes. Raises ValueError for a file that cannot be used."""
+    """The keys in a file, which is reloaded when it changes. Raises ValueError if the file cannot be used."""
 
     def __init__(self, issuer: str, path: str) -> None:
         self.issuer = issuer
@@ -51,33 +51,33 @@ class FileKeys:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """One issuer: its keys, and what its tokens must have."""
+    """One issuer: its keys, and the requirements for its tokens."""
 
     source: IssuerKeys
     audience: Sequence[str]
     algorithms: Sequence[str] = ("RS256", "ES256")
     claim: str = "sub"
     prefix: str = ""
-    """Put in front of the claim."""
+    """Prefix of the claim."""
     own_names: str = ""
-    """What its names begin with, and no other issuer's."""
+    """Prefix that only this issuer's names may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class JwtVerifier:
-    """Accepts the JWTs of some issuers, each by its own keys alone."""
+    """Accepts the JWTs of several issuers, each only by its own keys."""
 
     issuers: Sequence[Issuer]
     _owners: Sequence[Issuer] = field(init=False, repr=False)
-    """The longest names first."""
+    """The longest prefixes first."""
 
     def __post_init__(self) -> None:
         owners = sorted(self.issuers, key=lambda issuer: len(issuer.own_names), reverse=True)
         object.__setattr__(self, "_owners", owners)
 
     def identity(self, token: str) -> str:
-        """Whose token this is. Raises GatewayError with the reason for one that is not accepted: UNAUTHENTICATED, or
-        UNAVAILABLE where nobody can tell at the moment; UnknownKeyError where newer keys may help."""
+        """The identity of a token. Raises GatewayError with the reason if it is not accepted: UNAUTHENTICATED, or
+        UNAVAILABLE if it cannot be verified at the moment; UnknownKeyError if newer keys may help."""
         try:
             return self._identity(token)
         except jwt.ExpiredSignatureError:
@@ -93,12 +93,12 @@ class JwtVerifier:
         except jwt.MissingRequiredClaimError as error:
             raise _refused(f"the token has no claim {error.claim!r}") from None
         except jwt.InvalidSignatureError:
-            raise _refused("the token's signature is wrong") from None
+            raise _refused("the token's signature is invalid") from None
         except GatewayError:
             raise
         except Exception:
-            # The library's own errors, and whatever of those below it lets through: JSON that is nested too deeply, a
-            # time beyond all numbers. Whatever bytes a caller sends, the fault is theirs.
+            # The library's own errors, and those that it passes on: JSON that is nested too deeply, a time out of
+            # range. Whatever bytes a caller sends, the error is the caller's.
             raise _refused("the bearer token is neither a known one nor a valid JWT") from None
 
     def _identity(self, token: str) -> str:
@@ -117,13 +117,13 @@ class JwtVerifier:
             raise jwt.InvalidAlgorithmError
         claims = _decode(token, of_id[algorithm], name, issuer)
         value = claims[issuer.claim]
-        # JSON can hold halves of characters, too, with which no line of the audit log could be written.
+        # JSON can also contain unpaired surrogates, with which no line of the audit log could be written.
         if not isinstance(value, str) or not value or not value.isprintable():
-            raise _refused(f"the token's claim {issuer.claim!r} is not a text that can be printed")
+            raise _refused(f"the token's claim {issuer.claim!r} is not printable text")
         identity = issuer.prefix + value
         owner = next((each for each in self._owners if identity.startswith(each.own_names)), None)
         if owner is not issuer:
-            raise _refused(f"the token's claim {issuer.claim!r} is a name that this issuer may not give")
+            raise _refused(f"the token's claim {issuer.claim!r} is a name that this issuer may not assign")
         return identity
 
     def _issuer(self, name: str) -> Issuer:
@@ -131,13 +131,13 @@ class JwtVerifier:
             if issuer.source.issuer == name:
                 return issuer
         for issuer in self.issuers:
-            if issuer.source.issuer is None:  # It may be this one.
+            if issuer.source.issuer is None:  # This may be the issuer.
                 raise issuer.source.unknown(None)
         raise jwt.InvalidIssuerError
 
 
 def _claimed_issuer(token: str) -> str:
-    """Of whom a token says that it is. To be verified."""
+    """The issuer that a token claims, not verified yet."""
     payload = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     name = claims.get("iss")
@@ -155,7 +155,7 @@ def _by_id(keys: Keys, key_id: object) -> Mapping[str, jwt.PyJWK] | None:
 
 
 def _decode(token: str, key: jwt.PyJWK | None, name: str, issuer: Issuer) -> dict[str, Any]:
-    """The claims, as far as they are accepted; without a key, nobody knows yet whether they are true."""
+    """The claims, if they are acceptable; without a key, they are not verified yet."""
     return jwt.decode(
         token,
         key or "",
@@ -166,7 +166,7 @@ def _decode(token: str, key: jwt.PyJWK | None, name: str, issuer: Issuer) -> dic
         options={
             "require": ["exp", "iss", "aud", issuer.claim],
             "verify_signature": key is not None,
-            # Said each by itself, since otherwise they would go with the signature.
+            # Each option explicitly, because otherwise they would be disabled with the signature check.
             "verify_exp": True,
             "verify_nbf": True,
             "verify_iat": True,

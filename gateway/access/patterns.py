@@ -11,12 +11,12 @@ __all__ = ["fits"]
 
 
 def fits(text: str, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns fits the whole text."""
-    # What was found is not remembered: texts come from callers, who may have any number of them, of any length.
+    """Whether one of the patterns matches the whole text."""
+    # Results are not cached: callers can send any number of texts, of any length.
     return any(_compiled(pattern).match(text) for pattern in patterns)
 
 
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # fnmatch knows a third kind of wildcard, sets in brackets; here, a bracket is one.
+    # fnmatch has a third wildcard, sets in brackets; here, a bracket is literal.
     return re.compile(translate(pattern.replace("[", "[[]")))

@@ -10,10 +10,10 @@
         rpcs: ["vcenter.v1.VmService/ListVms"]
         resources: {Folder: ["group-v3"], HostSystem: ["host-1*"]}
 
-In a pattern, `*` stands for any text and `?` for one character. `machines` is short for `VirtualMachine` in
-`resources`. A rule that limits a type allows only requests that name a resource of this type, none of it outside the
-patterns, and nothing that might be of this type without anybody being able to tell. Where the answers of an rpc are
-filtered instead, such as those of WatchVms, the request may name anything: the answers hold what fits the rule.
+In a pattern, `*` matches any text and `?` one character. `machines` is short for `VirtualMachine` in `resources`. A
+rule that limits a type allows only requests that name a resource of this type, no such resource outside the patterns,
+and no identifier of unknown type. If the responses of an rpc are filtered instead, such as those of WatchVms, the
+request may name anything: the responses contain what matches the rule.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["Policy", "parse_policy"]
 
 _MACHINE = "VirtualMachine"
 _MAX_IDENTIFIER = 100
-"""Characters of an identifier that a denial shows."""
+"""Maximum number of characters of an identifier in a denial."""
 
 _Text = Annotated[str, Field(min_length=1)]
 _Patterns = Annotated[list[_Text], Field(min_length=1)]
@@ -56,12 +56,12 @@ class _Rule(BaseModel):
         return machines | (self.resources or {})
 
     def denial(self, named: Iterable[Named]) -> str | None:
-        """What a request names that the rule does not allow, None where there is nothing."""
+        """The resource in a request that the rule does not allow, None if there is none."""
         limits, missing = self.limits, set(self.limits)
         for resource in named:
             types, identifier = resource.types, resource.identifier
             if not types:
-                return f" on {f'{_shown(identifier)},' if identifier else 'something'} whose type cannot be told"
+                return f" on {f'{_shown(identifier)},' if identifier else 'something'} whose type cannot be determined"
             if types.isdisjoint(limits):
                 continue
             of_type = min(types & limits.keys())
@@ -78,17 +78,16 @@ def _shown(identifier: str) -> str:
 
 
 class Policy(BaseModel):
-    """The rules. A call is allowed when one of them fits it."""
+    """The rules. A call is allowed if one of them matches it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rules: list[_Rule]
 
     def denial(self, identity: str, rpc: str, named: Callable[[], Iterable[Named]]) -> str | None:
-        """Why `identity` (`kind:name`) may not call `rpc` (`package.Service/Rpc`), None where they may.
-
-        `named` gives the resources that the request names; it is called only where a rule limits these. The reason is
-        what a sentence goes on with that ends in the rpc, and empty where the rpc itself is not allowed.
+        """Why `identity` (`kind:name`) may not call `rpc` (`package.Service/Rpc`), None if it may. `named` returns the
+        resources that the request names; it is called only if a rule limits these. The reason continues a sentence that
+        ends with the rpc, and is empty if the rpc itself is not allowed.
         """
         reasons: list[str] = []
         for rule in self.rules:
@@ -100,7 +99,7 @@ class Policy(BaseModel):
         return reasons[0] if reasons else ""
 
     def allowing(self, identity: str, rpc: str, named: Iterable[Named], *, is_filtered: bool = False) -> int | None:
-        """The number of the first rule, from 1, that allows a call, None where none does."""
+        """The number of the first rule, from 1, that allows a call, None if there is none."""
         named = tuple(named)
         for number, rule in enumerate(self.rules, start=1):
             if not (identity_fits(identity, rule.identities) and fits(rpc, rule.rpcs)):
@@ -110,7 +109,7 @@ class Policy(BaseModel):
         return None
 
     def scope(self, identity: str, rpc: str) -> Scope | None:
-        """What `identity` may see of the answers of an rpc that are filtered, None where they may not call it."""
+        """What `identity` may see in the filtered responses of an rpc, None if it may not call the rpc."""
         fitting = [rule for rule in self.rules if identity_fits(identity, rule.identities) and fits(rpc, rule.rpcs)]
         if not fitting:
             return None
@@ -120,9 +119,8 @@ class Policy(BaseModel):
 
 
 def parse_policy(content: bytes, types: Collection[str] | None = None) -> Policy:
-    """Reads a policy file. Raises ValueError with a sentence for the first mistake.
-
-    `types` are the resource types that there are, those of the packaged contract unless told otherwise.
+    """Reads a policy file. Raises ValueError with a readable message for the first mistake. `types` are the known
+    resource types, by default those of the packaged contract.
     """
     try:
         policy = Policy.model_validate(read_yaml(content))
@@ -138,7 +136,7 @@ def parse_policy(content: bytes, types: Collection[str] | None = None) -> Policy
 def _check(where: str, rule: _Rule, types: Collection[str]) -> None:
     resources = rule.resources or {}
     if rule.machines is not None and _MACHINE in resources:
-        raise ValueError(f"{where}: machines and resources.{_MACHINE} are the same; a rule takes one of them")
+        raise ValueError(f"{where}: machines and resources.{_MACHINE} are the same; use only one of them in a rule")
     for name in resources:
         if name not in types:
             nearest = max(sorted(types), key=lambda known: _likeness(name, known))
@@ -146,6 +144,6 @@ def _check(where: str, rule: _Rule, types: Collection[str]) -> None:
 
 
 def _likeness(name: str, known: str) -> float:
-    """How much a name is like a type, or like the last part of its name."""
+    """The similarity of a name to a type, or to the last part of its name."""
     spellings = (known, known.rpartition(".")[2])
     return max(SequenceMatcher(None, name.lower(), spelling.lower()).ratio() for spelling in spellings)

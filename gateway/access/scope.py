@@ -1,7 +1,7 @@
-"""What a policy lets a caller see of the answers that the gateway makes itself.
+"""What a policy allows a caller to see in the gateway's own responses.
 
 Rules limit what requests may name. An rpc that lists or watches names nothing: there, the same limits decide what the
-answers hold.
+responses contain.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ Limits = Mapping[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Alternatives, each with the limits of one rule; None where no rule limits anything."""
+    """Alternatives, each with the limits of one rule; None if no rule limits anything."""
 
     alternatives: tuple[Limits, ...] | None = None
 
     @property
     def is_unlimited(self) -> bool:
-        """Whether everything can be seen."""
+        """Whether everything is visible."""
         return self.alternatives is None
 
     def allows(self, thing: Mapping[str, Iterable[str]]) -> bool:
-        """Whether a thing can be seen that is, or is within, the resources with these identifiers by type.
-
-        Of each type that a rule limits, one of these has to fit. A thing of which none is known does not.
+        """Whether an object is visible that is, or is within, the resources with these identifiers by type. For each
+        type that a rule limits, one of these must match. An object without any known resource does not match.
         """
         if self.alternatives is None:
             return True
@@ -42,7 +41,7 @@ class Scope:
 
     @property
     def text(self) -> str:
-        """Tells one scope from another."""
+        """Distinguishes one scope from another."""
         return repr(None if self.alternatives is None else [sorted(limits.items()) for limits in self.alternatives])
 
 

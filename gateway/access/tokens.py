@@ -1,10 +1,10 @@
-"""Static bearer tokens, known by their hashes.
+"""Static bearer tokens, identified by their hashes.
 
     tokens:
       - identity: ci
         sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 
-A token is to be random and long, for instance from `openssl rand -hex 32`: for such tokens a plain SHA-256 is enough,
+A token must be random and long, for example from `openssl rand -hex 32`: for such tokens, a plain SHA-256 is enough,
 and its digest finds the identity without comparing secrets byte by byte.
 """
 
@@ -26,37 +26,39 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class StaticTokens:
-    """The tokens of one file, which is read again when it changes."""
+    """The tokens of one file, which is reloaded when it changes."""
 
     def __init__(self, path: str) -> None:
         self._file = ReloadedFile(path, parse_tokens)
 
     def identity(self, token: str) -> str | None:
-        """Whose token this is, None for nobody's."""
+        """The identity of a token, None if it is unknown."""
         return self._file.current().get(hashlib.sha256(token.encode()).hexdigest())
 
 
 def parse_tokens(content: bytes) -> Mapping[str, str]:
-    """Identities by the hashes of their tokens; an empty list revokes all tokens. Raises ValueError with a sentence
-    that holds no hash."""
+    """Identities by the hashes of their tokens; an empty list revokes all tokens. Raises ValueError with a readable
+    message that contains no hash."""
     try:
         entries = read_yaml(content)["tokens"]
         if not isinstance(entries, list):
             raise TypeError
     except (DocumentError, TypeError, KeyError):
-        raise ValueError("it takes YAML with a list `tokens` of entries with identity and sha256") from None
+        raise ValueError(
+            "expected YAML with a list `tokens`, whose entries have the keys identity and sha256"
+        ) from None
     if not entries:
-        _log.warning("the file of tokens lists none: every token is refused")
+        _log.warning("the token file lists no tokens: the gateway rejects every token")
     identities: dict[str, str] = {}
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict) or set(entry) != {"identity", "sha256"}:
-            raise ValueError(f"token {number} takes exactly identity and sha256")
+            raise ValueError(f"token {number} must have exactly the keys identity and sha256")
         identity, digest = entry["identity"], entry["sha256"]
         if not isinstance(identity, str) or not identity or not identity.isprintable():
-            raise ValueError(f"the identity of token {number} must be a text that can be printed")
+            raise ValueError(f"the identity of token {number} must be printable text")
         if not isinstance(digest, str) or not _SHA256.fullmatch(digest.lower()):
             raise ValueError(f"the sha256 of token {number} must be 64 hexadecimal digits, in quotes")
         if digest.lower() in identities:
-            raise ValueError(f"token {number} is there twice")
+            raise ValueError(f"token {number} occurs twice")
         identities[digest.lower()] = identity
     return identities

@@ -1,4 +1,4 @@
-"""A token whose key is not known, or not yet: apart from the rest of JWTs, which takes megabytes."""
+"""A token whose key is unknown, or not known yet; separate from the other JWT modules, which need megabytes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ __all__ = ["UnknownKeyError"]
 
 
 class UnknownKeyError(GatewayError):
-    """The token's key is not known: `refreshed` waits for newer keys, and raises GatewayError where none can be had or
-    the key is not among them."""
+    """The token's key is unknown: `refreshed` waits for newer keys, and raises GatewayError if they cannot be fetched
+    or do not contain the key."""
 
     def __init__(self, failure: Failure, refreshed: Callable[[], Awaitable[None]]) -> None:
         super().__init__(failure)

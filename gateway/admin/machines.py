@@ -1,4 +1,4 @@
-"""The metrics of virtual machines in Prometheus' words: base units, and names that say them."""
+"""The metrics of virtual machines in Prometheus' conventions: base units, and names that contain them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class MachineCollector(Collector):
         yield from families.values()
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: what there is depends on what vCenter has."""
+        """Nothing: the families depend on vCenter's counters."""
         return iter(())
 
 

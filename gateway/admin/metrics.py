@@ -1,8 +1,8 @@
-"""The metrics: what there is, and how it is counted.
+"""The metrics: their definitions, and how they are counted.
 
-Two kinds of numbers: what happens in a call is counted in that moment, with the label values of an rpc resolved at its
-first call; what is kept elsewhere anyway (sessions, limiter, breaker, drift) is read by `refresh`, before each scrape
-or, in a worker, once a second. No label holds anything of a caller's, and none grows without bound.
+There are two kinds of numbers: events of a call are counted immediately, with the label values of an rpc resolved at
+its first call; state that is kept elsewhere (sessions, limiter, breaker, drift) is read by `refresh`, before each
+scrape or, in a worker, once a second. No label contains caller input, and none grows without limit.
 """
 
 from __future__ import annotations
@@ -51,84 +51,87 @@ class Family:
     labels: tuple[str, ...]
     meaning: str
     of_workers: Literal["livesum", "livemin", "livemax"] = "livesum"
-    """How the gauges of several workers become one."""
+    """How the gauges of several workers are combined."""
 
     @property
     def full_name(self) -> str:
         return PREFIX + self.name
 
 
-# What is gRPC's is named as go-grpc-prometheus and its kin do. A bare `service` is Prometheus' label for the Kubernetes
-# service that it scrapes, which would take the place of ours.
+# gRPC's labels have the names of go-grpc-prometheus and similar libraries. A bare `service` is Prometheus' label for
+# the scraped Kubernetes service, which would replace ours.
 FAMILIES = (
-    Family(
-        "rpcs_total", "counter", ("grpc_service", "grpc_method", "grpc_code"), "Rpcs that ended, by their gRPC code."
-    ),
+    Family("rpcs_total", "counter", ("grpc_service", "grpc_method", "grpc_code"), "Completed rpcs, by gRPC code."),
     Family(
         "rpc_duration_seconds",
         "histogram",
         ("grpc_service", "grpc_method"),
-        "How long rpcs took, the time with vCenter included.",
+        "Duration of rpcs, including the time that vCenter took.",
     ),
-    Family("rpcs_in_flight", "gauge", (), "Unary rpcs under way."),
-    Family("streams_open", "gauge", (), "Streams that are open."),
+    Family("rpcs_in_flight", "gauge", (), "Unary rpcs in flight."),
+    Family("streams_open", "gauge", (), "Open streams."),
     Family(
         "streams_oldest_seconds",
         "gauge",
         (),
-        "How long the oldest open stream has been open.",
+        "Age of the oldest open stream.",
         "livemax",
     ),
-    Family("stream_messages_total", "counter", ("grpc_service", "grpc_method"), "Messages that streams have sent."),
+    Family("stream_messages_total", "counter", ("grpc_service", "grpc_method"), "Messages sent on streams."),
     Family(
         "stream_duration_seconds",
         "histogram",
         ("grpc_service", "grpc_method"),
-        "How long ended streams were open.",
+        "Duration of ended streams.",
     ),
-    Family("live_hubs", "gauge", (), "Waits for changes at vCenter, one for each credential that watches."),
+    Family(
+        "live_hubs",
+        "gauge",
+        (),
+        "Open requests that wait for changes at vCenter, one for each credential that watches.",
+    ),
     Family(
         "vcenter_calls_total",
         "counter",
         ("operation", "status"),
-        "REST calls to vCenter that ended, those for sessions included. The status is the HTTP status of the answer; "
-        "without one, the reason, or CANCELLED.",
+        "Completed REST calls to vCenter, including those for sessions. The status is the HTTP status of the response; "
+        "if there was none, the reason, or CANCELLED.",
     ),
     Family(
         "vcenter_call_duration_seconds",
         "histogram",
         ("operation",),
-        "How long REST calls took, without waiting for their turn.",
+        "Duration of REST calls, without the time that they waited for their turn.",
     ),
-    Family("vcenter_connections", "gauge", (), "Connections to vCenter, in use or kept for the next call."),
-    Family("vcenter_retries_total", "counter", ("operation",), "REST calls that were repeated."),
+    Family("vcenter_connections", "gauge", (), "Connections to vCenter, in use or idle."),
+    Family("vcenter_retries_total", "counter", ("operation",), "Retried REST calls."),
     Family(
         "shared_reads_total",
         "counter",
         ("result",),
-        "Reads whose callers accept an age (cache-control: max-age): hit (answered from memory), joined (waited for a "
-        "read of another caller's), miss (vCenter was asked).",
+        "Reads whose callers accept an older response (cache-control: max-age): hit (answered from memory), joined "
+        "(waited for another caller's read), miss (sent to vCenter).",
     ),
-    Family("shared_reads_bytes", "gauge", (), "Size of the answers that are kept for such reads."),
-    Family("sessions_open", "gauge", (), "Sessions with vCenter that the gateway holds open."),
-    Family("session_logins_total", "counter", (), "Logins that succeeded."),
+    Family("shared_reads_bytes", "gauge", (), "Size of the responses that are kept for such reads."),
+    Family("sessions_open", "gauge", (), "Sessions with vCenter that the gateway keeps open."),
+    Family("session_logins_total", "counter", (), "Successful logins."),
     Family(
         "session_logins_rejected_total",
         "counter",
         (),
-        "Logins that vCenter refused because of the user name or the password.",
+        "Logins that vCenter rejected because of the user name or the password.",
     ),
     Family(
         "sessions_ended_total",
         "counter",
         ("cause",),
-        "Sessions that ended while they were needed: expired (vCenter ended it), renewed (replaced before vCenter "
-        "would end it), displaced (closed to make room for another credential's).",
+        "Sessions that ended while they were needed: expired (ended by vCenter), renewed (replaced before vCenter "
+        "would end it), displaced (evicted to make room for another credential's session).",
     ),
-    Family("limiter_places", "gauge", (), "Calls that may be with vCenter at once."),
-    Family("limiter_active", "gauge", (), "Calls that are with vCenter."),
+    Family("limiter_places", "gauge", (), "Maximum number of concurrent calls to vCenter."),
+    Family("limiter_active", "gauge", (), "Calls to vCenter in flight."),
     Family("limiter_waiting", "gauge", (), "Calls that wait for their turn."),
-    Family("limiter_refused_total", "counter", (), "Calls that were refused because too many waited."),
+    Family("limiter_refused_total", "counter", (), "Calls that were refused because too many were waiting."),
     Family(
         "breaker_state",
         "gauge",
@@ -140,71 +143,71 @@ FAMILIES = (
         "gauge",
         (),
         "Workers that can call vCenter: their circuit breaker is closed, and vCenter's certificate is trusted. "
-        "The health service `vcenter` says the same.",
+        "The health service `vcenter` reports the same.",
     ),
     Family(
         "transcoding_failures_total",
         "counter",
         ("reason",),
-        "Rpcs whose request (REQUEST_INVALID) or whose answer from vCenter could not be translated.",
+        "Rpcs whose request (REQUEST_INVALID) or whose response from vCenter could not be translated.",
     ),
     Family(
         "schema_drift_total",
         "counter",
         ("message", "field"),
-        "Fields of vCenter's answers that the contract does not know or that cannot be read, and values of enums: then "
-        "the enum and the value. What is not 1 to 64 letters, digits, `_` and `.` may be a secret, and counts as "
-        f"`{OTHER_NAME}`. At most 1000 different ones for each worker.",
+        "Fields of vCenter's responses that the contract does not know or that cannot be read, and unknown enum "
+        "values: then the labels are the enum and the value. A name that is not 1 to 64 letters, digits, `_` and `.` "
+        f"may be a secret and counts as `{OTHER_NAME}`. At most 1000 different names for each worker.",
     ),
     Family(
         "certificate_expiry_timestamp_seconds",
         "gauge",
         ("certificate",),
-        "When a certificate ends, in seconds since the epoch: of gateway (what callers see), of vcenter (as seen on "
-        "the last connection).",
+        "When a certificate expires, in seconds since the epoch: gateway (the one that callers see), vcenter (the one "
+        "seen on the last connection).",
         "livemin",
     ),
     Family(
         "file_changes_total",
         "counter",
         ("result",),
-        "Files that changed while the gateway ran (certificates, keys, passwords, tokens, policy): used (the new "
-        "content is in use), refused (it cannot be used, and the old one stays in use).",
+        "Files that changed while the gateway was running (certificates, keys, passwords, tokens, policy): used (the "
+        "new content is in use), refused (the new content cannot be used, and the old one stays in use).",
     ),
     Family(
         "issuer_requests_total",
         "counter",
         ("issuer", "result"),
-        "How often issuers of JWTs were asked for their keys: fetched, or failed (the known keys stay in use).",
+        "Requests for the keys of JWT issuers: fetched, or failed (the known keys stay in use).",
     ),
     Family(
         "issuer_up",
         "gauge",
         ("issuer",),
-        "Whether the newest request for the keys of an issuer of JWTs was answered: 1 or 0.",
+        "Whether the latest request for the keys of a JWT issuer succeeded: 1 or 0.",
         "livemin",
     ),
     Family(
         "issuer_keys_timestamp_seconds",
         "gauge",
         ("issuer",),
-        "When the keys of an issuer of JWTs were fetched last, in seconds since the epoch; 0 where they never were.",
+        "When the keys of a JWT issuer were last fetched, in seconds since the epoch; 0 if they never were.",
         "livemin",
     ),
-    Family("audit_records_lost_total", "counter", (), "Records of the audit log that could not be written."),
+    Family("audit_records_lost_total", "counter", (), "Audit log records that could not be written."),
     Family(
         "log_lines_dropped_total",
         "counter",
         (),
-        "Lines of the log that were dropped because nobody read what the process writes.",
+        "Log lines that were dropped because nothing read the output of the process.",
     ),
-    Family("build_info", "gauge", ("version", "python"), "Always 1; the labels say what runs.", "livemax"),
+    Family("build_info", "gauge", ("version", "python"), "Always 1; the labels have the running versions.", "livemax"),
 )
 
 
 def metrics_table() -> str:
     """All metrics as a Markdown table, for docs/reference/metrics.md."""
-    rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
+    rows = ["| Metric | Type | Labels | Description |", "|---|---|---|---|"]
     for family in FAMILIES:
         labels = ", ".join(f"`{label}`" for label in family.labels)
         rows.append(f"| `{family.full_name}` | {family.kind} | {labels} | {family.meaning} |")
@@ -212,10 +215,10 @@ def metrics_table() -> str:
 
 
 class Metrics(Events):
-    """The metrics of one process, of whose events it is told."""
+    """The metrics of one process, which subscribes to its events."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        # They would double the series, and say nothing that anybody asks for.
+        # They would double the series without useful information.
         prometheus_client.disable_created_metrics()
         families = {family.name: family for family in FAMILIES}
         rpcs = self._rpc_timings = Timings(
@@ -254,7 +257,7 @@ class Metrics(Events):
         self._families["build_info"].labels(__version__, platform.python_version()).set(1)
 
     def call_ended(self, ended: CallEnded) -> None:
-        """Counts an rpc that ended."""
+        """Counts a completed rpc."""
         method, failure = ended.method, ended.failure
         rpc = self._rpcs.get(method.full_name)
         if rpc is None:
@@ -274,7 +277,7 @@ class Metrics(Events):
         count()
 
     def exchanged(self, exchanged: Exchanged) -> None:
-        """Counts a REST call that ended."""
+        """Counts a completed REST call."""
         operation, outcome = exchanged.operation, exchanged.outcome
         series = self._operations.get(operation)
         if series is None:
@@ -282,11 +285,11 @@ class Metrics(Events):
         series.ended(_OTHER if isinstance(outcome, int) and outcome not in _STATUSES else outcome, exchanged.seconds)
 
     def retried(self, retried: Retried) -> None:
-        """Counts a REST call that is repeated."""
+        """Counts a retried REST call."""
         self._families["vcenter_retries_total"].labels(retried.call.binding.method.operation).inc()
 
     def file_changed(self, changed: FileChanged) -> None:
-        """Counts a file with another content."""
+        """Counts a changed file."""
         self._families["file_changes_total"].labels("refused" if changed.problem else "used").inc()
 
     def keys_fetched(self, fetched: KeysFetched) -> None:
@@ -311,18 +314,18 @@ class Metrics(Events):
         self._drifted(message, field)
 
     def replaced_text(self, message: str) -> None:
-        """Counts an answer that is not all text."""
+        """Counts a response with invalid text."""
         self._drifted(message, "U+FFFD")
 
     def _drifted(self, owner: str, name: str) -> None:
         key = (owner, name[:_MAX_NAME])
-        # Bounded, since the names come from outside.
+        # Limited, because the names come from outside.
         if key in self._unknown or len(self._unknown) < _MAX_UNKNOWN:
             self._unknown.add(key)
             self._families["schema_drift_total"].labels(*key).inc()
 
     def refresh(self, gateway: Counted) -> None:
-        """Reads what others keep."""
+        """Reads state that is kept elsewhere."""
         self._gauges["rpcs_in_flight"].set(gateway.active_calls)
         self._gauges["streams_open"].set(len(gateway.streams))
         self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
@@ -362,7 +365,7 @@ class Metrics(Events):
             self._advance(result, lambda result=result: results.labels(result), getattr(vcenter.reads.counts, result))
 
     def _advance(self, key: Any, counter: Callable[..., Counter], total: float) -> None:
-        """Brings a counter to a total that is kept elsewhere, which began at 0 with this process."""
+        """Advances a counter to a total that is kept elsewhere, which started at 0 with this process."""
         seen = self._seen.get(key, 0)
         counter().inc(max(0, total - seen))
         self._seen[key] = total
@@ -371,11 +374,11 @@ class Metrics(Events):
         if self._expiries.get(which) == certificate:
             return
         self._expiries[which] = certificate
-        # Only here: it takes megabytes, and not everybody has certificates.
+        # Imported here: it needs megabytes, and not every gateway has certificates.
         from cryptography import x509
 
         load = x509.load_pem_x509_certificate if is_pem else x509.load_der_x509_certificate
-        with contextlib.suppress(ValueError):  # Not trusted by anybody then, which is not the metrics' matter.
+        with contextlib.suppress(ValueError):  # Then nothing trusts it, which is not a concern of the metrics.
             expiry = load(certificate).not_valid_after_utc.timestamp()
             self._families["certificate_expiry_timestamp_seconds"].labels(which).set(expiry)
 

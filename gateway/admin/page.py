@@ -1,4 +1,4 @@
-"""The status page: one document without scripts and without anything from elsewhere, in light and in dark."""
+"""The status page: one document without scripts and external resources, in light and dark mode."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from gateway.vcenter.probe import VCenterState
 __all__ = ["POLICY", "Facts", "render"]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""What a browser may load for the page: nothing."""
+"""The browser may load nothing for the page."""
 
 _MAX_ROWS = 20
-# Words up to this length fit a line on a phone.
+# Words up to this length fit into a line on a phone.
 _WHOLE = 24
 _NEARLY_FULL = 0.8
-# The scale of the plot: its ends in seconds, its width in pixels, and what is written at the lines.
+# The scale of the plot: its ends in seconds, its width in pixels, and the labels of the lines.
 _FASTEST, _SLOWEST, _WIDTH, _MARGIN = 0.001, 60.0, 300.0, 16.0
 _TICKS = ((0.001, "1 ms"), (0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"))
 _DAY = 86400.0
@@ -39,7 +39,7 @@ class Facts:
     vcenter: str
     state: VCenterState
     service_account: bool
-    """Whether all logins are those of one account, the gateway's."""
+    """Whether all logins are those of the gateway's service account."""
     workers: int
     started: float
     """Seconds since the epoch."""
@@ -50,7 +50,7 @@ class Facts:
 
     @property
     def login_refused(self) -> bool:
-        """Whether vCenter refuses the gateway's own account, as far as the numbers tell."""
+        """Whether vCenter rejects the gateway's own account, according to the numbers."""
         totals = self.summary.totals
         return self.service_account and totals["session_logins_rejected_total"] > 0 and not totals["sessions_open"]
 
@@ -79,14 +79,14 @@ def _page(facts: Facts, now: float) -> Iterator[str]:
     yield from _errors("Errors of vCenter and the gateway", server, now)
     yield from _errors("Errors of callers", callers, now)
     yield (
-        "<footer>Totals are since the start, rates the average of the last minute. For machines: "
+        "<footer>Totals count from the start; rates are averages over the last minute. For monitoring: "
         '<a href="/metrics">metrics</a>, <a href="/healthz">healthz</a>, <a href="/readyz">readyz</a>.'
         "</footer></main></body></html>"
     )
 
 
 def _alerts(facts: Facts) -> Iterator[str]:
-    """What somebody has to do something about."""
+    """Problems that need action."""
     if facts.not_ready:
         yield f'<p class="alert warn">{escape(facts.not_ready.capitalize())}.</p>'
     if facts.state.reachable is False:
@@ -95,12 +95,12 @@ def _alerts(facts: Facts) -> Iterator[str]:
     if away := [name for name, up in facts.summary.issuers.items() if not up]:
         names = ", ".join(f"<code>{escape(name)}</code>" for name in away)
         yield (
-            f'<p class="alert bad"><b>Keys of JWTs cannot be fetched: {names}.</b> Tokens that were signed with a '
-            "known key are accepted, others are not. The log says why.</p>"
+            f'<p class="alert bad"><b>The keys of JWT issuers cannot be fetched: {names}.</b> The gateway accepts '
+            "tokens that were signed with a known key and rejects others. See the log for the cause.</p>"
         )
     if facts.login_refused:
         yield (
-            '<p class="alert bad"><b>vCenter refuses the service account.</b> No call can succeed until its name '
+            '<p class="alert bad"><b>vCenter rejects the service account.</b> No call can succeed until its name '
             "(<code>auth.user</code>) and password (<code>auth.password_file</code>) are right, and the account is "
             "not locked.</p>"
         )
@@ -110,8 +110,8 @@ def _cards(facts: Facts, now: float) -> Iterator[str]:
     totals, rates = facts.summary.totals, facts.rates
     yield _vcenter(facts)
     failed = sum(latency.failed for latency in facts.summary.latencies)
-    under_way = f"{_number(totals['rpcs_in_flight'])} under way<br>{_number(failed)} failed · {_rate(rates.failed)} now"
-    yield _card("Rpcs", _number(totals["rpcs_total"]), under_way, unit=f"{_rate(rates.calls)} now")
+    in_flight = f"{_number(totals['rpcs_in_flight'])} in flight<br>{_number(failed)} failed · {_rate(rates.failed)} now"
+    yield _card("Rpcs", _number(totals["rpcs_total"]), in_flight, unit=f"{_rate(rates.calls)} now")
     active, places = totals["limiter_active"], totals["limiter_places"]
     share = min(1.0, active / places) if places else 0.0
     bar = f'<div class="bar"><i{" class=full" if share > _NEARLY_FULL else ""} style="width:{share:.0%}"></i></div>'
@@ -119,7 +119,7 @@ def _cards(facts: Facts, now: float) -> Iterator[str]:
         f"{_number(totals['limiter_waiting'])} waiting · {_number(totals['limiter_refused_total'])} refused<br>"
         f"{_number(totals['vcenter_calls_total'])} made · {_rate(rates.vcenter_calls)} now"
     )
-    yield _card("Calls with vCenter", _number(active), waiting, bar, unit=f"of {_number(places)}")
+    yield _card("Calls to vCenter", _number(active), waiting, bar, unit=f"of {_number(places)}")
     logins, rejected = totals["session_logins_total"], totals["session_logins_rejected_total"]
     text = f"{_number(logins)} login{'' if logins == 1 else 's'}, {_number(rejected)} rejected"
     yield _card("Open sessions", _number(totals["sessions_open"]), text)
@@ -133,7 +133,7 @@ def _vcenter(facts: Facts) -> str:
     elif "open" in breaker or "half-open" in breaker:
         badge = _badge("bad", "Does not answer")
     elif facts.login_refused:
-        badge = _badge("bad", "Login refused")
+        badge = _badge("bad", "Login rejected")
     elif facts.summary.totals["vcenter_calls_total"] or facts.state.reachable:
         badge = _badge("good", "Answers")
     else:
@@ -146,12 +146,12 @@ def _vcenter(facts: Facts) -> str:
 
 
 def _certificates(expiries: dict[str, float], now: float) -> Iterator[str]:
-    for name, title in (("gateway", "Own certificate"), ("vcenter", "vCenter's certificate")):
+    for name, title in (("gateway", "Gateway's certificate"), ("vcenter", "vCenter's certificate")):
         if (end := expiries.get(name)) is None:
             continue
         left = end - now
-        badge = _badge("bad", "expired") if left <= 0 else _badge("warn", "ends soon") if left < _SOON else ""
-        yield _card(f"{title} {badge}", _span(left) if left > 0 else "over", f"until {_moment(end)} UTC")
+        badge = _badge("bad", "expired") if left <= 0 else _badge("warn", "expires soon") if left < _SOON else ""
+        yield _card(f"{title} {badge}", _span(left) if left > 0 else "expired", f"until {_moment(end)} UTC")
 
 
 def _card(title: str, number: str, text: str, extra: str = "", *, unit: str = "") -> str:
@@ -160,7 +160,7 @@ def _card(title: str, number: str, text: str, extra: str = "", *, unit: str = ""
 
 
 def _latencies(latencies: Sequence[Latency], rates: Rates) -> Iterator[str]:
-    yield "<h2>How long rpcs take</h2>"
+    yield "<h2>Latency of rpcs</h2>"
     if not latencies:
         yield '<p class="soft">No rpc has been called yet.</p>'
         return
@@ -178,8 +178,12 @@ def _latencies(latencies: Sequence[Latency], rates: Rates) -> Iterator[str]:
             f'<td class="r" data-is="p99">{_duration(most)}</td><td class="plot">{_bar(latency)}</td></tr>'
         )
     yield "</table></div>"
-    more = f" The {_MAX_ROWS} most called of {len(latencies)} rpcs." if len(latencies) > _MAX_ROWS else ""
-    legend = "The dot is the median (p50), the bar reaches to p90 and the line to p99."
+    more = (
+        (f" Shown are the {_MAX_ROWS} most frequently called of {len(latencies)} rpcs.")
+        if len(latencies) > _MAX_ROWS
+        else ""
+    )
+    legend = "The dot marks the median (p50), the bar extends to p90, and the line to p99."
     yield f'<p class="soft note">{legend}{more}</p>'
 
 
@@ -215,24 +219,24 @@ def _errors(title: str, errors: Sequence[ErrorGroup], now: float) -> Iterator[st
         yield '<p class="soft">None so far.</p>'
         return
     yield '<div class="table"><table class="errors"><tr class="head"><th>Rpc</th><th>Code and reason</th>'
-    yield '<th class="r">Times</th><th>Last (UTC)</th><th>Its machine and request id</th></tr>'
+    yield '<th class="r">Count</th><th>Last (UTC)</th><th>Machine and request id</th></tr>'
     for error in errors:
         moment = _moment(error.time)
-        # vCenter often says the same as the code.
+        # vCenter's error type is often the same as the code.
         reason = f'<br><span class="soft long">{escape(error.reason)}</span>' if error.reason != error.code else ""
         text = f'<br><span class="soft long">{_words(error.text)}</span>' if error.text else ""
         machine = f"<code>{escape(error.machine)}</code><br>" if error.machine else ""
         when = moment[11:] if moment[:10] == _moment(now)[:10] else moment
         yield (
             f"<tr>{_rpc(error.rpc)}<td>{escape(error.code)}{reason}{text}</td>"
-            f'<td class="r" data-is="times">{_number(error.count)}</td><td data-is="last">{when}</td>'
+            f'<td class="r" data-is="count">{_number(error.count)}</td><td data-is="last">{when}</td>'
             f'<td class="long id">{machine}<code>{escape(error.request_id)}</code></td></tr>'
         )
     yield "</table></div>"
 
 
 def _rpc(name: str) -> str:
-    """A cell with the name of an rpc, which may be broken after its package."""
+    """A cell with the name of an rpc, which may break after its package."""
     package, _, rest = name.rpartition(".")
     return f'<td class="rpc"><code><span class="soft">{escape(package)}.</span><wbr>{escape(rest)}</code></td>'
 
@@ -266,7 +270,7 @@ def _duration(seconds: float) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A length of time as people say it, in its two largest units."""
+    """A human-readable duration in its two largest units."""
     rest = int(max(0, seconds))
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):

@@ -1,4 +1,4 @@
-"""What one process does for the admin port: it counts, and serves the port or, as a worker, reports to who does."""
+"""One process's part of the admin port: it counts, and serves the port or, as a worker, reports to the supervisor."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = ["ProcessAdmin"]
 
 
 class ProcessAdmin:
-    """To be made before the gateway, which tells its events to the `subscribers`; to be started before it, so that the
-    port tells that it starts, and stopped after it."""
+    """Create it before the gateway, which reports its events to the `subscribers`; start it before the gateway, so that
+    the port reports the start, and stop it afterwards."""
 
     def __init__(
         self,
@@ -42,24 +42,24 @@ class ProcessAdmin:
         self.metrics = Metrics(self._registry)
         self.errors = RecentErrors()
         self.not_ready: str | None = "the gateway is starting"
-        """Why the gateway does not serve; None when it does."""
+        """Why the gateway does not serve; None if it does."""
         self._server: AdminServer | None = None
 
     @property
     def subscribers(self) -> tuple[Events, ...]:
-        """What has to be told of the gateway's events."""
+        """The subscribers to the gateway's events."""
         return self.metrics, self.errors
 
     def show_machines(self, newest: Callable[[], Sequence[Any]]) -> None:
-        """Serves the performance of virtual machines too, as `newest` has it."""
+        """Also serves the performance of virtual machines, from `newest`."""
         self._registry.register(MachineCollector(newest))
 
     async def start(self, gateway: Counted) -> str:
-        """Returns the address of the admin port. Raises OSError with a sentence when it cannot be used."""
+        """Returns the address of the admin port. Raises OSError with a readable message if it cannot be used."""
         if self._worker is not None:
             self._worker.make_report = lambda: self._report(gateway)
             return self._listen
-        # Only here, since a worker serves no HTTP, and an HTTP server takes 10 MB.
+        # Imported here, because a worker serves no HTTP, and an HTTP server needs 10 MB.
         from gateway.admin.server import AdminServer, Source
 
         async def refresh() -> None:

@@ -1,4 +1,4 @@
-"""How much happens now, beside the totals since the start."""
+"""Current rates, in addition to the totals since the start."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gateway.admin.summary import Summary
 __all__ = ["SAMPLE_SECONDS", "RateMeter", "Rates"]
 
 SAMPLE_SECONDS = 10.0
-"""How often a sample is to be taken."""
+"""The sampling interval."""
 _WINDOW_SECONDS = 60.0
 _LEAST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Per second, on the average of the last minute."""
+    """Per second, averaged over the last minute."""
 
     calls: float = 0.0
     failed: float = 0.0
@@ -36,7 +36,7 @@ class _Sample:
 
 
 class RateMeter:
-    """Compares the totals of now with those of a minute ago. The first sample is that of nothing."""
+    """Compares the current totals with those of a minute ago. The first sample is zero."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -50,7 +50,7 @@ class RateMeter:
             self._samples.popleft()
 
     def rates(self, summary: Summary) -> Rates:
-        """The rates of this moment, whose totals are given."""
+        """The current rates, from the current totals."""
         before, now = self._samples[0], self._sample(summary)
         seconds = max(_LEAST_SECONDS, now.moment - before.moment)
         by_rpc = {rpc: max(0, count - before.calls.get(rpc, 0)) / seconds for rpc, count in now.calls.items()}

@@ -1,4 +1,4 @@
-"""The last errors, for the status page: equal ones together, so that a caller who repeats a mistake hides nothing."""
+"""The last errors for the status page, grouped, so that a caller that repeats a mistake hides nothing."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from gateway.printable import is_name
 __all__ = ["MAX_ERRORS", "ErrorGroup", "RecentErrors", "merge_errors"]
 
 MAX_ERRORS = 20
-"""Kept of each kind: of errors that are the server's matter, and of those that are the callers'."""
-# A reason is vCenter's word, of any length.
+"""Number of kept errors of each kind: the server's faults and the callers' mistakes."""
+# A reason comes from vCenter and can have any length.
 _MAX_REASON = 100
 _MAX_TEXT = 200
 _VAPI_ERROR = "vapi.std.errors.v1.Error"
-# What vCenter calls its objects. Anyone who reaches the admin port sees the page, so what a caller has sent in place of
-# an identifier, which may be a secret, is not shown.
+# The form of vCenter's identifiers. Anyone who reaches the admin port sees the page, so text that a caller sent instead
+# of an identifier, which may be a secret, is not shown.
 _IDENTIFIER = re.compile(r"[a-z][a-z-]{0,40}-[a-z]?\d{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Calls of one rpc that failed in the same way. Says nothing about the callers."""
+    """Calls of one rpc that failed in the same way. Contains nothing about the callers."""
 
     rpc: str
     code: str
@@ -39,14 +39,14 @@ class ErrorGroup:
     request_id: str
     """Of the last one."""
     machine: str = ""
-    """Or whatever else the path of the last one's request names first."""
+    """Or whatever the path of the last request names first."""
     text: str = ""
-    """What the gateway told the last one's caller, where it or the way to vCenter is at fault; else the id of vCenter's
-    message. vCenter's own words, and those about callers' mistakes, may hold what callers sent."""
+    """The message that the last caller got, if the gateway or the connection to vCenter failed; else the id of
+    vCenter's message. vCenter's own texts, and those about callers' mistakes, may contain caller input."""
 
     @property
     def is_server_fault(self) -> bool:
-        """Whether vCenter or the gateway has to do something about it, rather than the caller."""
+        """Whether the fault is vCenter's or the gateway's, rather than the caller's."""
         return self.code in SERVER_FAULTS
 
     @property
@@ -55,7 +55,7 @@ class ErrorGroup:
 
 
 class RecentErrors(Events):
-    """Keeps the newest errors of this process."""
+    """Keeps the latest errors of this process."""
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str, str], ErrorGroup] = {}
@@ -91,7 +91,7 @@ class RecentErrors(Events):
 
 
 def _machine(ended: CallEnded) -> str:
-    """What the path of the request names first, where it looks like an identifier."""
+    """What the path of the request names first, if it looks like an identifier."""
     backing = ended.method.backing
     if ended.message is None or not isinstance(backing, Rest) or not backing.rule.variables:
         return ""
@@ -110,7 +110,7 @@ def _text(failure: Failure) -> str:
 
 
 def merge_errors(groups: Iterable[ErrorGroup]) -> list[ErrorGroup]:
-    """The errors of several processes as those of one, the newest first."""
+    """Merges the errors of several processes, the latest first."""
     merged: dict[tuple[str, str, str], ErrorGroup] = {}
     for group in groups:
         known = merged.get(group.key, group)

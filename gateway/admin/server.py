@@ -1,4 +1,4 @@
-"""The HTTP side of the admin port. It only reads, asks nobody who they are, and tells no secret."""
+"""The HTTP side of the admin port. It is read-only, has no authentication, and shows no secret."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["AdminServer", "Source"]
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Not a request that cannot be read: its sender gets a status, and a traceback tells nobody anything."""
+    """Ignores malformed requests: their sender gets a status, and a traceback is useless."""
     error = record.exc_info[0] if record.exc_info else None
     return error is None or not issubclass(error, (HttpProcessingError, web.RequestPayloadError))
 
@@ -46,23 +46,23 @@ async def _nothing_to_do() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the admin port gets from what it says."""
+    """The source of the admin port's content."""
 
     registry: CollectorRegistry
     errors: Callable[[], Sequence[ErrorGroup]]
     """The newest first."""
     not_ready: Callable[[], str | None]
-    """Why the gateway does not serve, in a sentence; None when it does."""
+    """Why the gateway does not serve, as a readable message; None if it does."""
     not_alive: Callable[[], str | None] = _nothing
-    """Why it will not by itself serve again."""
+    """Why it will not recover without a restart."""
     refresh: Callable[[], Awaitable[None]] = _nothing_to_do
-    """Brings the metrics up to date."""
+    """Updates the metrics."""
 
 
 class AdminServer:
     """Serves /healthz, /readyz, /metrics, /metrics/machines and the status page on one address.
 
-    With `service_account`, every login is that of the gateway, and one that is refused concerns all callers.
+    With `service_account`, every login is that of the gateway, and a rejected one affects all callers.
     """
 
     def __init__(
@@ -96,9 +96,8 @@ class AdminServer:
         self._runner = web.AppRunner(application, access_log=None, logger=_log, shutdown_timeout=1.0)
 
     async def start(self) -> str:
-        """Starts serving and returns the address, with the port that was chosen where it was 0.
-
-        Raises OSError with a sentence when the address cannot be used.
+        """Starts serving and returns the address, with the chosen port if it was 0. Raises OSError with a readable
+        message if the address cannot be used.
         """
         host, port = split_address(self._listen)
         await self._runner.setup()
@@ -140,7 +139,7 @@ class AdminServer:
         await self._source.refresh()
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        except (TypeError, ValueError):  # A version that is no number.
+        except (TypeError, ValueError):  # A version that is not a number.
             encode, content_type = choose_encoder("")
         part = Part(self._source.registry, of_machines=of_machines)
         return web.Response(body=encode(part), headers={"Content-Type": content_type})

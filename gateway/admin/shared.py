@@ -1,8 +1,8 @@
-"""What the workers tell their supervisor for the admin port, and their sum.
+"""The reports of workers to their supervisor for the admin port, and their sum.
 
-Each worker counts in its own memory and reports when it is asked: whenever somebody wants to see the numbers, and else
-every ten seconds, since a report takes milliseconds. What a worker has reported stays in the sum when it ends: the one
-that takes its place goes on counting. A worker that is killed takes with it what it has counted since.
+Each worker counts in its own memory and reports on request: for each scrape or page view, and otherwise every ten
+seconds, because a report takes milliseconds. When a worker ends, its report stays in the sum, and its replacement
+continues counting. A killed worker loses its counts since its last report.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def make_report(registry: CollectorRegistry, errors: RecentErrors) -> bytes:
-    """What a process has counted, in JSON."""
+    """The counts of a process as JSON."""
     metrics = [
         (
             metric.name,
@@ -67,7 +67,7 @@ class _Family:
 
 @dataclass(slots=True)
 class _Report:
-    """What one worker has counted, or several of them."""
+    """The counts of one or several workers."""
 
     families: dict[str, _Family] = field(default_factory=dict)
     errors: list[ErrorGroup] = field(default_factory=list)
@@ -92,21 +92,21 @@ class _Report:
 
 
 class WorkerReports(Collector):
-    """The sum over all workers, those included that have ended."""
+    """The sum over all workers, including ended ones."""
 
     def __init__(self) -> None:
         self._ended = _Report()
-        """What those have counted that are gone."""
+        """The counts of ended workers."""
         self._living: dict[int, _Report] = {}
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
     def take(self, number: int, content: str) -> None:
-        """Takes the newest report of a worker."""
+        """Adds the latest report of a worker."""
         self._living[number] = _Report.parse(content)
 
     def worker_ended(self, number: int) -> None:
-        """Keeps what the worker has counted, and forgets what was true only while it lived: its gauges."""
+        """Keeps the worker's counters, and discards its gauges."""
         if (report := self._living.pop(number, None)) is not None:
             self._ended.add(report, gauges=False)
 
@@ -119,7 +119,7 @@ class WorkerReports(Collector):
             yield family.to_metric()
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: what there is depends on the workers."""
+        """Nothing: the families depend on the workers."""
         return iter(())
 
     def _sum(self) -> _Report:

@@ -1,4 +1,4 @@
-"""What the metrics read of a gateway beside its events."""
+"""What the metrics read from a gateway in addition to its events."""
 
 from __future__ import annotations
 

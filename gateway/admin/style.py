@@ -1,4 +1,4 @@
-"""How the status page looks: in light and in dark, on a desk, a tablet and a phone."""
+"""The style of the status page: light and dark, for desktops, tablets and phones."""
 
 from __future__ import annotations
 

@@ -16,13 +16,13 @@ __all__ = ["Latency", "Summary", "quantile", "summarize"]
 
 @dataclass(slots=True)
 class Latency:
-    """How long the calls of one rpc took. Seconds."""
+    """Durations of the calls of one rpc, in seconds."""
 
     rpc: str
     calls: int = 0
     failed: int = 0
     buckets: list[tuple[float, float]] = field(default_factory=list)
-    """Upper bounds, and how many calls took at most so long."""
+    """Upper bounds, with the number of calls up to each."""
 
     def quantile(self, share: float) -> float:
         return quantile(self.buckets, share)
@@ -33,19 +33,19 @@ class Summary:
     """Sums over all workers."""
 
     totals: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    """By the name of the metric without the prefix, all labels together."""
+    """By the name of the metric without the prefix, summed over all labels."""
     states: dict[str, float] = field(default_factory=dict)
     """Workers by the state of their breaker."""
     expiries: dict[str, float] = field(default_factory=dict)
-    """Ends of certificates, seconds since the epoch."""
+    """Expiry of certificates, in seconds since the epoch."""
     issuers: dict[str, float] = field(default_factory=dict)
-    """Whether the keys of each issuer of JWTs could be fetched the last time: 1 or 0."""
+    """Whether the last request for the keys of each JWT issuer succeeded: 1 or 0."""
     latencies: list[Latency] = field(default_factory=list)
-    """Of the rpcs that were called, the most called ones first."""
+    """Of the called rpcs, the most frequently called first."""
 
 
 def summarize(registry: CollectorRegistry) -> Summary:
-    """The numbers of this moment."""
+    """The current numbers."""
     summary = Summary()
     by_rpc: dict[str, Latency] = {}
     for metric in registry.collect():
@@ -73,7 +73,7 @@ def summarize(registry: CollectorRegistry) -> Summary:
 
 
 def quantile(buckets: Iterable[tuple[float, float]], share: float) -> float:
-    """The time within which this share of the calls ended, estimated as Prometheus does: evenly within a bucket."""
+    """The time within which this share of the calls ended, estimated like Prometheus: linearly within a bucket."""
     buckets = list(buckets)
     rank = share * buckets[-1][1] if buckets else 0.0
     lower, below = 0.0, 0.0

@@ -1,8 +1,7 @@
-"""Counts how things ended and how long they took: the series that every call adds to.
+"""Counts outcomes and durations: the series that every call updates.
 
 prometheus_client takes a lock for each number and compares bucket after bucket, which was 4 % of what a call costs.
-Here a call changes three plain numbers, and the samples are made when somebody asks. All of it happens in the event
-loop.
+Here, a call changes three plain numbers, and the samples are created on request. Everything runs in the event loop.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = ["Series", "Timings"]
 
 
 class Series:
-    """One rpc, or one operation of vCenter's."""
+    """One rpc, or one operation of vCenter."""
 
     __slots__ = ("_bounds", "buckets", "counts", "labels", "seconds")
 
@@ -45,7 +44,7 @@ class Series:
 
 
 class Timings(Collector):
-    """The samples of a counter, whose last label says how something ended, and of histograms of how long it took."""
+    """The samples of a counter, whose last label is the outcome, and of histograms of the duration."""
 
     def __init__(self, ends: Family, **durations: tuple[Family, Sequence[float]]) -> None:
         """`durations` are the histograms by a name of their own, each with the upper bounds of its buckets in

@@ -1,7 +1,7 @@
-"""One call is one value, and what is done with it are layers.
+"""A call is one value, and layers process it.
 
-A `Call` is made once, in the server, and passed whole. An endpoint takes a call and gives a reply; a layer makes an
-endpoint of another one. `gateway.vcenter.client` puts them together.
+The server creates a `Call` once and passes it as a whole. An endpoint accepts a call and returns a reply; a layer turns
+one endpoint into another. `gateway.vcenter.client` combines them.
 """
 
 from gateway.calls.call import Call, Caller

@@ -1,5 +1,5 @@
-"""The layer that lets calls in: what the policy does not allow goes no further, nor what has to be recorded and cannot
-be."""
+"""The layer that admits calls: it stops calls that the policy does not allow, and changes that must be recorded but
+cannot be."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["admitted"]
 def admitted(
     authorize: Callable[[Call], None], events: Events, recorded: Callable[[Call], Awaitable[None]] | None = None
 ) -> Layer:
-    """Passes on calls that `authorize` allows, changes as soon as they are `recorded`; both raise GatewayError for
-    others."""
+    """Passes on calls that `authorize` allows, and changes once they are `recorded`; both raise GatewayError
+    otherwise."""
 
     def layer(unary: Unary) -> Unary:
         async def enter(call: Call) -> Reply:

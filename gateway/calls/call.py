@@ -1,4 +1,4 @@
-"""The values that travel together: a call, and who makes it."""
+"""The values that are passed together: a call and its caller."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["Call", "Caller"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and with what vCenter is called on their behalf."""
+    """The caller, and the credential with which vCenter is called on its behalf."""
 
     identity: CallerIdentity
-    """Who it is to policy, logs and audit log."""
+    """The caller's identity for the policy, logs and audit log."""
     credential: Credential
     peer: str = ""
-    """The connection that the call came on, as gRPC names it: `ipv4:192.0.2.7:40312`. The caller cannot make it up."""
+    """The connection of the call, as gRPC names it: `ipv4:192.0.2.7:40312`. The caller cannot forge it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Call:
-    """One rpc that a caller makes. Two calls are equal when they are one."""
+    """One rpc of a caller. Calls are compared by identity."""
 
     binding: Binding = field(repr=False)
     message: Message = field(repr=False)
     caller: Caller
     deadline: float
-    """When the answer must be there, in the event loop's time; infinite for a stream without a deadline."""
+    """The deadline in the event loop's time; infinite for a stream without a deadline."""
     request_id: str
     max_age: int | None = None
-    """How many seconds old an answer may be; None where the caller did not accept a shared one."""
+    """Maximum age of the response in seconds; None if the caller accepts no shared one."""
     trace: Trace | None = field(default=None, repr=False)
     requests: AsyncIterator[Message] | None = field(default=None, repr=False)
-    """The messages after the first one, where the caller streams its requests. Raises GatewayError."""
+    """The messages after the first, if the caller streams its requests. Raises GatewayError."""

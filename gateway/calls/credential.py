@@ -1,4 +1,4 @@
-"""With what vCenter is called: a session id or a user name and password, as a call's metadata brings them."""
+"""The credentials for vCenter in a call's metadata: a session id, or a user name and a password."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SESSION_HEADER = "vmware-api-session-id"
 _MAX_SESSION_ID = 1024
 _MAX_AUTHORIZATION = 4096
 
-# Credentials are told apart by a keyed digest, so that neither a map's keys nor a dump of it holds a password.
+# Credentials are identified by a keyed digest, so that neither a map's keys nor a dump contains a password.
 _DIGEST_KEY = os.urandom(32)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionId:
-    """A session that the caller holds itself. It is forwarded as it is and never renewed."""
+    """The caller's own session. It is forwarded unchanged and never renewed."""
 
     value: str = field(repr=False)
 
@@ -63,16 +63,15 @@ Credential = SessionId | Basic
 
 
 def credential_in(metadata: Iterable[tuple[str, str | bytes]]) -> Credential | None:
-    """The credential a call carries, None where it carries none. A session id wins over a password.
-
-    Raises GatewayError (UNAUTHENTICATED, CREDENTIALS_MALFORMED) for one that cannot be read, and for several of a kind:
-    whoever looked at the call on its way may have looked at another one.
+    """The credential in a call's metadata, None if there is none. A session id takes precedence over a password. Raises
+    GatewayError (UNAUTHENTICATED, CREDENTIALS_MALFORMED) for a malformed credential, and for several of the same kind,
+    because a proxy may have checked a different one.
     """
     found: dict[str, str] = {}
     for key, value in metadata:
         if key in (SESSION_HEADER, "authorization") and isinstance(value, str):
             if key in found:
-                raise _malformed(f"{key} is there more than once")
+                raise _malformed(f"{key} occurs more than once")
             found[key] = value
     if SESSION_HEADER in found:
         return _session_id(found[SESSION_HEADER])
@@ -80,7 +79,7 @@ def credential_in(metadata: Iterable[tuple[str, str | bytes]]) -> Credential | N
 
 
 def is_session_id(value: object) -> bool:
-    """Whether a value can be a session id: it has to go into a header field as it is."""
+    """Whether a value can be a session id: it must fit into a header unchanged."""
     return is_word(value, _MAX_SESSION_ID)
 
 
@@ -99,7 +98,7 @@ def _basic(value: str) -> Basic:
     try:
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except ValueError:
-        raise _malformed("the credentials in authorization are not base64 of UTF-8 text") from None
+        raise _malformed("the credentials in authorization are not Base64-encoded UTF-8 text") from None
     if not colon or not user:
         raise _malformed("the credentials in authorization are not of the form user:password")
     return Basic(user, password)

@@ -1,4 +1,4 @@
-"""What takes calls: endpoints, and the layers that are put around them."""
+"""Endpoints, which accept calls, and the layers around them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["Layer", "Reply", "Stream", "Unary"]
 
 
 class Reply(NamedTuple):
-    """The answer to a unary call."""
+    """The response to a unary call."""
 
     response: bytes
     """The serialized response message."""
     age: int | None = None
-    """How many seconds before the call its read began; None where no age was accepted."""
+    """How many seconds before the call its read started; None if the caller accepts no age."""
 
 
 Unary = Callable[[Call], Awaitable[Reply]]
 """Answers a call. Raises GatewayError."""
 Stream = Callable[[Call], AsyncIterator[Message | bytes]]
-"""Answers a call with any number of messages, each as itself or serialized. Raises GatewayError."""
+"""Responds to a call with any number of messages, each as an object or serialized. Raises GatewayError."""
 Layer = Callable[[Unary], Unary]
 """Adds one concern to an endpoint."""

@@ -1,12 +1,12 @@
-"""Tells which reads a change can show in, from the resources that both name.
+"""Determines which reads a change may affect, from the resources that both name.
 
-A change that names machines changes these: it shows in reads that name one of them, or another resource of the change,
-and in reads that name no machine, such as lists. What is within a machine, a disk for instance, is part of it: its
-identifier means nothing without the machine's, and other machines use the same one.
+A change that names machines affects these: reads that name one of them, or another resource of the change, and reads
+that name no machine, such as lists. An object within a machine, for example a disk, is part of it: its identifier means
+nothing without the machine's, and other machines use the same one.
 
-A change that names no machine shows everywhere when it is about the inventory, whose folders, hosts and clusters hold
-one another and all machines. About anything else, tags for instance, it shows in all reads but those that name other
-resources of the same types. Where it cannot be told what a change or a read is about, it is taken to be about
+A change that names no machine affects all reads if it is about the inventory, whose folders, hosts and clusters contain
+one another and all machines. If it is about anything else, for example tags, it affects all reads except those that
+name other resources of the same types. If the subject of a change or a read is unknown, it counts as being about
 everything.
 """
 
@@ -27,7 +27,7 @@ _WITHIN_MACHINES = "com.vmware.vcenter.vm."
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a request is about: resources, each as its type and its identifier. Empty where it may be anything."""
+    """The subject of a request: resources, each with its type and identifier. Empty if it may be anything."""
 
     resources: frozenset[tuple[str, str]]
     types: frozenset[str]
@@ -37,10 +37,10 @@ _ANYTHING = Subject(frozenset(), frozenset())
 
 
 def subject_of(named: Iterable[Named]) -> Subject:
-    """What a request is about that names these resources."""
+    """The subject of a request that names these resources."""
     resources: set[tuple[str, str]] = set()
     for resource in named:
-        # An empty identifier names nothing; as a filter, it may let everything through.
+        # An empty identifier names nothing; as a filter, it may match everything.
         if len(resource.types) != 1 or not resource.identifier:
             return _ANYTHING
         resources.update((of_type, resource.identifier) for of_type in resource.types)
@@ -53,25 +53,25 @@ def subject_of(named: Iterable[Named]) -> Subject:
 
 @dataclass(slots=True, eq=False)
 class ReadIndex:
-    """The keys of reads, by what they are about."""
+    """The keys of reads, by their subject."""
 
     _by_resource: dict[tuple[str, str], set[bytes]] = field(default_factory=dict)
     _by_types: dict[frozenset[str], set[bytes]] = field(default_factory=dict)
 
     def add(self, key: bytes, subject: Subject) -> None:
-        """Takes a read, whose key is not there yet."""
+        """Adds a read, whose key must be new."""
         self._by_types.setdefault(subject.types, set()).add(key)
         for resource in subject.resources:
             self._by_resource.setdefault(resource, set()).add(key)
 
     def remove(self, key: bytes, subject: Subject) -> None:
-        """Forgets a read that was added with this subject."""
+        """Removes a read that was added with this subject."""
         _discard(self._by_types, subject.types, key)
         for resource in subject.resources:
             _discard(self._by_resource, resource, key)
 
     def touched(self, change: Subject) -> set[bytes]:
-        """The keys of all reads that may show a change."""
+        """The keys of all reads that a change may affect."""
         decisive = _decisive(change.types)
         keys: set[bytes] = set()
         for types, of_types in self._by_types.items():
@@ -83,8 +83,8 @@ class ReadIndex:
 
 
 def _decisive(types: frozenset[str]) -> frozenset[str]:
-    """The types of which a read has to name other resources than a change in order not to show it. None where no read
-    can do that."""
+    """The types for which a read must name different resources than the change to be unaffected. None if every read is
+    affected."""
     if _MACHINE in types:
         return frozenset({_MACHINE})
     # Types of the inventory have no namespace.

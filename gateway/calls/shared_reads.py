@@ -1,15 +1,15 @@
-"""Reads that many callers share, for those who say how old an answer may be.
+"""Shares reads between callers that accept a response of a certain age.
 
-A caller who sends `cache-control: max-age=N` gets an answer whose read began at most N seconds before the call: one
-that is kept, one that is on its way, or else a new one. One task asks vCenter for all who wait; it belongs to none of
-them, and ends when the last one has given up. A call that changes something drops the reads that may show it, before it
-runs and after: what is kept was read after the last change, and a read that was under way at that time is neither kept
-nor joined any more. Which reads these are, `read_index` tells.
+A caller that sends `cache-control: max-age=N` gets a response whose read started at most N seconds before the call: a
+cached one, one in flight, or else a new one. One task calls vCenter for all waiting callers; it belongs to none of
+them, and ends when the last one has cancelled. A change invalidates the reads that it may affect, before it runs and
+afterwards: cached responses were read after the last change, and a read that was in flight at that time is neither
+cached nor joined. `read_index` determines which reads these are.
 
     key -> slot: the newest answer, and the newest read on its way
 
-What is shared is what vCenter answers to one credential, whoever calls with it: whether a caller may ask at all
-is decided before, for each call. Errors reach those who wait for them and are not kept.
+Responses are shared between all callers with the same vCenter credential: whether a caller may make the call is decided
+before, for each call. Errors reach the callers that wait for them and are not cached.
 """
 
 from __future__ import annotations
@@ -32,16 +32,14 @@ from gateway.errors import Failure, GatewayError, Reason
 __all__ = ["MAX_AGE", "SharedReadCounts", "SharedReadLimits", "SharedReads", "accepted_age"]
 
 MAX_AGE = 60
-"""Seconds. Older answers are given to nobody, whatever age they accept: so long at most does an answer outlive the
-session, the password or the permission with which it was read."""
+"""Seconds. No caller gets an older response, no matter which age it accepts: this is how long a response can outlive
+the session, the password or the permission with which it was read."""
 _MAX_DIGITS = 9
 
 
 def accepted_age(cache_control: str) -> int | None:
-    """How old an answer may be, in seconds, by a call's `cache-control`; None where nothing is to be shared.
-
-    The strictest directive counts, and unknown ones do not. Raises GatewayError (INVALID_ARGUMENT) for a `max-age` that
-    is no number.
+    """The maximum age in seconds from a call's `cache-control`; None if nothing may be shared. The strictest directive
+    counts, and unknown ones are ignored. Raises GatewayError (INVALID_ARGUMENT) for a `max-age` that is not a number.
     """
     ages = []
     shared = True
@@ -53,7 +51,7 @@ def accepted_age(cache_control: str) -> int | None:
             ages.append(0)
         elif name == "max-age":
             if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
-                text = f"max-age in cache-control must be a whole number of seconds, of at most {_MAX_DIGITS} digits"
+                text = f"max-age in cache-control must be a whole number of seconds with at most {_MAX_DIGITS} digits"
                 raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text))
             ages.append(min(int(value), MAX_AGE))
     return min(ages, default=None) if shared else None
@@ -61,29 +59,29 @@ def accepted_age(cache_control: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class SharedReadLimits:
-    """How much is kept. Beyond it, the answers that were not used for the longest time go."""
+    """The size of the cache. Beyond it, the least recently used responses are evicted."""
 
     slots: int = 4096
     total_bytes: int = 32 * 1024**2
     answer_bytes: int = 4 * 1024**2
-    """A larger answer is given to all who wait for it, and not kept."""
+    """A larger response is returned to all waiting callers, but not cached."""
 
 
 @dataclass(slots=True)
 class SharedReadCounts:
-    """What came of the reads whose callers accept an age."""
+    """Outcomes of the reads whose callers accept an age."""
 
     hit: int = 0
-    """Answered from what is kept."""
+    """Answered from the cache."""
     joined: int = 0
-    """Waited for a read that was on its way."""
+    """Waited for a read in flight."""
     miss: int = 0
     """Asked vCenter."""
 
 
 @dataclass(slots=True, eq=False)
 class _Flight:
-    """A read on its way, and how many calls wait for it; without any it is being cancelled."""
+    """A read in flight, and how many calls wait for it; at zero, it is being cancelled."""
 
     call: Call
     started: float
@@ -92,28 +90,26 @@ class _Flight:
 
     @property
     def has_failed(self) -> bool:
-        """Whether it ended without an answer."""
+        """Whether it ended without a response."""
         return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)
 
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """What is known of one read since the last change that it can show. Out of use as soon as it is not in the map."""
+    """The state of one read since the last change that affects it. No longer used once it is not in the map."""
 
     key: bytes
     subject: Subject
     response: bytes | None = field(default=None, repr=False)
     started: float = -math.inf
-    """When the read began that the response came from."""
+    """When the read of the response started."""
     flight: _Flight | None = None
 
 
 class SharedReads:
-    """A layer: `call` answers a read that may be shared, and passes on every other call.
-
-    `unary` carries calls out. A read belongs to nobody, so it may take `longest` seconds; `lend` lets it have the turn
-    of each call that waits for it. `clock` is the time, in seconds, by which answers grow old. Belongs to one event
-    loop.
+    """A layer: `call` answers a read that may be shared, and passes on every other call. `unary` executes calls. A read
+    belongs to no caller, so it may take `longest` seconds; `lend` gives it the turn of each call that waits for it.
+    `clock` returns the time in seconds that determines the age of responses. Belongs to one event loop.
     """
 
     def __init__(
@@ -130,12 +126,12 @@ class SharedReads:
         self._lend = lend
         self.counts = SharedReadCounts()
         self.kept_bytes = 0
-        """Size of the answers that are kept."""
+        """Size of the cached responses."""
         self._limits = limits or SharedReadLimits()
         self._clock = clock
         self._digest_key = os.urandom(32)
         self._slots: OrderedDict[bytes, _Slot] = OrderedDict()
-        """The longest unused first."""
+        """The least recently used first."""
         self._index = ReadIndex()
 
     async def call(self, call: Call) -> Reply:
@@ -147,8 +143,8 @@ class SharedReads:
         return await self._read(call, call.max_age)
 
     async def _read(self, call: Call, max_age: int) -> Reply:
-        """The response, and how many seconds before this call its read began: rounded up, at most `max_age`, and 0 only
-        for a read of its own. A `max_age` of 0 never gets anything else."""
+        """The response, and how many seconds before this call its read started: rounded up, at most `max_age`, and 0
+        only for the call's own read. A `max_age` of 0 always causes a new read."""
         now = self._clock()
         key = self._key(call)
         slot = self._slots.get(key)
@@ -168,14 +164,15 @@ class SharedReads:
         self.counts.miss += 1
         if slot is None:
             slot = self._add(key, subject_of(call.binding.method.resources(call.message)))
-        # Longer than any caller waits: the end of the last one's time is the end of the flight.
+        # Longer than any caller waits: when the last deadline expires, the flight ends.
         read = replace(call, deadline=asyncio.get_running_loop().time() + self._longest)
         flight = slot.flight = _Flight(read, now, asyncio.ensure_future(self._unary(read)))
         flight.task.add_done_callback(lambda task: self._landed(slot, flight))
         return await self._wait(flight, call, 0)
 
     def around(self, unary: Unary) -> Unary:
-        """A layer around another endpoint than the one whose reads are shared: its changes drop reads too."""
+        """A layer around a different endpoint than the one whose reads are shared: its changes also invalidate
+        reads."""
 
         async def answer(call: Call) -> Reply:
             return await (unary(call) if call.binding.is_read_only else self._change(call, unary))
@@ -183,7 +180,7 @@ class SharedReads:
         return answer
 
     async def _change(self, call: Call, unary: Unary) -> Reply:
-        """Makes a call that changes something, and drops what is known of its resources however the call ends."""
+        """Makes a call that changes something, and invalidates reads of its resources, however the call ends."""
         self._drop(call)
         try:
             return await unary(call)
@@ -191,7 +188,7 @@ class SharedReads:
             self._drop(call)
 
     def _key(self, call: Call) -> bytes:
-        """Tells one read of one credential from another. A digest, since requests hold passwords of guests."""
+        """Identifies a read of a credential. A digest, because requests contain passwords of guests."""
         credential = call.caller.credential
         rpc = f"{type(credential).__name__} {call.binding.method.full_name}\n".encode()
         request = call.message.SerializeToString(deterministic=True)
@@ -214,11 +211,11 @@ class SharedReads:
     def _landed(self, slot: _Slot, flight: _Flight) -> None:
         if slot.flight is flight:
             slot.flight = None
-        # Asked for in any case: an exception that nobody has looked at is complained about.
+        # Always retrieved: asyncio complains about an exception that was never retrieved.
         answered = not flight.has_failed
         if self._slots.get(slot.key) is not slot:
             return
-        # A read that began earlier may end later.
+        # A read that started earlier may end later.
         if answered and flight.started > slot.started:
             response = flight.task.result().response
             if len(response) <= self._limits.answer_bytes:
@@ -236,7 +233,7 @@ class SharedReads:
         return slot
 
     def _trim(self) -> None:
-        """Removes what is too old for everybody, and what is too much."""
+        """Evicts responses that are too old for every caller, and those beyond the limits."""
         oldest = self._clock() - MAX_AGE
         while self._slots:
             slot = next(iter(self._slots.values()))
@@ -247,7 +244,7 @@ class SharedReads:
             self._remove(slot)
 
     def _drop(self, call: Call) -> None:
-        """Forgets the reads that may show a change."""
+        """Removes the reads that a change may affect."""
         if not self._slots:
             return
         change = subject_of(call.binding.method.resources(call.message))
@@ -261,5 +258,5 @@ class SharedReads:
 
 
 def _whole_seconds(age: float) -> int:
-    """Rounded up, so that no answer is older than it says, and never 0, which says that nothing was shared."""
+    """Rounded up, so that no response is older than its age, and never 0, which means that nothing was shared."""
     return max(1, math.ceil(age))

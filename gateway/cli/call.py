@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.connection import ConnectionCommand, connection_options
-from gateway.cli.name_completion import complete_file, complete_names
-from gateway.cli.parameter_types import FORMATS, Seconds
+from gateway.cli.name_completion import complete_names
+from gateway.cli.parameter_types import FORMATS, Seconds, complete_file
 from gateway.cli.place import Place
-from gateway.cli.rpcs import complete_rpc, resolve_rpc
-from gateway.contract import Rest, load_contract
+from gateway.cli.rpcs import RpcName, resolve_rpc
 
 if TYPE_CHECKING:
     from gateway.cli.identifiers import IdentifierField
@@ -33,6 +32,7 @@ class _CallCommand(ConnectionCommand):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if rpc := self._rpc_in(ctx, list(args)):
             from gateway.cli.identifiers import identifier_fields
+            from gateway.contract import load_contract
 
             contract = load_contract()
             taken = {flag for item in self.params for flag in (*item.opts, *item.secondary_opts)} | {"--help"}
@@ -81,7 +81,6 @@ The REQUEST is a JSON object or YAML with the fields of the rpc's request, and e
 written as in the protos (CDROM_BACKING_TYPE_ISO_FILE) or as vCenter writes them (ISO_FILE). For each identifier in the
 request there is a flag that accepts names too: `call RPC --help` lists them.
 
-\b
 The answer goes to standard output, an error to standard error. A stream is printed as it arrives, until Ctrl-C.
 
 \b
@@ -95,25 +94,26 @@ Look around:
 Change something:
   vcenter-gateway call --template CloneVmTask > clone.yaml
   vcenter-gateway call CloneVmTask clone.yaml --source web-0001 --wait
-  vcenter-gateway call vcenter.vm.hardware.v1.CdromService/ConnectCdrom '{"cdrom": "16000"}' --vm web-0001
+  vcenter-gateway call ConnectCdrom '{"cdrom": "16000"}' --vm web-0001
 
 \b
 Call many times, with a request on each line:
   vcenter-gateway call GetPower requests.jsonl > answers.jsonl
-  printf '{"vm": "vm-%d"}\\n' 1001 1002 1003 | vcenter-gateway call GetPower --lines -
+  vcenter-gateway call StartVm requests.jsonl --parallel 4
+  jq -c '.vms[] | {vm}' vms.json | vcenter-gateway call GetPower --lines
 
 \b
 Call another gateway, or a vCenter itself:
-  vcenter-gateway call --target gateway.example.com:443 --user me@vsphere.local CpuService/GetCpu request.json
-  vcenter-gateway call --context lab -v -H 'cache-control: max-age=5' GetPower --vm web-0001
-  vcenter-gateway call --vcenter https://vcenter.example.com --user me@vsphere.local ListVms
+  vcenter-gateway call ListVms --target gw.example.com:443 --user me
+  vcenter-gateway call --context lab -v GetPower --vm web-0001
+  vcenter-gateway call -H 'cache-control: max-age=5' GetPower --vm web-0001
+  vcenter-gateway call ListVms --vcenter https://vc.example.com --user me
 
-\b
 Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 credentials missing or refused,
 5 timeout, 6 some of the requests on lines failed, 130 interrupted
 """,
 )
-@click.argument("rpc", shell_complete=complete_rpc)
+@click.argument("rpc", type=RpcName())
 @click.argument("request_text", metavar="[REQUEST | FILE | -]", default="{}", shell_complete=complete_file)
 @click.option(
     "-o",
@@ -130,6 +130,14 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
     is_flag=True,
     help="Makes a call for each line of REQUEST over one connection, and prints the answers in the same order. Implied "
     "by files that end in .jsonl or .ndjson. An rpc that streams its requests is called once, with all lines.",
+)
+@click.option(
+    "-P",
+    "--parallel",
+    type=click.IntRange(1, 64),
+    metavar="NUMBER",
+    show_default="8 for rpcs that only read, else 1",
+    help="With --lines: how many calls are in flight at the same time, at most 64. The answers stay in order.",
 )
 @click.option("--template", is_flag=True, help="Prints a template for REQUEST in YAML, with the required fields.")
 @click.option("--full", is_flag=True, help="With --template: adds the optional fields as comments.")
@@ -161,6 +169,7 @@ def call(
     output: str,
     wait: bool,
     lines: bool,
+    parallel: int | None,
     template: bool,
     full: bool,
     place: Place,
@@ -171,6 +180,8 @@ def call(
     **identifiers: Any,
 ) -> None:
     """Calls one RPC and prints what it answers."""
+    from gateway.contract import Rest, load_contract
+
     contract = load_contract()
     method = contract.methods[resolve_rpc(rpc)]
     if template or full:
@@ -193,6 +204,7 @@ def call(
         request_text,
         flags,
         lines,
+        parallel,
         read_metadata(metadata),
     )
 

@@ -1,18 +1,15 @@
-"""Makes the calls of the command `call`, and prints their answers in the order of the requests."""
+"""Makes the call of the command `call` and prints what comes."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import click
 from google.protobuf.message import Message
-from google.rpc import code_pb2, status_pb2
 
 from gateway.cli.failure import CallError
 from gateway.cli.identifiers import IdentifierField
@@ -20,18 +17,16 @@ from gateway.cli.lookup import Lookup
 from gateway.cli.output import Exit, echo, echo_json
 from gateway.cli.place import Place
 from gateway.cli.progress import Progress
-from gateway.cli.rendering import renderer
+from gateway.cli.rendering import Show, renderer
 from gateway.cli.request_json import RequestError, request_message
 from gateway.cli.request_sources import is_lines, read_request, request_lines
-from gateway.cli.target import Connection
+from gateway.cli.target import Answer, Connection
 from gateway.cli.waiting import Interrupted, follow, task_field
 from gateway.contract import Contract, Method, Streaming
 
 __all__ = ["Calling", "make_call"]
 
 _DEADLINE = 60.0
-_HOPELESS = frozenset({Exit.UNREACHABLE, Exit.IDENTITY})
-"""How calls fail that fail all the same way: the rest of many is not tried."""
 
 Flags = Mapping[IdentifierField, tuple[str, ...]]
 
@@ -59,20 +54,41 @@ class Calling:
             return _DEADLINE
         return self.deadline
 
-    def answers(self, connection: Connection, requests: Iterable[Message]) -> Iterator[Message]:
-        """The answers of one call; with --wait, the final state of the task. Raises CallError."""
+    def answers(
+        self, connection: Connection, requests: Iterable[Message], on_task: Callable[[str], None] | None = None
+    ) -> Iterator[Answer]:
+        """The answers of one call; with --wait, the final state of the task. Raises CallError.
+
+        `on_task` gets the task as soon as there is one. With it, nothing is shown of its progress.
+        """
         task = ""
         with contextlib.closing(connection(self.method, requests, self.seconds)) as answers:
             for answer in answers:
-                if self.verbose:
-                    for field, value in answer.metadata:
-                        echo(f"{field}: {value}", err=True)
                 if answer.message is not None and self.wait:
                     task = getattr(answer.message, task_field(self.method, self.contract) or "")
-                elif answer.message is not None:
-                    yield answer.message
+                    yield Answer(None, answer.metadata)
+                else:
+                    yield answer
         if self.wait:
-            yield follow(connection, task, self.contract)
+            if on_task is not None:
+                on_task(task)
+            yield Answer(follow(connection, task, self.contract, is_shown=on_task is None))
+
+    def show(self, answer: Answer, show: Show) -> None:
+        """Prints an answer, and with --verbose what the gateway says beside it."""
+        if self.verbose:
+            for field, value in answer.metadata:
+                echo(f"{field}: {value}", err=True)
+        if answer.message is not None:
+            show(answer.message)
+
+    def complete(self, content: dict[str, Any] | RequestError, flags: Flags, lookup: Lookup) -> Message:
+        """The request with the identifiers that flags name. Raises RequestError, CallError and click.UsageError."""
+        if isinstance(content, RequestError):
+            raise content
+        for field, texts in flags.items():
+            field.put(content, [lookup.identifier(text, field.types, field.flag) for text in texts])
+        return request_message(content, self.method.input_type, self.contract)
 
 
 def make_call(
@@ -81,6 +97,7 @@ def make_call(
     source: str,
     flags: Flags,
     lines: bool,
+    parallel: int | None,
     metadata: tuple[tuple[str, str], ...],
 ) -> None:
     """Makes the call, or one for each line, and prints what comes. Ends the process where one fails."""
@@ -89,20 +106,39 @@ def make_call(
         as_task = f"; {method.task_form} starts it as a task" if method.task_form else ""
         raise click.UsageError(f"{method.full_name} starts no task that could be waited for{as_task}")
     many = lines or is_lines(source)
+    if parallel is not None and not many:
+        raise click.UsageError(
+            "--parallel is for many requests: give --lines, or a file that ends in .jsonl or .ndjson"
+        )
+    if parallel is not None and not calling.is_unary:
+        raise click.UsageError(
+            f"{method.full_name} streams, so its calls are made one after the other; leave out --parallel"
+        )
     if lines and source == "{}":  # Nothing was given.
         source = "-"
     try:
         content = {} if many else read_request(source, method.input_type)
         if not many and not flags:
             request_message(content, method.input_type, contract)  # Before anybody is asked for anything.
-        with place.opened(metadata) as connection:
+        with contextlib.ExitStack() as stack:
+            connection = stack.enter_context(place.opened(metadata))
             lookup = Lookup(connection, contract)
             if not many:
-                _one(connection, calling, [_complete(content, calling, flags, lookup)])
+                _one(connection, calling, [calling.complete(content, flags, lookup)])
             elif method.streams_requests:
-                _one(connection, calling, [_complete(item, calling, flags, lookup) for item in _all(source, calling)])
+                _one(connection, calling, [calling.complete(item, flags, lookup) for item in _all(source, calling)])
             else:
-                _many(connection, calling, source, flags, lookup)
+                from gateway.cli.many_calls import make_calls
+
+                make_calls(
+                    calling,
+                    source,
+                    lambda content, on_task: calling.answers(
+                        connection, [calling.complete(content, flags, lookup)], on_task
+                    ),
+                    parallel,
+                    stack.close,
+                )
     except RequestError as error:
         raise click.UsageError(str(error)) from None
     except CallError as error:
@@ -119,10 +155,10 @@ def _one(connection: Connection, calling: Calling, requests: Iterable[Message]) 
     shows_time = calling.is_unary and not calling.wait
     try:
         with Progress(calling.method.name) if shows_time else contextlib.nullcontext() as progress:
-            for message in calling.answers(connection, requests):
+            for answer in calling.answers(connection, requests):
                 if progress is not None:
                     progress.clear()
-                show(message)
+                calling.show(answer, show)
     except Interrupted:
         raise
     except KeyboardInterrupt:
@@ -133,66 +169,9 @@ def _one(connection: Connection, calling: Calling, requests: Iterable[Message]) 
         raise
 
 
-def _many(connection: Connection, calling: Calling, source: str, flags: Flags, lookup: Lookup) -> None:
-    """One call for each line. One that fails leaves the rest to be made, unless all of them would fail."""
-    show = renderer(calling.output, calling.contract, is_stream=True)
-    done = failed = number = 0
-    hides_bar = sys.stdout.isatty()
-    size = _size(source)
-    try:
-        with contextlib.nullcontext() if hides_bar else Progress(calling.method.name, patience=10.0) as progress:
-            for number, content in request_lines(source, calling.method.input_type):
-                try:
-                    for message in calling.answers(connection, [_complete(content, calling, flags, lookup)]):
-                        show(message)
-                    done += 1
-                except (CallError, RequestError) as error:
-                    failed += 1
-                    _tell(error, number, calling)
-                    if isinstance(error, CallError) and error.exit in _HOPELESS:
-                        echo(f"stopped at line {number}; {done} requests were answered before", err=True)
-                        sys.exit(error.exit)
-                if progress is not None:
-                    progress.show(min(1.0, number / size) if size else None, f"{number} requests")
-    except KeyboardInterrupt:
-        maybe = "" if calling.method.is_read_only else f"; line {number} may have been executed"
-        echo(f"\n{done} requests were answered, {failed} failed{maybe}", err=True)
-        raise
-    if failed:
-        echo(f"{failed} of {done + failed} requests failed", err=True)
-        sys.exit(Exit.SOME_FAILED)
-
-
-def _size(source: str) -> int | None:
-    """Number of lines in a file, None for what cannot be read twice."""
-    path = source.removeprefix("@")
-    if source == "-" or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file fails for what can be no name
-        return None
-    with open(path, "rb") as file:  # noqa: PTH123 - as above
-        return sum(1 for _ in file)
-
-
-def _tell(error: CallError | RequestError, number: int, calling: Calling) -> None:
-    """Says what became of a line: in the place of its answer for programs, and on standard error for people."""
-    if isinstance(error, RequestError):
-        error = CallError(status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message=str(error)), calling.contract)
-    if calling.output == "json":
-        echo_json(json.dumps({**error.to_json(), "line": number}))
-    echo(f"line {number}: {error.code}: {error.status.message}", err=True)
-
-
 def _all(source: str, calling: Calling) -> Iterator[dict[str, Any]]:
     """The requests on all lines. Raises RequestError for the first that is wrong."""
     for number, content in request_lines(source, calling.method.input_type):
         if isinstance(content, RequestError):
             raise RequestError(f"line {number}: {content}")
         yield content
-
-
-def _complete(content: dict[str, Any] | RequestError, calling: Calling, flags: Flags, lookup: Lookup) -> Message:
-    """The request with the identifiers that flags name. Raises RequestError, CallError and click.UsageError."""
-    if isinstance(content, RequestError):
-        raise content
-    for field, texts in flags.items():
-        field.put(content, [lookup.identifier(text, field.types, field.flag) for text in texts])
-    return request_message(content, calling.method.input_type, calling.contract)

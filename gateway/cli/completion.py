@@ -62,7 +62,8 @@ add_completion_class(_Bash)
 Examples:
   echo 'eval "$(vcenter-gateway completion bash)"' >> ~/.bashrc
   echo 'eval "$(vcenter-gateway completion zsh)"' >> ~/.zshrc
-  vcenter-gateway completion fish > ~/.config/fish/completions/vcenter-gateway.fish
+  vcenter-gateway completion fish \\
+      > ~/.config/fish/completions/vcenter-gateway.fish
 """
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))

@@ -19,7 +19,9 @@ from click.shell_completion import CompletionItem
 
 from gateway.address import DEFAULT_LISTEN
 from gateway.cli.contexts import Context, load_contexts
+from gateway.cli.options import setting_option
 from gateway.cli.place import Place
+from gateway.cli.setting_flags import setting_flags
 
 __all__ = ["FILE", "ConnectionCommand", "complete_context", "connection_options", "place_of"]
 
@@ -29,11 +31,11 @@ _GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 _IDENTITY = ("user", "session_id", "token_file")
 _SAVED_IDENTITY = ("user", "token_file", "password", "token")
 _OF_GATEWAY = ("tls", "ca", "cert", "key")
+_OF_VCENTER = ("vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy")
 _NAMES = frozenset(
     {"context", "target", "vcenter", "password_file", "user", "session_id", "token_file", "tls", "ca", "cert", "key"}
     | {"vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy", "thumbprint", "no_verify"}
 )
-_OF_VCENTER = ("vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy")
 
 
 def complete_context(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -62,30 +64,7 @@ _TARGET = click.option(
 )
 _VCENTER = (
     click.option("--vcenter", metavar="URL", help="Calls this vCenter itself, without a gateway."),
-    # The settings' own words, which a test compares: to import the settings takes longer than a whole command may.
-    click.option(
-        "--vcenter-ca-file",
-        metavar="FILE",
-        help="Authorities to trust instead of the system's. vCenter offers its own at "
-        "https://VCENTER/certs/download.zip. A changed file is reloaded within a second, for new "
-        "connections.",
-    ),
-    click.option(
-        "--vcenter-thumbprint",
-        metavar="TEXT",
-        help="Trusts vCenter's certificate by this alone, no matter which authority signed it.",
-    ),
-    click.option(
-        "--vcenter-verify/--no-vcenter-verify",
-        default=None,
-        help="Verifies vCenter's certificate. If off, anyone on the network can read passwords. For experiments.",
-    ),
-    click.option(
-        "--vcenter-proxy",
-        metavar="HOST:PORT",
-        help="An HTTP proxy through which vCenter is reached, by a tunnel (CONNECT). It gets no "
-        "credentials. When unset, vCenter is called directly; proxies in the environment are ignored.",
-    ),
+    *(setting_option(flag) for flag in setting_flags().values() if flag.parameter in _OF_VCENTER),
     click.option("--thumbprint", hidden=True),  # As it was called before it was called as everywhere else.
     click.option("--no-verify", is_flag=True, default=None, hidden=True),
 )

@@ -31,7 +31,7 @@ credentials.yaml in the same folder, which only its owner can read.
 
 \b
 Examples:
-  vcenter-gateway context add lab --target gateway.lab.example.com:443 --ca lab-ca.pem --user me@vsphere.local
+  vcenter-gateway context add lab --target gw.example.com:443 --user me
   vcenter-gateway context use lab
   vcenter-gateway call ListVms -o table
   vcenter-gateway call --context prod ListVms -o table
@@ -49,9 +49,10 @@ def context() -> None:
     epilog="""
 \b
 Examples:
-  vcenter-gateway context add lab --target gateway.lab.example.com:443 --ca lab-ca.pem --user me@vsphere.local
-  vcenter-gateway context add ci --target gateway.example.com:443 --token-file /run/secrets/token
-  vcenter-gateway context add vc1 --vcenter https://vc1.example.com --user me@vsphere.local --no-password --use
+  vcenter-gateway context add lab --target gw.example.com:443 --user me
+  vcenter-gateway context add ci --target gw.lab:443 --token-file ci-token
+  vcenter-gateway context add own --target gw:50051 --ca ca.pem --use
+  vcenter-gateway context add vc1 --vcenter https://vc1.example.com --user me
 """
 )
 @click.argument("name")

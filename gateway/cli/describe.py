@@ -77,7 +77,9 @@ def _find(text: str, contract: Contract) -> str:
     if not found:
         ends = {end: name for name in names for end in (name, name.rpartition(".")[2], name.rpartition("/")[2])}
         close = difflib.get_close_matches(text, ends, n=3, cutoff=0.7)
-        hint = f"did you mean {' or '.join(ends[end] for end in close)}?" if close else "see `vcenter-gateway routes`"
+        word = f" {text}" if any(text.lower() in name.lower() for name in contract.methods) else ""
+        see = f"see `vcenter-gateway routes{word}`"
+        hint = f"did you mean {' or '.join(ends[end] for end in close)}?" if close else see
         raise click.UsageError(f"there is no rpc, message, enum or service {text!r}; {hint}")
     if len(found) > 1:
         raise click.UsageError(f"{text!r} is the end of several names: {', '.join(found)}")

@@ -26,6 +26,9 @@ _BY_REASON: dict[str, Exit] = {
     Reason.VCENTER_CIRCUIT_OPEN: Exit.UNREACHABLE,
     Reason.VCENTER_TIMEOUT: Exit.UNREACHABLE,  # With UNAVAILABLE, there was no connection in time.
 }
+_HINTS: dict[str, str] = {
+    Reason.CREDENTIALS_MISSING: "give --user NAME or --token-file FILE, or use a context: see `vcenter-gateway context`"
+}
 
 
 class CallError(Exception):
@@ -34,9 +37,9 @@ class CallError(Exception):
     def __init__(self, status: status_pb2.Status, contract: Contract, *, reached: bool = True, hint: str = "") -> None:
         super().__init__(status.message)
         self.status = status
-        self.hint = hint
         self._reached = reached
         self._details = [detail for item in status.details if (detail := _unpack(item, contract)) is not None]
+        self.hint = hint or _HINTS.get(self._info.reason, "")
 
     @property
     def exit(self) -> Exit:
@@ -77,7 +80,7 @@ class CallError(Exception):
     def lines(self) -> Iterator[str]:
         """The failure in words, the most important first."""
         info = self._info
-        yield f"{self.code} {info.reason}".rstrip()
+        yield self.code if info.reason in ("", self.code) else f"{self.code} {info.reason}"
         if self.status.message:
             yield _wrapped(self.status.message, "  ")
         for name, text in self._messages():

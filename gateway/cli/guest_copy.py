@@ -17,8 +17,8 @@ import click
 
 from gateway.cli.connection import ConnectionCommand
 from gateway.cli.guest import Session, guest_options, opened
-from gateway.cli.name_completion import complete_file
 from gateway.cli.output import Exit, echo
+from gateway.cli.parameter_types import complete_file
 from gateway.cli.progress import Progress
 
 __all__ = ["cp"]
@@ -50,7 +50,6 @@ Examples:
   vcenter-gateway cp ./report.txt vm-1001:/tmp/ --guest-user root
   vcenter-gateway cp vm-1001:/var/log/messages . --guest-user root
 
-\b
 Exit codes: 0 copied, 1 error, 2 wrong options, 3 not reachable, 4 credentials missing or refused, 5 timeout,
 130 interrupted
 """,

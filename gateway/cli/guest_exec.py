@@ -33,10 +33,9 @@ finds it. Ctrl-C stops it, unless --keep-running is given. What may be secret st
 \b
 Examples:
   vcenter-gateway exec vm-1001 --guest-user root -- uname -a
-  vcenter-gateway exec vm-1001 --guest-user root --shell -- 'df -h | tail -3 >/tmp/disks'
+  vcenter-gateway exec vm-1001 --guest-user root --shell -- 'df -h | tail -3'
   vcenter-gateway exec vm-1001 --guest-user root -i -- sh <script.sh
 
-\b
 Exit codes: that of the program; 2 wrong options, 125 the program could not be run or followed, 130 interrupted
 """,
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import click
 
 from gateway import __version__
 from gateway.cli.output import Exit, echo
-from gateway.contract import load_contract
 
 __all__ = ["descriptors", "routes", "version"]
 
@@ -25,7 +23,7 @@ _OWN = "the gateway itself"
 Examples:
   vcenter-gateway routes
   vcenter-gateway routes Cdrom
-  vcenter-gateway routes --json | jq -r '.[] | select(.idempotency == "NO_SIDE_EFFECTS") | .rpc'
+  vcenter-gateway routes --json | jq -r '.[] | select(.verb == "GET") | .rpc'
 """
 )
 @click.argument("words", nargs=-1, metavar="[WORD]...")
@@ -33,8 +31,12 @@ Examples:
 def routes(words: tuple[str, ...], as_json: bool) -> None:
     """Lists every rpc with the REST call it becomes. WORDs narrow the list down.
 
+    On a terminal that is too narrow, the call is on a line of its own.
+
     SINCE is the version of the vSphere API that brought the operation, where it is known: `8.0.0.0` is vCenter 8.0.
     """
+    from gateway.contract import load_contract
+
     methods = [
         method
         for method in load_contract().methods.values()
@@ -65,7 +67,11 @@ def routes(words: tuple[str, ...], as_json: bool) -> None:
         (method.full_name, method.since or "-", *(method.operation or f"- {_OWN}").split(" ", 1)) for method in methods
     ]
     rows.insert(0, ("RPC", "SINCE", "VERB", "URL"))
-    rpc, since, verb = (max(len(row[column]) for row in rows) for column in (0, 1, 2))
+    rpc, since, verb, url = (max(len(row[column]) for row in rows) for column in range(4))
+    if sys.stdout.isatty() and rpc + since + verb + url + 6 > shutil.get_terminal_size().columns:
+        for row in rows:
+            click.echo(f"{row[0]}\n    {row[1]:{since}}  {row[2]:{verb}}  {row[3]}")
+        return
     for row in rows:
         click.echo(f"{row[0]:{rpc}}  {row[1]:{since}}  {row[2]:{verb}}  {row[3]}")
 
@@ -84,6 +90,8 @@ def descriptors(output: Path | None) -> None:
 
     It has all imports and comments. Without -o it goes to standard output, which must not be a terminal.
     """
+    from gateway.contract import load_contract
+
     content = load_contract().descriptor_set
     if output is not None:
         try:
@@ -99,7 +107,9 @@ def descriptors(output: Path | None) -> None:
 @click.command()
 def version() -> None:
     """Prints the version of the gateway and of what it runs on."""
-    contract = load_contract()
-    click.echo(f"vcenter-gateway {__version__} ({len(contract.services)} services, {len(contract.methods)} rpcs)")
+    import importlib.metadata
+    import platform
+
+    click.echo(f"vcenter-gateway {__version__}")
     grpcio = importlib.metadata.version("grpcio")
     click.echo(f"Python {platform.python_version()}, grpcio {grpcio}, {platform.system()} {platform.machine()}")

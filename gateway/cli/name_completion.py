@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from gateway.cli.connection import place_of
 
-__all__ = ["FOLDER", "MACHINE", "complete_file", "complete_names"]
+__all__ = ["FOLDER", "MACHINE", "complete_names"]
 
 _SECONDS = 2.0
 MACHINE, FOLDER = frozenset({"VirtualMachine"}), frozenset({"Folder"})
@@ -35,8 +35,3 @@ def complete_names(types: frozenset[str]) -> Complete:
         return []
 
     return complete
-
-
-def complete_file(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Has the shell complete the name of a file."""
-    return [CompletionItem(incomplete, type="file")]

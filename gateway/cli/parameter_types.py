@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-__all__ = ["FORMATS", "Seconds", "output_option"]
+__all__ = ["FORMATS", "Seconds", "complete_file", "output_option"]
 
 FORMATS = ("table", "json", "yaml", "name")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,6 +26,11 @@ def output_option(default: str) -> Callable[[F], F]:
         show_default=True,
         help="Output format; `name` prints only names.",
     )
+
+
+def complete_file(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Has the shell complete the name of a file."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 class Seconds(click.FloatRange):

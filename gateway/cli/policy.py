@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gateway.cli.output import Exit, echo
-from gateway.cli.rpcs import complete_rpc, resolve_rpc
+from gateway.cli.rpcs import RpcName, resolve_rpc
 
 if TYPE_CHECKING:
     from gateway.contract import Named
@@ -19,7 +19,7 @@ __all__ = ["policy"]
 _MACHINE = "VirtualMachine"
 
 
-@click.group(epilog="\b\nExamples:\n  vcenter-gateway policy test --policy-file policy.yaml token:ci StartVm vm-1001")
+@click.group(epilog="\b\nExamples:\n  vcenter-gateway policy test --policy-file policy.yaml token:ci StopVm vm-42")
 def policy() -> None:
     """Tests what a policy allows."""
 
@@ -31,8 +31,9 @@ A RESOURCE is an identifier, with its type in front unless it is a virtual machi
 
 \b
 Examples:
-  vcenter-gateway policy test --policy-file policy.yaml token:ci StartVm vm-1001
-  vcenter-gateway policy test --policy-file policy.yaml cert:planner ListVms Folder:group-v3 HostSystem:host-10
+  vcenter-gateway policy test --policy-file policy.yaml token:ci StopVm vm-42
+  vcenter-gateway policy test --policy-file policy.yaml cert:planner \\
+      ListVms Folder:group-v3 HostSystem:host-10
   vcenter-gateway policy test --policy-file policy.yaml token:ci ListVms
 
 \b
@@ -40,7 +41,7 @@ Exit codes: 0 allowed, 1 denied, 2 wrong policy or options
 """
 )
 @click.argument("identity")
-@click.argument("rpc", shell_complete=complete_rpc)
+@click.argument("rpc", type=RpcName())
 @click.argument("resources", nargs=-1, metavar="[RESOURCE]...")
 @click.option(
     "--policy-file",

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -90,7 +90,8 @@ def _opened(text: str) -> Iterator[TextIO]:
     path = text.removeprefix("@")
     try:
         if text == "-":
-            yield sys.stdin
+            with _standard_input() as file:
+                yield file
         else:
             with Path(path).open(encoding="utf-8") as file:
                 yield file
@@ -98,6 +99,16 @@ def _opened(text: str) -> Iterator[TextIO]:
         raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise click.UsageError("the request is not UTF-8 text") from None
+
+
+def _standard_input() -> AbstractContextManager[TextIO]:
+    """Standard input in a file of its own: a thread may still read it when the process ends, which Python's own file
+    does not bear."""
+    if sys.stdin is None:
+        raise click.UsageError("standard input is closed")
+    if sys.stdin is not sys.__stdin__:
+        return nullcontext(sys.stdin)
+    return open(0, encoding="utf-8", closefd=False)
 
 
 def _parsed(content: str, prefers_yaml: bool, descriptor: Descriptor) -> dict[str, Any]:

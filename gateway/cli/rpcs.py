@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -10,14 +9,22 @@ from collections.abc import Collection, Iterable, Mapping
 import click
 from click.shell_completion import CompletionItem
 
-from gateway.contract import load_contract
-
-__all__ = ["complete_rpc", "completions", "find_name", "resolve_rpc"]
+__all__ = ["RpcName", "completions", "find_name", "resolve_rpc"]
 
 
-def complete_rpc(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The rpcs that begin with what was typed: by their full names, else by the ends of these that are unambiguous."""
-    return completions(load_contract().methods, incomplete)
+class RpcName(click.ParamType[str]):
+    """An argument that names an rpc. `resolve_rpc` looks it up."""
+
+    name = "rpc"
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        return "Name an rpc, for instance ListVms; `vcenter-gateway routes` lists all."
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The rpcs that begin with what was typed: by their full names, else by their ends that are unambiguous."""
+        from gateway.contract import load_contract
+
+        return completions(load_contract().methods, incomplete)
 
 
 def completions(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
@@ -35,6 +42,8 @@ def completions(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 def resolve_rpc(text: str) -> str:
     """The full name of an rpc. The beginning may be left out where the end is unambiguous. Raises click.UsageError."""
+    from gateway.contract import load_contract
+
     names = load_contract().methods
     found = find_name(text, names)
     if len(found) == 1:
@@ -61,6 +70,8 @@ def _by_path(names: Iterable[str]) -> dict[str, str]:
 
 
 def _suggestion(text: str, by_path: Mapping[str, str]) -> str:
+    import difflib
+
     wanted = _path(text)
     ends = {path.split("/", path.count("/") - wanted.count("/"))[-1]: name for path, name in by_path.items()}
     close = difflib.get_close_matches(wanted, ends, n=3, cutoff=0.75)

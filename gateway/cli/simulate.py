@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 
 import click
 
 from gateway.address import split_address
-from gateway.cli.output import Exit, echo
 from gateway.cli.parameter_types import Seconds
-from gateway.logs import configure_logs
-from gateway.settings import LogSettings
-from gateway.signals import stop_event
-from gateway.simulator import RELEASES, SessionLimits, Simulator, SimulatorOptions
+from gateway.cli.setting_flags import setting_flags
 
 __all__ = ["simulate"]
 
 _SECONDS = Seconds()
-_DEFAULTS = SimulatorOptions()
+_VMS, _RELEASE = (setting_flags()[f"simulator-{name}"] for name in ("vms", "release"))
 
 
 @click.command(
@@ -29,7 +23,8 @@ Examples:
   vcenter-gateway simulate
   vcenter-gateway simulate --release 7.0.3
   vcenter-gateway simulate --vms 500 --tls --certificate simulator.pem
-  vcenter-gateway call --vcenter http://127.0.0.1:8989 --user administrator@vsphere.local ListVms
+  vcenter-gateway call --vcenter http://127.0.0.1:8989 \\
+      --user administrator@vsphere.local ListVms
 """
 )
 @click.option(
@@ -40,12 +35,16 @@ Examples:
     help="Address of both APIs. Port 0 takes a free one.",
 )
 @click.option(
-    "--vms", type=click.IntRange(0, 100_000), default=_DEFAULTS.vms, show_default=True, help="Virtual machines it has."
+    "--vms",
+    type=click.IntRange(0, 100_000),
+    default=int(_VMS.default),
+    show_default=True,
+    help="Virtual machines it has.",
 )
 @click.option(
     "--release",
-    type=click.Choice([*RELEASES]),
-    default=_DEFAULTS.release,
+    type=click.Choice(_RELEASE.choices),
+    default=_RELEASE.default,
     show_default=True,
     help="Release of vCenter it is. What came later is not there.",
 )
@@ -59,27 +58,27 @@ Examples:
 @click.option(
     "--latency",
     type=_SECONDS,
-    default=_DEFAULTS.latency,
+    default=0.0,
     help="Every answer takes at least this long.",
 )
 @click.option(
     "--transition",
     type=_SECONDS,
-    default=_DEFAULTS.transition,
+    default=2.0,
     show_default=True,
     help="How long guests take to shut down, to reboot, or to start their tools.",
 )
 @click.option(
     "--session-idle",
     type=_SECONDS,
-    default=_DEFAULTS.limits.idle,
+    default=1800,
     show_default=True,
     help="Sessions end when unused for so long.",
 )
 @click.option(
     "--session-age",
     type=_SECONDS,
-    default=_DEFAULTS.limits.absolute,
+    default=86400,
     show_default=True,
     help="Sessions end after this time in any case.",
 )
@@ -105,6 +104,9 @@ def simulate(
         raise click.UsageError(f"--listen takes HOST:PORT, for instance 127.0.0.1:8989, not {listen!r}") from None
     if certificate is not None and not tls:
         raise click.UsageError("--certificate needs --tls")
+    from gateway.cli.simulating import run_simulator
+    from gateway.simulator import SessionLimits, SimulatorOptions
+
     options = SimulatorOptions(
         vms=vms,
         release=release,
@@ -115,33 +117,4 @@ def simulate(
         transition=transition,
         limits=SessionLimits(idle=session_idle, absolute=session_age),
     )
-    configure_logs(LogSettings())
-    try:
-        asyncio.run(_serve(options, certificate))
-    except OSError as error:
-        echo(f"error: {error}", err=True)
-        sys.exit(Exit.FAILED)
-
-
-async def _serve(options: SimulatorOptions, certificate: Path | None) -> None:
-    simulator = Simulator(options)
-    stopping = stop_event()
-    await simulator.start()
-    try:
-        _announce(simulator, options.vms, certificate)
-        await stopping.wait()
-    finally:
-        await simulator.stop()
-
-
-def _announce(simulator: Simulator, vms: int, certificate: Path | None) -> None:
-    url, user = simulator.url, simulator.user
-    trust = ""
-    if certificate is not None:
-        try:
-            certificate.write_text(simulator.certificate_pem or "", encoding="ascii")
-        except OSError as error:
-            raise click.UsageError(f"{certificate} cannot be written: {error.strerror}") from None
-        trust = f" --vcenter-ca-file {certificate}"
-    echo(f"simulated vCenter with {vms} virtual machines on {url}: user {user}, password {simulator.password}")
-    echo(f"  vcenter-gateway call --vcenter {url}{trust} --user {user} ListVms")
+    run_simulator(options, certificate)

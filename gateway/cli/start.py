@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from gateway.cli.connection import connection_options
 from gateway.cli.options import SettingsCommand, config_option, settings_options
 from gateway.cli.place import Place
-from gateway.settings import VARIABLE_PREFIX, all_settings
+from gateway.cli.setting_flags import setting_flags
 
 __all__ = ["check", "serve", "worker"]
 
@@ -28,7 +28,7 @@ configuration file. A flag beats the environment, which beats the file.
 \b
 Examples:
   vcenter-gateway serve --simulator
-  vcenter-gateway serve --vcenter https://vcenter.example.com --listen 0.0.0.0:50051 --workers 2
+  vcenter-gateway serve --vcenter https://vcenter.example.com --workers 2
   vcenter-gateway serve --config gateway.yaml --log-level warning
 """,
 )
@@ -56,9 +56,9 @@ def worker() -> None:
 
 def _is_about_gateway(ctx: click.Context) -> bool:
     """Whether nothing says that a configuration is to be tested: no setting, no file of settings."""
-    names = {setting.name.replace("-", "_") for setting in all_settings()} | {"config"}
+    names = {flag.parameter for flag in setting_flags().values()} | {"config"}
     is_set = any(ctx.params.get(name) is not None for name in names if name != "tls")
-    return not (is_set or any(name.startswith(VARIABLE_PREFIX) for name in os.environ))
+    return not (is_set or any(name.startswith("GATEWAY_") for name in os.environ))
 
 
 @click.command(
@@ -71,15 +71,14 @@ settings, the gateway that runs there is tested instead.
 \b
 Examples:
   vcenter-gateway check --vcenter https://vcenter.example.com
-  vcenter-gateway check --config gateway.yaml --user administrator@vsphere.local
+  vcenter-gateway check --config gateway.yaml --user me@vsphere.local
   vcenter-gateway check --target gateway.example.com:443 --token-file ci-token
   vcenter-gateway check --context lab
 
-\b
 Exit codes: 0 all well, 1 another failure, 2 wrong settings, 3 not reachable or not trusted, 4 login refused, 5 timeout
 """,
 )
-@settings_options(lambda setting: setting.section == "vcenter")
+@settings_options(lambda flag: flag.section == "vcenter")
 @config_option
 @connection_options(vcenter_contexts=True, uses_current=_is_about_gateway)
 @click.option("--json", "as_json", is_flag=True, help="Prints the steps as JSON.")

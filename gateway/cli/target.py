@@ -127,7 +127,7 @@ def connected(
                     sent: Any = iter(requests) if method.streams_requests else next(iter(requests))
                     yield from _messages(rpc(sent, timeout=timeout, metadata=metadata))
             except grpc.RpcError as error:
-                raise _from_rpc(error, address, tls, contract) from None
+                raise _from_rpc(error, method, address, tls, contract) from None
 
         yield call
 
@@ -181,7 +181,7 @@ def _metadata(
     return further if credential is None else (*further, ("authorization", credential.header))
 
 
-def _from_rpc(error: Any, address: str, tls: Tls | None, contract: Contract) -> CallError:
+def _from_rpc(error: Any, method: Method, address: str, tls: Tls | None, contract: Contract) -> CallError:
     metadata = dict(error.trailing_metadata() or ())
     status = status_pb2.Status()
     try:
@@ -198,11 +198,20 @@ def _from_rpc(error: Any, address: str, tls: Tls | None, contract: Contract) -> 
         elif status.code == code_pb2.UNIMPLEMENTED:
             hint = f"what listens on {address} is no gateway, or one that does not have this rpc"
             return CallError(status, contract, hint=hint)
+        elif status.code == code_pb2.DEADLINE_EXCEEDED:
+            # It ended here: the gateway's own answer was not awaited.
+            maybe = "" if method.is_read_only else "; the call may have been executed: look at the state first"
+            return CallError(status, contract, hint=f"--deadline SECONDS allows more time{maybe}")
     return CallError(status, contract)
 
 
 def _unreachable_hint(message: str, address: str, tls: Tls | None) -> str:
     text = message.lower()
+    if "http/2" in text or "http1.x" in text:
+        return (
+            f"what listens on {address} speaks HTTP but not gRPC: give the address of a gateway, or call a vCenter "
+            "itself with --vcenter URL"
+        )
     if "refused" in text:
         return f"nothing listens on {address}: start a gateway, for instance with `vcenter-gateway serve --simulator`"
     if "certificate" in text or "ssl" in text or "handshake" in text:

@@ -34,8 +34,8 @@ def token() -> None:
 \b
 Examples:
   vcenter-gateway token new ci
-  vcenter-gateway token new ci --tokens-file /etc/vcenter-gateway/tokens.yaml > ci-token
-  vcenter-gateway call --token-file ci-token --target gateway.example.com:443 ListVms
+  vcenter-gateway token new ci --tokens-file tokens.yaml > ci-token
+  vcenter-gateway call ListVms --token-file ci-token --target gw:443
 """
 )
 @click.argument("identity")

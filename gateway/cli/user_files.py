@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 import click
@@ -32,6 +31,8 @@ def write_private(path: Path, content: str) -> None:
 
 def replace_file(path: Path, content: str, mode: int | None = None) -> None:
     """Replaces a file in one step. Its permissions are `mode`, else those of the old file, else 600. Raises OSError."""
+    import tempfile
+
     if mode is None and path.exists():
         mode = path.stat().st_mode & 0o777
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # Made with mode 600.

@@ -36,20 +36,24 @@ def task_field(method: Method, contract: Contract) -> str | None:
     return None
 
 
-def follow(connection: Connection, task: str, contract: Contract) -> Message:
-    """The final state of a task that succeeded. Raises CallError with the task's own error where it failed."""
+def follow(connection: Connection, task: str, contract: Contract, *, is_shown: bool = True) -> Message:
+    """The final state of a task that succeeded. Raises CallError with the task's own error where it failed.
+
+    Its progress is shown unless `is_shown` is false.
+    """
     method = contract.methods[_WATCH]
     request = contract.message_class(method.input_type)(task=task)
     state: Any = None
     try:
         with (
-            Progress(f"task {task}") as progress,
+            Progress(f"task {task}") if is_shown else contextlib.nullcontext() as progress,
             contextlib.closing(lasting(connection, method, request)) as messages,  # type: ignore[type-var]
         ):
             for message in messages:
                 if message.HasField("task"):
                     state = message.task
-                    progress.show(state.progress / 100 if state.HasField("progress") else None, _status(state))
+                    if progress is not None:
+                        progress.show(state.progress / 100 if state.HasField("progress") else None, _status(state))
     except KeyboardInterrupt:
         echo(
             f"\nthe task {task} still runs\n"

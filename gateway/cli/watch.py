@@ -26,8 +26,8 @@ again, from where it was.
 \b
 Examples:
   vcenter-gateway watch vms
-  vcenter-gateway watch vms --vm vm-1001 --vm vm-1002 --fields name,power_state | jq .
-  vcenter-gateway watch task 5f4b9b0e-93d8-4a3c-8c3a-0d1f6c8b7a11:com.vmware.vcenter
+  vcenter-gateway watch vms --vm web-0001 --fields name,power_state | jq .
+  vcenter-gateway watch task 5f4b9b0e-93d8-4a3c-8c3a-0d1f6c8b7a11
   vcenter-gateway watch events --type VmPoweredOnEvent
 """
 )

@@ -1,6 +1,6 @@
-"""The contract: what the protos say, read once from the compiled descriptor set.
+"""The contract: the content of the protos, read once from the compiled descriptor set.
 
-The descriptors live in a pool of their own, so that an application may load the gateway and generated stubs of the same
+The descriptors are in a separate pool, so that an application can load the gateway and generated stubs of the same
 protos into one process.
 """
 

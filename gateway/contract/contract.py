@@ -34,11 +34,11 @@ _OPTIONS_PACKAGE = "vapi.v1"
 
 
 class ContractError(Exception):
-    """The protos contradict themselves or need something the gateway cannot translate. Names the place."""
+    """The protos are contradictory or need something that the gateway cannot translate. The text names the place."""
 
 
 class Idempotency(enum.Enum):
-    """What repeating a call does, from the rpc's `idempotency_level`."""
+    """The effect of repeating a call, from the rpc's `idempotency_level`."""
 
     UNKNOWN = 0
     NO_SIDE_EFFECTS = 1
@@ -46,7 +46,7 @@ class Idempotency(enum.Enum):
 
 
 class Streaming(enum.Enum):
-    """How many messages an rpc has on each side."""
+    """Whether an rpc streams requests, responses, or both."""
 
     UNARY = (False, False)
     SERVER = (False, True)
@@ -56,7 +56,7 @@ class Streaming(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """vCenter carries the rpc out, by this REST call."""
+    """vCenter executes the rpc, with this REST call."""
 
     rule: HttpRule
 
@@ -68,12 +68,12 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Where newer releases of vCenter expect a query parameter: in a header field, or under another name."""
+    """Where newer releases of vCenter expect a query parameter: in a header, or under a different name."""
 
     since: str
     """First version of the vSphere API that expects it there."""
     header: str
-    """Name of the header field; empty when the parameter only has a new name."""
+    """Name of the header; empty if the parameter only has a new name."""
     query: str
     """The new name."""
 
@@ -100,38 +100,38 @@ class Union:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One rpc and everything the contract says about it."""
+    """One rpc with all its properties in the contract."""
 
     service: str
-    """Full name of the service, for instance `vcenter.v1.VmService`."""
+    """Full name of the service, for example `vcenter.v1.VmService`."""
     name: str
-    """Name of the rpc, for instance `ListVms`."""
+    """Name of the rpc, for example `ListVms`."""
     input_type: Descriptor
     output_type: Descriptor
     backing: Rest | Local
     streaming: Streaming
     idempotency: Idempotency
     errors: tuple[str, ...]
-    """Documented vAPI error types, for instance `NOT_FOUND`."""
+    """Documented vAPI error types, for example `NOT_FOUND`."""
     since: str
-    """Version of the vSphere API that brought the operation, empty where that is not known."""
+    """Version of the vSphere API that introduced the operation, empty if unknown."""
     result_is_optional: bool
     """Whether the operation can succeed without a result."""
     task_form: str
-    """Full name of the rpc that starts the same operation as a task; empty where there is none."""
+    """Full name of the rpc that starts the same operation as a task; empty if there is none."""
     resources: NamedResources = field(repr=False, compare=False)
-    """Gives the resources that a request names."""
+    """Returns the resources that a request names."""
     is_filtered: bool = False
-    """Whether the answers leave out what the policy hides, so that the request need not name what a rule limits."""
+    """Whether the responses omit what the policy hides, so that the request need not name what a rule limits."""
     waits: bool = False
-    """Whether the call takes as long as what it waits for."""
+    """Whether the call lasts as long as what it waits for."""
     full_name: str = field(init=False)
-    """Service and rpc as they stand in a gRPC path, without the leading slash."""
+    """Service and rpc as in a gRPC path, without the leading slash."""
     operation: str = field(init=False)
-    """The REST call in vCenter's own words, for logs, metrics and errors; empty for an rpc of the gateway's own. Has no
-    identifiers in it."""
+    """The REST call in vCenter's notation, for logs, metrics and errors; empty for the gateway's own rpcs. Contains no
+    identifiers."""
     is_read_only: bool = field(init=False)
-    """Whether the rpc has no side effects, so that it may be sent again."""
+    """Whether the rpc has no side effects, so that it may be retried."""
     is_unary: bool = field(init=False)
     """Whether the rpc has one request and one response."""
 
@@ -144,52 +144,52 @@ class Method:
 
     @property
     def streams_requests(self) -> bool:
-        """Whether the rpc takes any number of requests."""
+        """Whether the rpc accepts any number of requests."""
         return self.streaming.value[0]
 
     @property
     def starts_task(self) -> bool:
-        """Whether the rpc returns the identifier of a task at once, which does the work."""
+        """Whether the rpc immediately returns the identifier of a task that does the work."""
         return isinstance(self.backing, Rest) and "vmw-task=true" in self.backing.rule.query
 
     @property
     def rule(self) -> HttpRule:
-        """The REST call. Raises ContractError for an rpc of the gateway's own."""
+        """The REST call. Raises ContractError for the gateway's own rpcs."""
         if isinstance(self.backing, Rest):
             return self.backing.rule
-        raise ContractError(f"rpc {self.full_name} is the gateway's own and stands for no REST call")
+        raise ContractError(f"rpc {self.full_name} is the gateway's own and has no REST call")
 
 
 @dataclass(frozen=True, eq=False)
 class Contract:
-    """All services of the descriptor set, with the pool their messages live in. Two are equal when they are one."""
+    """All services of the descriptor set, with the pool of their messages. Compared by identity."""
 
     descriptor_set: bytes = field(repr=False)
     pool: descriptor_pool.DescriptorPool = field(repr=False)
     services: Mapping[str, ServiceDescriptor] = field(repr=False)
     methods: Mapping[str, Method]
     messages: Mapping[str, Descriptor] = field(repr=False)
-    """Every message of the set by full name, nested ones included."""
+    """Every message of the set by full name, including nested ones."""
     enums: Mapping[str, EnumDescriptor] = field(repr=False)
-    """Every enum of the set by full name, nested ones included."""
+    """Every enum of the set by full name, including nested ones."""
     _unions: Mapping[str, tuple[Union, ...]] = field(repr=False)
     _required: Mapping[str, frozenset[str]] = field(repr=False)
     _error_data: frozenset[str] = field(repr=False)
     json_texts: frozenset[str] = field(repr=False)
     """Full names of the fields that hold JSON as text."""
     identifiers: Mapping[str, Resource] = field(repr=False)
-    """What the identifiers in a field stand for, by the field's full name: its value, its items or its map's values."""
+    """What the identifiers in a field identify, by the field's full name: its value, its items or its map's values."""
     key_identifiers: Mapping[str, Resource] = field(repr=False)
-    """The same of the keys of maps."""
+    """The same for the keys of maps."""
     resource_types: frozenset[str] = field(repr=False)
-    """All types of resources that identifiers stand for, as vAPI spells them."""
+    """All types of resources that identifiers identify, in vAPI's spelling."""
     moved: Mapping[str, Moved] = field(repr=False)
-    """Parameters that newer releases expect in another place, by the full names of their fields."""
+    """Parameters that newer releases expect in a different place, by the full names of their fields."""
     open_enums: Mapping[str, str] = field(repr=False)
-    """What enums have in front of vCenter's names, by the full names of the text fields that hold their values."""
+    """The prefixes of enums' value names, by the full names of the string fields that contain their values."""
 
     def message_class(self, descriptor: Descriptor | str) -> type[Message]:
-        """The class of a message. Raises KeyError for a name that the contract does not have."""
+        """The class of a message. Raises KeyError for a name that is not in the contract."""
         if isinstance(descriptor, str):
             descriptor = self.messages[descriptor]
         return message_factory.GetMessageClass(descriptor)
@@ -203,7 +203,7 @@ class Contract:
         return self._required.get(descriptor.full_name, frozenset())
 
     def rest_methods(self) -> Mapping[str, Method]:
-        """The rpcs that vCenter carries out, by full name."""
+        """The rpcs that vCenter executes, by full name."""
         return {name: method for name, method in self.methods.items() if isinstance(method.backing, Rest)}
 
     def error_data(self) -> tuple[Descriptor, ...]:
@@ -212,9 +212,9 @@ class Contract:
 
 
 def wire_name(descriptor: FieldDescriptor) -> str:
-    """The name vCenter uses: `json_name` where it was written in the proto, else the field's name.
+    """The name that vCenter uses: `json_name` if the proto declares it, else the field's name.
 
-    A compiled descriptor always has a json_name; one that equals the derived lowerCamelCase name was not written.
+    A compiled descriptor always has a json_name; one that equals the derived lowerCamelCase name was not declared.
     """
     head, *tail = descriptor.name.split("_")
     derived = head + "".join(part[:1].upper() + part[1:] for part in tail)
@@ -223,7 +223,7 @@ def wire_name(descriptor: FieldDescriptor) -> str:
 
 
 def enum_prefix(descriptor: EnumDescriptor) -> str:
-    """What the names of an enum's values have in front of vCenter's own. Raises ContractError where there is none."""
+    """The prefix of an enum's value names, which vCenter's names lack. Raises ContractError if there is none."""
     zero = descriptor.values_by_number.get(0)
     if zero is None or not zero.name.endswith("_UNSPECIFIED"):
         raise ContractError(f"enum {descriptor.full_name}: the zero value must be named ..._UNSPECIFIED")
@@ -231,7 +231,8 @@ def enum_prefix(descriptor: EnumDescriptor) -> str:
 
 
 def map_value(descriptor: FieldDescriptor) -> FieldDescriptor | None:
-    """The field of a map's values, None where the field is no map. Raises ContractError for keys JSON cannot have."""
+    """The field of a map's values, None if the field is not a map. Raises ContractError for keys that JSON cannot
+    have."""
     entry = descriptor.message_type
     if entry is None or not entry.GetOptions().map_entry:
         return None
@@ -242,9 +243,8 @@ def map_value(descriptor: FieldDescriptor) -> FieldDescriptor | None:
 
 @cache
 def load_contract() -> Contract:
-    """The contract that was compiled into the package.
-
-    Raises ContractError when a rule or an option is wrong, naming the rpc or the message.
+    """The contract that was compiled into the package. Raises ContractError with the name of the rpc or message if a
+    rule or an option is invalid.
     """
     compiled = Path(__file__).with_name("descriptors.binpb")
     if not compiled.is_file():
@@ -262,12 +262,12 @@ def build_contract(descriptor_set: bytes) -> Contract:
         except TypeError as error:
             raise ContractError(f"{name}: {error}") from None
     try:
-        # Options are read with the pool's own classes: those know the pool's own extensions.
+        # Options are read with the pool's own classes, which know the pool's own extensions.
         file_class = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto"))
         reader = _Reader(pool)
     except KeyError as error:
         raise ContractError(f"the descriptor set is not complete: {error.args[0]}") from None
-    # One after the other: parsed together, they took 3 MB more, of which the process would keep the holes.
+    # One after the other: parsed together, they need 3 MB more, which would stay allocated as fragmented memory.
     for _, file in files:
         reader.read_file(file_class.FromString(file))
     return Contract(
@@ -290,16 +290,19 @@ def build_contract(descriptor_set: bytes) -> Contract:
 
 
 def _files(descriptor_set: bytes) -> list[tuple[str, bytes]]:
-    """The names of the files of a descriptor set, and each of them serialized. Raises ContractError."""
+    """The names of the files of a descriptor set, and each of them serialized, without comments. Raises
+    ContractError."""
     try:
         files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file
     except DecodeError:
         raise ContractError("the descriptor set cannot be read") from None
+    for file in files:
+        file.ClearField("source_code_info")  # Three quarters of the set, of which no call needs anything.
     return [(file.name, file.SerializeToString()) for file in files]
 
 
 class _Reader:
-    """Collects what the contract needs while it walks the files."""
+    """Collects what the contract needs while traversing the files."""
 
     def __init__(self, pool: descriptor_pool.DescriptorPool) -> None:
         self._pool = pool
@@ -348,28 +351,33 @@ class _Reader:
             self._read_message(f"{full_name}.{nested.name}", nested)
         for item in message.enum_type:
             self.enums[f"{full_name}.{item.name}"] = self._pool.FindEnumTypeByName(f"{full_name}.{item.name}")
-        required = {
-            field.name for field in message.field if self._required_number in field.options.Extensions[self._behavior]
-        }
+        # To look for an option where there is none costs as much as to read one.
+        items = [item for item in message.field if item.HasField("options")]
+        required = {item.name for item in items if self._required_number in item.options.Extensions[self._behavior]}
         if required:
             self.required[full_name] = frozenset(required)
-        for text in [item for item in message.field if item.options.Extensions[self._json_text_option]]:
-            if text.type != FieldDescriptor.TYPE_STRING:
-                raise ContractError(f"field {full_name}.{text.name}: only a string can hold JSON as text")
-            self.json_texts.add(f"{full_name}.{text.name}")
-        for item in message.field:
-            if item.HasField("options"):
-                self._read_resources(descriptor, item)
-                if item.options.HasExtension(self._moved_option):
-                    told = item.options.Extensions[self._moved_option]
-                    self.moved[f"{full_name}.{item.name}"] = Moved(told.since, told.header, told.query)
-        for text in [item for item in message.field if item.options.Extensions[self._open_enum_option]]:
-            self.open_enums[f"{full_name}.{text.name}"] = self._open_enum(f"{full_name}.{text.name}", text)
+        for item in items:
+            self._read_field(descriptor, item)
+        if not message.HasField("options"):
+            return
         if message.options.Extensions[self._error_data_option]:
             self.error_data.add(full_name)
         unions = tuple(self._read_union(descriptor, union) for union in message.options.Extensions[self._unions_option])
         if unions:
             self.unions[full_name] = unions
+
+    def _read_field(self, descriptor: Descriptor, item: Any) -> None:
+        full_name, options = f"{descriptor.full_name}.{item.name}", item.options
+        if options.Extensions[self._json_text_option]:
+            if item.type != FieldDescriptor.TYPE_STRING:
+                raise ContractError(f"field {full_name}: only a string can hold JSON as text")
+            self.json_texts.add(full_name)
+        self._read_resources(descriptor, item)
+        if options.HasExtension(self._moved_option):
+            told = options.Extensions[self._moved_option]
+            self.moved[full_name] = Moved(told.since, told.header, told.query)
+        if name := options.Extensions[self._open_enum_option]:
+            self.open_enums[full_name] = self._open_enum(full_name, item, name)
 
     def _read_resources(self, descriptor: Descriptor, item: Any) -> None:
         for option, of_keys in ((self._resource_option, False), (self._key_resource_option, True)):
@@ -382,8 +390,7 @@ class _Reader:
                 except ResourceError as error:
                     raise ContractError(f"field {descriptor.full_name}.{item.name}: {error}") from None
 
-    def _open_enum(self, full_name: str, text: Any) -> str:
-        name = text.options.Extensions[self._open_enum_option]
+    def _open_enum(self, full_name: str, text: Any, name: str) -> str:
         if text.type != FieldDescriptor.TYPE_STRING:
             raise ContractError(f"field {full_name}: only a string can hold values of an open enum")
         try:
@@ -438,7 +445,8 @@ class _Reader:
         )
 
     def _read_backing(self, where: str, options: Any) -> Rest | Local:
-        """The rpc's REST call. An rpc without one is the gateway's own: the server asks for its handler at start."""
+        """The rpc's REST call. An rpc without one is the gateway's own: the server requires its handler at the
+        start."""
         if not options.HasExtension(self._http):
             return Local()
         http = options.Extensions[self._http]

@@ -1,6 +1,6 @@
-"""What the protos say of their services, rpcs, messages, fields and enums: comments, since when, what is secret.
+"""The documentation in the protos of services, rpcs, messages, fields and enums: comments, versions, secret fields.
 
-Read file by file when somebody asks: calls need none of it.
+Read file by file on demand, because calls do not need it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.contract.contract import Contract
 
 __all__ = ["Documentation", "Documented"]
 
-# Numbers of fields in google/protobuf/descriptor.proto, of which the paths of comments are made.
+# Field numbers in google/protobuf/descriptor.proto, which form the paths of comments.
 _MESSAGE, _ENUM, _SERVICE = 4, 5, 6
 _FIELD, _NESTED, _NESTED_ENUM = 2, 3, 4
 _METHOD, _VALUE = 2, 2
@@ -23,11 +23,11 @@ _METHOD, _VALUE = 2, 2
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """What the proto says of one thing."""
+    """The documentation of one element."""
 
     comment: str = ""
     since: str = ""
-    """Version of the vSphere API that brought it, empty where that is not known."""
+    """Version of the vSphere API that introduced it, empty if unknown."""
     is_secret: bool = False
 
 
@@ -49,7 +49,7 @@ class Documentation:
         self._all: dict[str, Documented] = {}
 
     def of(self, file_name: str, full_name: str) -> Documented:
-        """The documentation of a thing in a file, by its full name; an rpc is `package.Service/Rpc`."""
+        """The documentation of an element in a file, by its full name; an rpc is `package.Service/Rpc`."""
         if file_name not in self._read:
             self._read.add(file_name)
             self._all.update(self._walk(self._files[file_name]))

@@ -1,7 +1,7 @@
-"""Parses google.api.http rules of the form vCenter's API needs.
+"""Parses google.api.http rules in the form that vCenter's API needs.
 
 The grammar is a subset of google/api/http.proto: whole-segment variables without patterns (`{vm}`), literal segments,
-and a literal query, which vCenter uses to tell actions apart (`?action=connect`).
+and a literal query, which vCenter uses to distinguish actions (`?action=connect`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 __all__ = ["HttpRule", "HttpRuleError", "Variable", "parse_http_rule"]
 
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-_TEXT = r"[A-Za-z0-9._~-]+"  # What no URL escapes: a literal is sent as it is written.
+_TEXT = r"[A-Za-z0-9._~-]+"  # Characters that need no escaping in a URL: a literal is sent unchanged.
 _LITERAL = re.compile(_TEXT)
 _QUERY = re.compile(f"{_TEXT}={_TEXT}(?:&{_TEXT}={_TEXT})*")
 
@@ -30,19 +30,19 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class HttpRule:
-    """A parsed rule: one REST call with the places that the request fills."""
+    """A parsed rule: one REST call with the variables that the request fills."""
 
     verb: str
     """HTTP method in upper case."""
     path: str
-    """Path template and literal query as the proto spells them."""
+    """Path template and literal query as in the proto."""
     segments: tuple[str | Variable, ...]
     query: str
-    """Literal query without the question mark, empty where there is none."""
+    """Literal query without the question mark, empty if there is none."""
     body: str
     """Empty, `*`, or the request field that is the body."""
     response_body: str
-    """Empty, or the response field that takes the whole result."""
+    """Empty, or the response field that gets the whole result."""
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ class HttpRule:
 def parse_http_rule(verb: str, path: str, body: str, response_body: str) -> HttpRule:
     """Parses one rule, whose `verb` is the name of its pattern in google.api.HttpRule, such as `get`.
 
-    Raises HttpRuleError with a sentence that names what is wrong.
+    Raises HttpRuleError with a message that explains the mistake.
     """
     if not path.startswith("/"):
         raise HttpRuleError(f"the path {path!r} does not start with a slash")
@@ -71,5 +71,5 @@ def parse_http_rule(verb: str, path: str, body: str, response_body: str) -> Http
     if mark and not _QUERY.fullmatch(query):
         raise HttpRuleError(f"the query {query!r} is not of the form name=value")
     if body and verb in ("get", "delete"):
-        raise HttpRuleError(f"{verb.upper()} takes no body")
+        raise HttpRuleError(f"{verb.upper()} cannot have a body")
     return HttpRule(verb.upper(), path, tuple(segments), query, body, response_body)

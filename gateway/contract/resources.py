@@ -1,7 +1,7 @@
-"""Finds the resources that a request names, wherever they stand in it.
+"""Finds the resources that a request names, wherever they are in it.
 
-The protos say of each identifier what it identifies, by the options `resource` and `key_resource`. Of each message type
-it is compiled once where identifiers can stand, so that a request pays for those alone, and one that can have none pays
+The options `resource` and `key_resource` in the protos declare what each identifier identifies. For each message type,
+the places of identifiers are compiled once, so that a request costs only those, and a request without identifiers costs
 nothing.
 """
 
@@ -17,11 +17,11 @@ from google.protobuf.message import Message
 __all__ = ["Named", "NamedResources", "Resource", "ResourceError", "Resources"]
 
 _DYNAMIC = frozenset({"google.protobuf.Any", "google.protobuf.Struct", "google.protobuf.Value"})
-"""Messages that can hold anything. `google.protobuf.ListValue` is only ever found in one of them."""
+"""Messages that can contain anything. `google.protobuf.ListValue` only occurs in one of them."""
 
 
 class ResourceError(Exception):
-    """An option that says of a field what it cannot be."""
+    """An option that does not fit its field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,40 +29,40 @@ class Named:
     """A resource that a request names."""
 
     types: frozenset[str]
-    """The type that it has. Several where it has one of these, none where that cannot be told."""
+    """Its type. Several if it has one of these, none if the type is unknown."""
     identifier: str
     """Empty for an open structure, which may name anything."""
     name: str = field(default="", compare=False)
-    """Name of the field that it stands in by itself; empty for one of several in a list or a map."""
+    """Name of the field whose only value it is; empty for one of several in a list or a map."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What a field's identifiers identify: something of one of the types, and the field that tells of which."""
+    """What a field's identifiers identify: a resource of one of the types, and the field that holds the type."""
 
     types: frozenset[str]
     type_field: str = ""
 
 
 NamedResources = Callable[[Message], tuple[Named, ...]]
-"""Gives the resources that a message names, as often as it names them."""
+"""Yields the resources that a message names, as often as it names them."""
 
 _Find = Callable[[Any, list[Named]], None]
 _NOTHING_TOLD = Named(frozenset(), "")
 
 
 class Resources:
-    """What the fields of all messages identify, by full name of the field."""
+    """What the fields of all messages identify, by the field's full name."""
 
     def __init__(self) -> None:
         self.of_values: dict[str, Resource] = {}
         self.of_keys: dict[str, Resource] = {}
         self._has: dict[str, bool] = {}
         self.types: set[str] = set()
-        """All types that some field names."""
+        """All types that occur in fields."""
 
     def add(self, field: FieldDescriptor, types: Iterable[str], type_field: str, *, of_keys: bool = False) -> None:
-        """Takes what an option says of a field. Raises ResourceError where that cannot be."""
+        """Adds a field's option. Raises ResourceError if it does not fit the field."""
         entry = _entry(field)
         if of_keys and entry is None:
             raise ResourceError("only a map has keys")
@@ -74,14 +74,14 @@ class Resources:
             siblings = {} if field.containing_type is None else field.containing_type.fields_by_name
             by = siblings.get(type_field)
             if by is None or by.type != FieldDescriptor.TYPE_STRING or by.is_repeated:
-                raise ResourceError(f"the type_field {type_field!r} is no single string beside it")
+                raise ResourceError(f"the type_field {type_field!r} is not a singular string field of the same message")
         elif not told.types:
-            raise ResourceError("a resource needs types, or the field that tells the type")
+            raise ResourceError("a resource needs types, or the field that holds the type")
         (self.of_keys if of_keys else self.of_values)[field.full_name] = told
         self.types |= told.types
 
     def of(self, descriptor: Descriptor) -> NamedResources:
-        """What finds the resources that messages of a type name. Compiled with the first message."""
+        """The function that finds the resources in messages of a type. Compiled with the first message."""
 
         steps: list[_Find] | None = None
 
@@ -101,7 +101,7 @@ class Resources:
     def _compile(self, descriptor: Descriptor, compiled: dict[str, list[_Find]]) -> list[_Find]:
         steps = compiled.get(descriptor.full_name)
         if steps is None:
-            # There before it is filled, for messages that contain themselves.
+            # Registered before it is filled, for recursive messages.
             steps = compiled[descriptor.full_name] = []
             steps.extend(step for field in descriptor.fields for step in self._field(field, compiled))
         return steps
@@ -133,7 +133,7 @@ class Resources:
         return find
 
     def _names_any(self, descriptor: Descriptor) -> bool:
-        """Whether messages of a type can name resources, themselves or further within."""
+        """Whether messages of a type can name resources, directly or nested."""
         if descriptor.full_name not in self._has:
             reached, todo = {descriptor.full_name: descriptor}, [descriptor]
             while todo:
@@ -150,11 +150,11 @@ class Resources:
         return self._has[descriptor.full_name]
 
     def _types_of(self, resource: Resource) -> Callable[[Any], frozenset[str]]:
-        """The types that an identifier can have, by the message that it stands in."""
+        """The types that an identifier can have, from the message that contains it."""
         types, by = resource.types, resource.type_field
         if not by:
             return lambda message: types
-        # A type that nobody knows says nothing: vCenter might take another spelling of one that a policy limits.
+        # An unknown type is not reliable: vCenter might accept another spelling of a type that a policy limits.
         one = {name: frozenset({name}) for name in types}
         known = self.types
 
@@ -168,7 +168,7 @@ class Resources:
 
 
 def _entry(field: FieldDescriptor) -> Descriptor | None:
-    """The entries of a map, None where the field is none."""
+    """The entries of a map, None if the field is not a map."""
     entry = field.message_type
     return entry if entry is not None and entry.GetOptions().map_entry else None
 
@@ -179,7 +179,7 @@ def _single(field: FieldDescriptor, types_of: Callable[[Any], frozenset[str]]) -
     def find(message: Any, found: list[Named]) -> None:
         found.append(Named(types_of(message), getattr(message, name), name))
 
-    # What has no presence is always there: a path's identifier.
+    # A field without presence is always set: an identifier in the path.
     return _if_set(name, find) if field.has_presence else find
 
 
@@ -227,6 +227,6 @@ def _if_set(name: str, find: _Find) -> _Find:
 
 
 def _dynamic(message: Any, found: list[Named]) -> None:
-    # Not its texts: they may be secrets, and a refusal shows what it is about.
+    # Not its strings: they may be secrets, and a denial shows the resource.
     if message.ListFields():
         found.append(_NOTHING_TOLD)

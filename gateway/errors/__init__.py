@@ -1,6 +1,6 @@
 """Errors: one frozen value, one exception, and the tables that give every error its gRPC code.
 
-The domain of the `google.rpc.ErrorInfo` tells vCenter's errors (`vcenter.vmware.com`) from the gateway's own
+The domain of the `google.rpc.ErrorInfo` distinguishes vCenter's errors (`vcenter.vmware.com`) from the gateway's own
 (`vcenter-gateway`).
 """
 

@@ -1,4 +1,4 @@
-"""What a call that failed ends in: one frozen value, and the one exception that carries it."""
+"""The outcome of a failed call: one frozen value, and the exception that carries it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Violation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Everything that the status of a failed call says."""
+    """All information in the status of a failed call."""
 
     code: int
     """Of google.rpc.Code."""
@@ -35,26 +35,26 @@ class Failure:
     """Of the ErrorInfo: a `Reason`, vCenter's error type, or HTTP_<status>."""
     message: str
     domain: str = GATEWAY_DOMAIN
-    """Whose reason it is: the gateway's, or vCenter's."""
+    """The source of the reason: the gateway or vCenter."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Of the ErrorInfo."""
     details: tuple[Message, ...] = field(default=(), repr=False)
-    """Further google.rpc or own messages, the vAPI error among them."""
+    """Additional google.rpc or own messages, including the vAPI error."""
     retry_delay: float | None = None
-    """Seconds after which the same call may succeed, None where nothing is known."""
+    """Seconds after which the same call may succeed, None if unknown."""
     is_lasting: bool = False
-    """Whether vCenter itself says that trying again soon does not help."""
+    """Whether vCenter reports that retrying soon does not help."""
     cause: str = ""
-    """What led to it, for the operator's log: the error of the operating system, for instance."""
+    """The cause, for the operator's log: for example, the operating system's error."""
 
     @classmethod
     def of(cls, reason: Reason, message: str, **more: Any) -> Failure:
-        """A failure of the gateway's own, with the code that belongs to its reason unless `code` is among `more`."""
+        """The gateway's own failure, with the code of its reason unless `more` contains `code`."""
         return cls(more.pop("code", BY_REASON[reason]), reason, message, **more)
 
     @classmethod
     def of_request(cls, violations: Iterable[_Violation]) -> Failure:
-        """A request breaks the contract. vCenter is not called."""
+        """The failure of a request that violates the contract. vCenter is not called."""
         entry = error_details_pb2.BadRequest.FieldViolation
         found = [entry(field=violation.field, description=violation.description) for violation in violations]
         listed = "; ".join(f"{violation.field} {violation.description}" for violation in found)
@@ -62,7 +62,7 @@ class Failure:
 
     @property
     def code_name(self) -> str:
-        """For instance `UNAVAILABLE`."""
+        """For example `UNAVAILABLE`."""
         return str(code_pb2.Code.Name(self.code))
 
     @property
@@ -72,17 +72,17 @@ class Failure:
 
     @property
     def may_have_executed(self) -> bool:
-        """Whether vCenter may have carried out a change all the same."""
+        """Whether vCenter may have executed the change anyway."""
         return _MAY_HAVE_EXECUTED in self.metadata
 
     def with_(self, **changes: Any) -> Failure:
-        """The same failure with other values; entries of `metadata` are added to those that there are."""
+        """The same failure with other values; entries of `metadata` are added to the existing ones."""
         if "metadata" in changes:
             changes["metadata"] = {**self.metadata, **changes["metadata"]}
         return replace(self, **changes)
 
     def leaving_open(self) -> Failure:
-        """The same failure of a call that vCenter may have carried out all the same."""
+        """The same failure for a call that vCenter may have executed anyway."""
         return self.with_(metadata={_MAY_HAVE_EXECUTED: "true"})
 
 

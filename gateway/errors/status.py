@@ -1,6 +1,6 @@
-"""The google.rpc.Status of a failure, cut to what fits into the headers of a response.
+"""The google.rpc.Status of a failure, truncated to fit into the headers of a response.
 
-Lists and texts are cut where something has to go, and only as far as needed; the ErrorInfo always stays.
+If necessary, lists and texts are truncated, but only as far as needed; the ErrorInfo always stays.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["MAX_DETAILS_BYTES", "MAX_MESSAGE_BYTES", "status_of"]
 
 MAX_DETAILS_BYTES = 2560
 """Upper bound of the serialized google.rpc.Status. With the longest message and request id beside it, it just fits into
-the 4 KiB that nginx has by default for the head of an answer (`grpc_buffer_size`), as most ingress controllers do: a
+the 4 KiB that nginx, and most ingress controllers, allow by default for the head of a response (`grpc_buffer_size`): a
 larger one becomes a bare 502. grpc-java accepts 8 KiB of headers by default, and the C core sends no more."""
 MAX_MESSAGE_BYTES = 900
-"""Upper bound of the status message as it goes over the wire, percent-encoded."""
+"""Upper bound of the status message as it is sent, percent-encoded."""
 
 
 def status_of(failure: Failure) -> status_pb2.Status:
-    """The status that a caller gets. Where a detail had to be cut, the metadata of the ErrorInfo has `details_cut`."""
+    """The status that a caller gets. If a detail was truncated, the metadata of the ErrorInfo has `details_cut`."""
     info = error_details_pb2.ErrorInfo(
         reason=_valid(failure.reason),
         domain=_valid(failure.domain),
@@ -41,7 +41,7 @@ def status_of(failure: Failure) -> status_pb2.Status:
 
 
 def _valid(text: str) -> str:
-    """Header fields can hold bytes that are no UTF-8; protobuf refuses what Python makes of them."""
+    """Headers can contain bytes that are not UTF-8; protobuf rejects the surrogates that Python decodes them to."""
     return text.encode(errors="replace").decode()
 
 
@@ -53,7 +53,7 @@ _NOTE_BYTES = len(" [cut: 1000000000 more characters]")
 
 
 def _cut_message(message: str) -> str:
-    """Bounds the message as gRPC sends it: percent-encoded, where one character can take twelve bytes."""
+    """Limits the message as gRPC sends it: percent-encoded, with up to twelve bytes per character."""
     if len(message) <= MAX_MESSAGE_BYTES and _escaped_size(message) <= MAX_MESSAGE_BYTES:
         return message
     note = " [cut]"
@@ -66,10 +66,10 @@ def _escaped_size(message: str) -> int:
 
 
 def _fit(code: int, message: str, info: error_details_pb2.ErrorInfo, details: Sequence[Message]) -> status_pb2.Status:
-    """Packs the details. Where they are too large, lists and maps lose their ends, and texts as well.
+    """Packs the details. If they are too large, lists and maps are truncated, and then texts.
 
-    Both only as far as needed, and lists first: a few entries that can be read say more than many stumps. A detail that
-    is still too large is left out as a whole; the ErrorInfo never is.
+    Both only as far as needed, and lists first: a few complete entries are more useful than many truncated ones. A
+    detail that is still too large is omitted; the ErrorInfo never is.
     """
     status = _pack(code, message, [info, *details])
     if status.ByteSize() <= MAX_DETAILS_BYTES:
@@ -100,9 +100,8 @@ def _pack(code: int, message: str, details: Iterable[Message]) -> status_pb2.Sta
 
 
 def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
-    """The largest number up to `high` that fits, at least `low`.
-
-    Approaches it from below, so that what is far too large is never tried.
+    """The largest number up to `high` that fits, at least `low`. Approaches it from below, so that far too large values
+    are never tried.
     """
     step = 1
     while low + step <= high and fits(low + step):

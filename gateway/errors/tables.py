@@ -1,4 +1,4 @@
-"""What errors mean to gRPC: the reasons of the gateway's own errors, and the tables that give every error its code.
+"""Maps errors to gRPC: the reasons of the gateway's own errors, and the tables that determine the code of every error.
 
 vCenter's answer with an `error_type`  --BY_ERROR_TYPE-->   code, reason = the error type verbatim
 vCenter's answer without one           --BY_HTTP_STATUS-->  code, reason = HTTP_<status>
@@ -16,9 +16,9 @@ __all__ = ["BY_ERROR_TYPE", "BY_HTTP_STATUS", "BY_REASON", "SERVER_FAULTS", "Rea
 
 
 class Reason(enum.StrEnum):
-    """Reasons of the errors that the gateway itself reports: `vcenter.gateway.v1.Reason` less the prefix.
+    """Reasons of the gateway's own errors: `vcenter.gateway.v1.Reason` without the prefix.
 
-    The proto says what each means. A contract test compares the two.
+    The proto documents each. A contract test compares the two.
     """
 
     REQUEST_INVALID = "REQUEST_INVALID"
@@ -108,7 +108,7 @@ BY_ERROR_TYPE: Mapping[str, int] = {
     "UNSUPPORTED": code_pb2.UNIMPLEMENTED,
     "UNVERIFIED_PEER": code_pb2.FAILED_PRECONDITION,
 }
-"""gRPC codes of vAPI's standard errors. The HTTP status does not tell them apart: 400 stands for ten of them."""
+"""gRPC codes of vAPI's standard errors. The HTTP status does not distinguish them: vCenter uses 400 for ten of them."""
 
 BY_HTTP_STATUS: Mapping[int, int] = {
     400: code_pb2.INVALID_ARGUMENT,
@@ -131,9 +131,9 @@ BY_HTTP_STATUS: Mapping[int, int] = {
     503: code_pb2.UNAVAILABLE,
     504: code_pb2.DEADLINE_EXCEEDED,
 }
-"""gRPC codes of answers that carry no error type, UNKNOWN for every other status."""
+"""gRPC codes of responses without an error type; UNKNOWN for every other status."""
 
 SERVER_FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
-"""Names of the codes that say that the gateway or vCenter failed, and not the caller: logged at WARNING, errors in
-traces, and what alerts count. OpenTelemetry counts UNIMPLEMENTED too; here it is the answer for an operation that this
-vCenter does not have."""
+"""Names of the codes that mean that the gateway or vCenter failed, and not the caller: logged at WARNING, errors in
+traces, and counted by alerts. OpenTelemetry also counts UNIMPLEMENTED; here, it is the response for an operation that
+this vCenter does not have."""

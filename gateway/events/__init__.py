@@ -1,5 +1,4 @@
-"""What happens in the gateway, told once to everybody who keeps or shows it: log, metrics, audit, traces, status
-page."""
+"""Events in the gateway, each reported once to all subscribers: log, metrics, audit log, traces, status page."""
 
 from gateway.events.events import (
     BreakerChanged,

@@ -1,7 +1,7 @@
-"""The events and the one protocol by which they are told.
+"""The events, and the protocol by which they are reported.
 
-Whatever is wrong, each event says whose call it concerns and why it happened, so that all subscribers can say the same.
-No event holds a credential; what a subscriber shows of identities and identifiers is its own decision.
+Each event has the call that it concerns and the cause, so that all subscribers can report the same. No event contains a
+credential; each subscriber decides what it shows of identities and identifiers.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ __all__ = [
 
 
 class CallEnded(NamedTuple):
-    """An rpc ended. A call that was refused early lacks what had not been found out by then."""
+    """An rpc ended. A call that was refused early lacks the values that were not known by then."""
 
     method: Method
     request_id: str
     peer: str
-    """The connection that the call came on, for instance `ipv4:192.0.2.7:40312`."""
+    """The connection of the call, for example `ipv4:192.0.2.7:40312`."""
     seconds: float
     failure: Failure | None = None
     """None for a call that succeeded."""
     identity: str = ""
-    """Who called, empty where nobody knows."""
+    """The caller, empty if unknown."""
     message: Message | None = None
     """The request, None for one that could not be read."""
     call: Call | None = None
-    """The call, None for one that was refused before it was one."""
+    """The call, None if it was refused before it was created."""
     age: int | None = None
-    """Seconds by which the answer may be older than the call; None where the caller did not accept any."""
+    """Seconds by which the response may be older than the call; None if the caller accepts no age."""
     trace: Trace | None = None
     messages: int = 0
-    """Messages that a stream has sent."""
+    """Number of messages sent on a stream."""
 
     @property
     def rpc(self) -> str:
-        """Service and rpc, for instance `vcenter.v1.VmService/ListVms`."""
+        """Service and rpc, for example `vcenter.v1.VmService/ListVms`."""
         return self.method.full_name
 
     @property
@@ -78,28 +78,28 @@ class Exchanged(NamedTuple):
 
     operation: str
     outcome: int | str
-    """The HTTP status, or the reason for which there was no answer."""
+    """The HTTP status, or the reason why there was no response."""
     seconds: float
     call: Call | None
-    """The call it was for; None for what the gateway does on its own account."""
+    """The call that caused it; None for the gateway's own exchanges."""
     cause: str = ""
-    """Why there was no answer: what the operating system or TLS said."""
+    """Why there was no response: the error of the operating system or of TLS."""
     span: Span | None = None
-    """What follows it in a trace."""
+    """Its span in a trace."""
 
 
 class Retried(NamedTuple):
-    """A call is sent again."""
+    """A call is retried."""
 
     call: Call
     failure: Failure
-    """What the last try ended in."""
+    """The failure of the last attempt."""
     delay: float
-    """Seconds that it waited since then."""
+    """Seconds waited since then."""
 
 
 class BreakerChanged(NamedTuple):
-    """The circuit breaker is in another state."""
+    """The circuit breaker changed its state."""
 
     state: BreakerState
     cause: str
@@ -107,10 +107,10 @@ class BreakerChanged(NamedTuple):
 
 
 class LoginEnded(NamedTuple):
-    """vCenter answered a login, or did not."""
+    """A login ended, successfully or not."""
 
     call: Call | None
-    """The call that began it; others may have waited for it."""
+    """The call that started it; others may have waited for it."""
     failure: Failure | None = None
 
 
@@ -118,11 +118,11 @@ class SessionEnded(NamedTuple):
     """The gateway no longer uses a session with vCenter."""
 
     cause: str
-    """`expired`, `renewed` or `displaced`; empty where it was closed because nobody needs it any more."""
+    """`expired`, `renewed` or `displaced`; empty if it was closed because it is no longer needed."""
 
 
 class CertificateChanged(NamedTuple):
-    """vCenter shows another certificate than on the connection before, or the first one."""
+    """vCenter presents a different certificate than on the previous connection, or the first one."""
 
     certificate: bytes
     """In DER form."""
@@ -130,37 +130,37 @@ class CertificateChanged(NamedTuple):
 
 
 class FileChanged(NamedTuple):
-    """A file that a setting names has another content: a certificate, a key, a password, tokens, the policy."""
+    """The content of a file in a setting changed: a certificate, a key, a password, tokens, the policy."""
 
     path: str
     problem: str = ""
-    """Why the new content cannot be used, and the old one stays in use; empty where the new one is in use."""
+    """Why the new content cannot be used, and the old one stays in use; empty if the new one is in use."""
 
 
 class KeysFetched(NamedTuple):
-    """The gateway asked an issuer of JWTs for its keys."""
+    """The gateway requested the keys of a JWT issuer."""
 
     issuer: str
     """Its name in the configuration."""
     problem: str
-    """Why it did not get them, and the old ones stay in use; empty where it did."""
+    """Why it did not get them, and the old ones stay in use; empty if it did."""
     key_ids: frozenset[str]
-    """Of the keys that are in use now."""
+    """Ids of the keys that are in use now."""
     seconds: float
 
 
 class Events:
-    """Is told what happens, and by itself does nothing. A subscriber overrides what it wants to know.
+    """A subscriber to events, which does nothing by default. A subscriber overrides the methods that it needs.
 
     The methods are quick, and raise nothing unless they say so.
     """
 
     def call_started(self, call: Call) -> None:
-        """A call was let in, and is about to be carried out. A subscriber that has to record it and cannot raises
-        GatewayError: the call ends there."""
+        """A call was admitted, and is about to be executed. A subscriber that must record it but cannot raises
+        GatewayError, which ends the call."""
 
     def call_ended(self, ended: CallEnded) -> None:
-        """A call ended, whether it was let in or not."""
+        """A call ended, whether it was admitted or not."""
 
     def message_sent(self, call: Call) -> None:
         """A stream sent a message."""
@@ -169,10 +169,10 @@ class Events:
         """An exchange with vCenter ended."""
 
     def retried(self, retried: Retried) -> None:
-        """A call is sent again, now that it has waited."""
+        """A call is retried, after its wait."""
 
     def breaker_changed(self, changed: BreakerChanged) -> None:
-        """The circuit breaker opened, closed, or lets single calls through."""
+        """The circuit breaker opened, closed, or is half-open."""
 
     def login_ended(self, login: LoginEnded) -> None:
         """A login ended."""
@@ -181,13 +181,13 @@ class Events:
         """A session is no longer used."""
 
     def certificate_changed(self, changed: CertificateChanged) -> None:
-        """vCenter shows another certificate than before."""
+        """vCenter presents a different certificate than before."""
 
     def file_changed(self, changed: FileChanged) -> None:
-        """A file has another content."""
+        """The content of a file changed."""
 
     def keys_fetched(self, fetched: KeysFetched) -> None:
-        """An issuer of JWTs was asked for its keys."""
+        """The keys of a JWT issuer were requested."""
 
     def unknown_field(self, message: str, field: str) -> None:
         """vCenter sent the field `field` in a message of this full name, which the contract does not know."""
@@ -196,10 +196,11 @@ class Events:
         """vCenter sent the value `value` of the enum of this full name, which the contract does not know."""
 
     def unreadable_value(self, message: str, field: str, why: str) -> None:
-        """What vCenter sent in the field `field` of a message of this full name cannot be read, and is left unset."""
+        """The value that vCenter sent in the field `field` of a message with this full name cannot be read, and is left
+        unset."""
 
     def replaced_text(self, message: str) -> None:
-        """The answer that becomes a message of this full name held bytes that are not text: U+FFFD replaces them."""
+        """The response for a message with this full name contained bytes that are not text: U+FFFD replaces them."""
 
 
 _NAMES = tuple(name for name, value in vars(Events).items() if callable(value) and not name.startswith("_"))
@@ -223,7 +224,7 @@ class _Combined(Events):
 
 
 def combined(*subscribers: Events) -> Events:
-    """Tells all subscribers, in their order. One that does not care for an event costs nothing when it happens."""
+    """Notifies all subscribers, in order. A subscriber that does not override an event's method costs nothing."""
     return _Combined(
         tuple(
             each

@@ -1,4 +1,4 @@
-"""Services that the gateway implements itself: `vcenter.gateway.v1`, one module a service."""
+"""Services that the gateway implements itself: `vcenter.gateway.v1`, one module for each service."""
 
 from gateway.live.gateway_service import GatewayService
 from gateway.live.machine_services import MachineServices

@@ -1,4 +1,4 @@
-"""What `WaitForVm` can wait for, and how it says what is still missing."""
+"""The conditions of `WaitForVm`, and the messages about what is still missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.transcoding.encoder import Violation
 __all__ = ["Condition", "condition_of"]
 
 Look = tuple[Mapping[str, Any] | None, str]
-"""The fields of the response where the condition is met, and else what is missing."""
+"""What is missing, empty if the condition is met, and the fields of the response."""
 
 _OF_POLLS = frozenset({"power_state", "removed"})
 _FAMILIES = {"ADDRESS_FAMILY_IPV4": 4, "ADDRESS_FAMILY_IPV6": 6}
@@ -29,18 +29,19 @@ class Condition:
         self._state = state
 
     def check_source(self, source: str) -> None:
-        """Raises GatewayError (UNIMPLEMENTED) where the source does not tell what the condition is about."""
+        """Raises GatewayError (UNIMPLEMENTED) if the source does not provide the required state."""
         if source == "SOURCE_POLL" and self._kind not in _OF_POLLS:
-            text = "only vCenter's VIM API tells the state of guests, and these credentials do not open it here"
+            text = "only vCenter's VIM API reports the state of guests, and these credentials do not give access to it"
             raise GatewayError(Failure.of(Reason.VCENTER_TOO_OLD, text))
 
     def look(self, state: Any) -> Look:
-        """Looks at a machine that is there."""
+        """Checks an existing machine."""
         missing, more = getattr(self, f"_{self._kind}")(state)
         return (None, missing) if missing else ({"vm": state, **more}, "")
 
     def gone(self, vm: str) -> Look:
-        """What it means that the machine is not there. Raises GatewayError (NOT_FOUND) where that is no good."""
+        """The result if the machine does not exist. Raises GatewayError (NOT_FOUND) unless the condition allows
+        this."""
         if self._kind == "removed":
             return {"vm": self._state(vm=vm)}, ""
         text = f"there is no virtual machine {vm[:100]!r}, or these credentials may not see it"
@@ -54,7 +55,7 @@ class Condition:
     def _tools_running(self, state: Any) -> tuple[str, Mapping[str, Any]]:
         if _name(state, "tools") == "RUNNING":
             return "", {}
-        return f"VMware Tools do not run{_because_off(state)}", {}
+        return f"VMware Tools is not running{_because_off(state)}", {}
 
     def _guest_ready(self, state: Any) -> tuple[str, Mapping[str, Any]]:
         missing, _ = self._tools_running(state)
@@ -79,8 +80,8 @@ class Condition:
         kind = f"an IPv{family} address" if family else "an address"
         where = f" on the network {network!r}" if network is not None else ""
         if _name(state, "tools") != "RUNNING":
-            return f"it has not {kind}{where}: VMware Tools do not run{_because_off(state)}", {}
-        return f"VMware Tools have not reported {kind}{where}", {}
+            return f"it does not have {kind}{where}: VMware Tools is not running{_because_off(state)}", {}
+        return f"VMware Tools has not reported {kind}{where}", {}
 
 
 def condition_of(request: Any, state: type[Any]) -> Condition:

@@ -42,7 +42,7 @@ class Endings:
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
             if late:
-                _log.warning("the gateway stops although %d guests or datastores are not put in order yet", len(late))
+                _log.warning("the gateway is stopping before it cleaned up %d guests or datastores", len(late))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

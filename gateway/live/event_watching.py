@@ -185,5 +185,5 @@ def _place_in(text: str, field: str) -> Place:
     except ValueError:
         is_valid = False
     if not is_valid:
-        raise GatewayError(Failure.of_request([Violation(field, "is none that this gateway has given")]))
+        raise GatewayError(Failure.of_request([Violation(field, "was not issued by this gateway")]))
     return place

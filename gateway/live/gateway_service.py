@@ -1,4 +1,4 @@
-"""`vcenter.gateway.v1.GatewayService`: what clients and dashboards ask the gateway about itself."""
+"""`vcenter.gateway.v1.GatewayService`: information about the gateway for clients and dashboards."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PACKAGE = "vcenter.gateway.v1"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the gateway allows, by the names of `GatewayLimits`. Sizes are in bytes, times in seconds."""
+    """The gateway's limits, by the names of `GatewayLimits`. Sizes are in bytes, times in seconds."""
 
     max_request_bytes: int
     max_response_bytes: int
@@ -47,7 +47,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What `GatewayState` says, but for the time. Times are in seconds since the epoch."""
+    """The content of `GatewayState` without the time. Times are in seconds since the epoch."""
 
     circuit: str = "CLOSED"
     circuit_cause: str = ""
@@ -60,7 +60,7 @@ class _State:
 
 
 class GatewayService(Events):
-    """Made for one process of the gateway, whose events keep the state up to date."""
+    """The service of one gateway process, whose events keep the state up to date."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class GatewayService(Events):
         self._look()
 
     def stopping(self) -> None:
-        """The gateway takes no new calls from now on."""
+        """The gateway accepts no new calls from now on."""
         self._draining = True
         self._look()
 
@@ -127,7 +127,7 @@ class GatewayService(Events):
 
     @serves("vcenter.gateway.v1.GatewayService/WatchGateway")
     async def watch_gateway(self, call: Call) -> AsyncIterator[Message]:
-        """The state, each newer one, and a heartbeat when there is none for a while. Raises GatewayError."""
+        """The state, each newer one, and a heartbeat if there is none for a while. Raises GatewayError."""
         quiet = heartbeat_seconds(call.message)
         await self._authenticate(call)
         self._look()
@@ -156,7 +156,7 @@ class GatewayService(Events):
             _State(
                 circuit=breaker.state.name,
                 circuit_cause=breaker.cause,
-                # In whole seconds, so that looking twice is no change.
+                # In whole seconds, so that reading it twice is not a change.
                 next_probe=float(round(time.time() + wait)) if wait else None,
                 logins=counts.logins,
                 rejected=counts.rejected,
@@ -185,9 +185,13 @@ class GatewayService(Events):
     def _features(self, call: Call, version: VCenterVersion) -> list[Message]:
         releases = [tuple(map(int, _NUMBER.findall(each))) for each in version.releases[:1]]
         polls = isinstance(call.caller.credential, SessionId) and bool(releases) and releases[0] < SHARED_SESSIONS
-        old = "a session id opens vCenter's VIM API from vCenter 8.0.3 on: machines are polled" if polls else ""
+        old = (
+            "a session id gives access to the VIM API only from vCenter 8.0.3 on, so machines are polled"
+            if polls
+            else ""
+        )
         has_session = isinstance(call.caller.credential, SessionId)
-        own = "the call brings a session of its own, which the gateway neither opens nor renews" if has_session else ""
+        own = "the call carries its own session, which the gateway neither opens nor renews" if has_session else ""
         no_policy = "" if self._has_policy else "no policy is configured: every caller may call every rpc"
         rows = [
             ("policy", self._has_policy, no_policy),
@@ -198,7 +202,7 @@ class GatewayService(Events):
         ]
         if self._issuers is not None:
             away = ", ".join(self._issuers.problems)
-            why = f"keys cannot be fetched, and those that are known stay in use: {away}" if away else ""
+            why = f"keys cannot be fetched, and the known keys stay in use: {away}" if away else ""
             rows.append(("jwt-issuers", not away, why))
         return [
             self._message("Feature", name=name, available=available, **({"explanation": why} if why else {}))
@@ -210,10 +214,10 @@ class GatewayService(Events):
 
 
 def _expiry(certificate: bytes | None) -> float | None:
-    """When a certificate in DER form ends, in seconds since the epoch; None for one that cannot be read."""
+    """When a certificate in DER form expires, in seconds since the epoch; None if it cannot be read."""
     if certificate is None:
         return None
-    # Only here: it takes megabytes, and not everybody watches the gateway.
+    # Imported here: it needs megabytes, and few clients watch the gateway.
     from cryptography import x509
 
     try:

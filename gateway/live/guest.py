@@ -25,11 +25,11 @@ _FILES = "vcenter.vm.guest.filesystem.v1"
 
 @dataclass(frozen=True, slots=True)
 class _Transfer:
-    """One direction of a transfer, as events and errors name it."""
+    """One direction of a transfer, with its name in events and errors."""
 
     operation: str
     is_read_only: bool = True
-    """Whatever becomes of the file on the way, only one that is complete is moved to its place."""
+    """Whatever happens to the file during the transfer, it is moved to its place only if it is complete."""
     task_form: str = ""
 
 
@@ -38,7 +38,7 @@ _GET, _PUT = _Transfer("GET /guestFile"), _Transfer("PUT /guestFile")
 
 @dataclass(frozen=True, slots=True)
 class GuestTools:
-    """What guests are operated with."""
+    """What operating guests requires."""
 
     calls: RestCalls
     vim: Opened
@@ -47,7 +47,7 @@ class GuestTools:
 
 
 class Guest:
-    """One virtual machine's guest, as one of its accounts sees it, on behalf of a call."""
+    """One virtual machine's guest, with one of its accounts, on behalf of a call."""
 
     def __init__(self, tools: GuestTools, call: Call, vm: str, credentials: Any) -> None:
         self._tools = tools
@@ -60,7 +60,7 @@ class Guest:
         return Guest(self._tools, call, self._vm, self._credentials)
 
     async def do(self, rpc: str, **fields: Any) -> Any:
-        """The response of an rpc of `vcenter.vm.guest.v1`, for instance `ProcessesService/GetProcess`. Raises
+        """The response of an rpc of `vcenter.vm.guest.v1`, for example `ProcessesService/GetProcess`. Raises
         GatewayError."""
         name = f"{_GUEST if rpc.startswith('ProcessesService') else _FILES}.{rpc}"
         calls = self._tools.calls
@@ -68,7 +68,7 @@ class Guest:
         return await calls.on_behalf_of(self._call, name, request)
 
     async def write(self, path: str, size: int, chunks: AsyncIterator[bytes], attributes: dict[str, Any]) -> None:
-        """Writes a new file. Raises GatewayError, and what `chunks` raises; a part of the file may then be there."""
+        """Writes a new file. Raises GatewayError, and exceptions of `chunks`; the file may then exist partially."""
         spec = {"path": path, "attributes": {"size": size, "overwrite": False, **attributes}}
         url = await self._url(spec)
         vcenter, started = self._tools.vcenter, time.perf_counter()
@@ -83,7 +83,7 @@ class Guest:
 
     @contextlib.asynccontextmanager
     async def reading(self, path: str, offset: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The content of a file behind `offset`, in pieces. Raises GatewayError, also while the pieces come."""
+        """The content of a file after `offset`, in chunks. Raises GatewayError, also between the chunks."""
         url = await self._url({"path": path})
         vcenter, started = self._tools.vcenter, time.perf_counter()
         try:
@@ -98,7 +98,7 @@ class Guest:
         self._told(_GET, download.answered.status, started)
 
     async def host_certificate(self) -> bytes | None:
-        """The certificate of the machine's host, in DER form, where vCenter tells it."""
+        """The certificate of the machine's host, in DER form, if vCenter reports it."""
         try:
             client = self._tools.vim(self._call)
             host = (await read(client, machine(self._vm), "runtime.host")).get("runtime.host")
@@ -112,7 +112,7 @@ class Guest:
     async def _url(self, spec: dict[str, Any]) -> str:
         answer = await self.do("TransfersService/CreateTransfer", spec=spec)
         if not answer.url.startswith(("https://", "http://")):
-            text = "vCenter gave no URL for the file"
+            text = "vCenter returned no URL for the file"
             raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
         return str(answer.url)
 
@@ -124,7 +124,7 @@ class Guest:
 
 
 def _der(pem: bytes) -> bytes | None:
-    """The first certificate of a file in PEM form."""
+    """The first certificate of a file in PEM format."""
     _, _, rest = pem.partition(b"-----BEGIN CERTIFICATE-----")
     body, end, _ = rest.partition(b"-----END CERTIFICATE-----")
     try:

@@ -1,8 +1,8 @@
-"""The script in which a program runs in a guest, so that its output can be read while it runs.
+"""The script that runs a program in a guest, so that its output can be read while it runs.
 
-vCenter starts programs without pipes. So the gateway writes a script into a directory of its own in the guest, and has
-vCenter start the guest's shell with it: the script sends the program's output into files of that directory. What the
-program is given stands in the script alone, never on the command line that every user of the guest can list.
+vCenter starts programs without pipes. Therefore, the gateway writes a script into a temporary directory in the guest,
+and lets vCenter start the guest's shell with it: the script redirects the program's output to files in that directory.
+The program's arguments are only in the script, never on the command line that every user of the guest can list.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SPECIAL = re.compile(r"[()!^\"<>&|]")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is to run: a line for the guest's shell, or a program with its arguments."""
+    """What to run: a line for the guest's shell, or a program with its arguments."""
 
     shell_command: str = field(default="", repr=False)
     path: str = ""
@@ -44,14 +44,13 @@ class Launch:
     """Name of the script within the directory."""
     script: bytes = field(repr=False)
     program: str
-    """What vCenter has to start, and with which arguments."""
+    """The program that vCenter must start, and its arguments."""
     arguments: str
 
 
 def launch(command: Command, directory: str, *, has_input: bool) -> Launch:
-    """How to start a command whose files are in `directory`, by which it is known whether the guest runs Windows.
-
-    Raises GatewayError (INVALID_ARGUMENT) for what the guest's shell cannot be told.
+    """How to start a command whose files are in `directory`, whose form shows whether the guest runs Windows. Raises
+    GatewayError (INVALID_ARGUMENT) for text that cannot be passed to the guest's shell.
     """
     return (_posix if directory.startswith("/") else _windows)(command, directory, has_input)
 
@@ -59,7 +58,7 @@ def launch(command: Command, directory: str, *, has_input: bool) -> Launch:
 def _posix(command: Command, directory: str, has_input: bool) -> Launch:
     for name, value in command.environment.items():
         if not _VARIABLE.fullmatch(name):
-            raise refuse("start.environment", "has a name that no variable can have")
+            raise refuse("start.environment", "has a name that is not valid for a variable")
         _refuse_signs(value, "\0", "start.environment")
     for text, where in ((command.shell_command, "shell_command"), (command.path, "path")):
         _refuse_signs(text, "\0", f"start.{where}")
@@ -76,7 +75,7 @@ def _posix(command: Command, directory: str, has_input: bool) -> Launch:
 def _windows(command: Command, directory: str, has_input: bool) -> Launch:
     for name, value in command.environment.items():
         if not _WINDOWS_VARIABLE.fullmatch(name):
-            raise refuse("start.environment", "has a name that no variable can have")
+            raise refuse("start.environment", "has a name that is not valid for a variable")
         _refuse_signs(value, '\0\r\n"', "start.environment")
     _refuse_signs(command.shell_command, "\0\r\n", "start.shell_command")
     _refuse_signs(command.path, '\0\r\n"', "start.path")
@@ -86,7 +85,7 @@ def _windows(command: Command, directory: str, has_input: bool) -> Launch:
     lines += [f'set "{name}={_percent(value)}"' for name, value in command.environment.items()]
     files = {name: f'"{_percent(directory)}\\{name}"' for name in (INPUT, OUTPUT, ERROR)}
     if command.shell_command:
-        # Escaped for the shell that runs the script, so that it is read by the one that it is meant for.
+        # Escaped for the shell that runs the script, so that the target shell interprets it.
         quoted = f'"{command.shell_command}"'
         run = f"{_WINDOWS_SHELL} /d /s /c {_escaped(quoted)}"
     else:
@@ -98,8 +97,8 @@ def _windows(command: Command, directory: str, has_input: bool) -> Launch:
 
 
 def _escaped(text: str) -> str:
-    """A text that a batch file's line has as it is. The caret before each quote keeps the shell from pairing them,
-    which it does by other rules than the program that gets the text."""
+    """Escapes text for a line of a batch file. The caret before each quote keeps the shell from pairing quotes, because
+    its rules differ from those of the program that gets the text."""
     return _SPECIAL.sub(r"^\g<0>", _percent(text))
 
 
@@ -109,4 +108,4 @@ def _percent(text: str) -> str:
 
 def _refuse_signs(text: str, signs: str, where: str) -> None:
     if set(signs) & set(text):
-        raise refuse(where, "has a sign that the guest's shell cannot be told")
+        raise refuse(where, "has a character that cannot be passed to the guest's shell")

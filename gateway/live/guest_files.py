@@ -1,4 +1,4 @@
-"""Copies files to and from a guest. What goes there has a temporary name until it is complete."""
+"""Copies files to and from a guest. An uploaded file has a temporary name until it is complete."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import replace
 from logging import getLogger
 from typing import Any
 
+from google.protobuf.message import Message
 from google.rpc import code_pb2
 
 from gateway.calls import Call
@@ -19,6 +20,7 @@ from gateway.live.endings import Endings, afterwards
 from gateway.live.guest import Guest
 from gateway.live.messages import Messages
 from gateway.live.required import refuse
+from gateway.live.wire import joined
 from gateway.vcenter.retry import TOO_MANY_STREAMS_SECONDS
 
 __all__ = ["MAX_CHUNK", "GuestFiles"]
@@ -34,10 +36,11 @@ _log = getLogger(__name__)
 
 
 class GuestFiles:
-    """The transfers of one process. At most `most` are under way, so that their memory is bounded."""
+    """The transfers of one process. At most `most` are in flight, so that their memory is limited."""
 
     def __init__(self, message: Messages, endings: Endings, most: int) -> None:
         self._message = message
+        self._chunk_number = message.type("DownloadFileResponse").DESCRIPTOR.fields_by_name["chunk"].number
         self._endings = endings
         self._most = most
         self._under_way = 0
@@ -69,7 +72,7 @@ class GuestFiles:
                 await guest.do("FilesService/UpdateFile", path=start.path, file_attributes=after_move)
         return self._message("UploadFileResponse", size=content.size, sha256=content.sha256)
 
-    async def download(self, call: Call, guest: Guest) -> AsyncGenerator[Any, None]:
+    async def download(self, call: Call, guest: Guest) -> AsyncGenerator[Message | bytes, None]:
         """Sends the file. Raises GatewayError."""
         request: Any = call.message
         offset, chunk_size = request.offset, request.chunk_size if request.HasField("chunk_size") else _CHUNK
@@ -89,23 +92,30 @@ class GuestFiles:
                 try:
                     async with guest.reading(request.path, offset) as pieces:
                         async for chunk in _grouped(pieces, chunk_size):
-                            digest.update(chunk)
-                            sent += len(chunk)
-                            yield self._message("DownloadFileResponse", chunk=chunk)
+                            for piece in chunk:
+                                digest.update(piece)
+                                sent += len(piece)
+                            yield self._carried(chunk)
                 except GatewayError as error:
                     raise (_shorter() if error.failure.reason == _RANGE_NOT_SATISFIABLE else error) from None
             ended = self._message("DownloadEnded", size=sent, sha256=digest.hexdigest())
             yield self._message("DownloadFileResponse", ended=ended)
 
+    def _carried(self, chunk: list[bytes]) -> bytes:
+        """The message with a part of the file, whose chunks are then no longer needed."""
+        message = joined(self._chunk_number, chunk)
+        chunk.clear()
+        return message
+
     async def _remove(self, call: Call, guest: Guest, path: str) -> bool:
-        """Whether a temporary file is gone, also when whoever waits for that leaves."""
+        """Removes a temporary file, even if the waiting task is cancelled. Returns whether it is gone."""
 
         async def remove() -> bool:
             try:
                 await guest.on(afterwards(call)).do("FilesService/DeleteFile", path=path)
             except GatewayError as error:
                 if error.failure.code != code_pb2.NOT_FOUND:
-                    _log.warning("a temporary file stays in a guest, request %s: %s", call.request_id, path)
+                    _log.warning("a temporary file was left in a guest, request %s: %s", call.request_id, path)
                     return False
             return True
 
@@ -138,7 +148,7 @@ class GuestFiles:
 
 
 class _Content:
-    """What comes of a file in the requests of a call."""
+    """The content of a file from the requests of a call."""
 
     def __init__(self, call: Call, start: Any) -> None:
         self._call = call
@@ -148,17 +158,18 @@ class _Content:
 
     @property
     def sha256(self) -> str:
-        """Of what came so far."""
+        """Of the content so far."""
         return self._digest.hexdigest()
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The content. Raises GatewayError for one that is not as announced."""
+        """The content. Raises GatewayError if it does not match the announcement."""
         requests = self._call.requests
         assert requests is not None  # noqa: S101 - an rpc that streams its requests
         async for request in requests:
             chunk: bytes = request.chunk  # type: ignore[attr-defined]
             if request.WhichOneof("message") != "chunk":
                 raise refuse("start", "must be set in the first message, and in no other")
+            del request  # Has the same bytes once more.
             if len(chunk) > MAX_CHUNK:
                 raise refuse("chunk", f"must have at most {MAX_CHUNK} bytes")
             self.size += len(chunk)
@@ -170,16 +181,16 @@ class _Content:
         self.require_complete()
 
     def require_complete(self) -> None:
-        """Raises GatewayError (DATA_LOSS) unless all has come that was announced."""
+        """Raises GatewayError (DATA_LOSS) unless everything announced has arrived."""
         if self.size != self._start.size:
-            raise _mismatch(f"{self.size} bytes came of the {self._start.size} that were announced")
+            raise _mismatch(f"only {self.size} of the {self._start.size} announced bytes arrived")
         wanted = self._start.sha256
         if wanted and self.sha256 != wanted.lower():
-            raise _mismatch("the SHA-256 of the file is not the one that was announced")
+            raise _mismatch("the SHA-256 of the file does not match the announced one")
 
 
 def _checked(start: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The attributes of the new file as vCenter takes them, and those to set at the end. Raises GatewayError."""
+    """The attributes of the new file for vCenter, and those to set at the end. Raises GatewayError."""
     if start.size < 0:
         raise refuse("start.size", "must not be negative")
     if start.HasField("sha256") and not _SHA256.fullmatch(start.sha256):
@@ -204,12 +215,12 @@ def _checked(start: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         found["posix"] = posix
     if windows:
         found["windows"] = windows
-    # A file that is read-only could not be moved.
+    # A read-only file could not be moved.
     return found, {"windows": {"read_only": True}} if given.read_only else {}
 
 
 async def _require_free(guest: Guest, start: Any) -> None:
-    """Raises GatewayError where the place of the file is taken, before all of it is sent for nothing."""
+    """Raises GatewayError if the target exists, before the whole file is sent for nothing."""
     try:
         found = (await guest.do("FilesService/GetFile", path=start.path)).file
     except GatewayError as error:
@@ -217,39 +228,40 @@ async def _require_free(guest: Guest, start: Any) -> None:
             return
         raise
     if not start.overwrite:
-        text = f"there is a file at {start.path}, and overwrite is not set"
+        text = f"the file {start.path} exists, and overwrite is not set"
         raise GatewayError(Failure(code_pb2.ALREADY_EXISTS, "ALREADY_EXISTS", text, domain=VCENTER_DOMAIN))
     if "DIRECTORY" in found.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number[found.type].name:
         raise refuse("start.path", "is the path of a directory")
 
 
 def _certain(failure: Failure) -> Failure:
-    """The failure of an upload whose file has not come to its place: what was done on the way does not count."""
+    """The failure of an upload whose file did not reach its place: earlier steps do not count as executed."""
     told = {name: value for name, value in failure.metadata.items() if name != "may_have_executed"}
     return replace(failure, metadata=told)
 
 
 def _beside(path: str) -> str:
-    """The path of a temporary file in the same directory, so that moving it is one step for the guest."""
+    """The path of a temporary file in the same directory, so that the guest can move it atomically."""
     end = max(path.rfind("/"), path.rfind("\\") if not path.startswith("/") else -1)
     return f"{path[: end + 1]}.vcenter-gateway-{os.urandom(8).hex()}"
 
 
-async def _grouped(pieces: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of exactly this size, but for the last one."""
+async def _grouped(pieces: AsyncIterator[bytes], size: int) -> AsyncIterator[list[bytes]]:
+    """The same bytes in groups of chunks with exactly this total size, except for the last one."""
     waiting: list[bytes] = []
     length = 0
     async for piece in pieces:
         begin = 0
         while length + len(piece) - begin >= size:
             end = begin + size - length
-            yield b"".join([*waiting, piece[begin:end]])
+            waiting.append(piece[begin:end])
+            yield waiting
             waiting, length, begin = [], 0, end
         if begin < len(piece):
             waiting.append(piece[begin:])
             length += len(piece) - begin
     if waiting:
-        yield b"".join(waiting)
+        yield waiting
 
 
 def _mismatch(text: str) -> GatewayError:

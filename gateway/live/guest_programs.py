@@ -1,7 +1,7 @@
-"""Runs one program in a guest: starts it, sends its output on as it grows, and leaves nothing behind.
+"""Runs one program in a guest: starts it, forwards its output as it grows, and leaves nothing behind.
 
-vCenter tells of a program whether it runs, and of a file how large it is. So the gateway looks at both about once a
-second while the program runs, and reads what the files of its output have more than before.
+vCenter reports whether a program runs, and how large a file is. Therefore, the gateway polls both about once a second
+while the program runs, and reads the new part of its output files.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = ["Ended", "Output", "Program", "Started", "Terms"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _PAUSE_SHARE = 4
-"""How many times as long as reading the output took the gateway waits before it reads on: a server that knows no ranges
-sends the whole file each time."""
+"""The wait before the next read, as a multiple of the time of the last read: a server without range support sends the
+whole file each time."""
 _MAX_LOST = 3
-"""Connections lost in a row, while output is read, before the gateway gives up."""
+"""Maximum number of connections lost in a row while reading output."""
 _REMOVALS, _REMOVAL_PAUSE = 4, 0.5
-"""Windows removes no file that a program has just let go of."""
+"""Windows does not remove a file that a program has just released."""
 _STOPPING = frozenset({Reason.PROGRAM_TIMEOUT, Reason.PROGRAM_OUTPUT_TOO_LARGE})
 
 _log = getLogger(__name__)
@@ -39,10 +39,10 @@ _log = getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms a program runs."""
+    """The limits and options of a program."""
 
     ends: float
-    """When it has to have ended, in the event loop's time."""
+    """Its deadline in the event loop's time."""
     max_output_bytes: int
     stop_on_disconnect: bool
     heartbeat_seconds: float
@@ -54,7 +54,7 @@ class Started:
 
     pid: int
     process: Any
-    """As `ProcessesService` tells of it."""
+    """As reported by `ProcessesService`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """It has ended, and its files are removed but for those that are left over."""
+    """It has ended, and its files are removed, except for left-over ones."""
 
     process: Any
     left_over: list[str]
@@ -80,7 +80,7 @@ class Program:
     def __init__(
         self, guest: Guest, call: Call, command: Command, directory: str, content: bytes, terms: Terms, endings: Endings
     ) -> None:
-        """`directory` is where the program is to run, `content` its standard input."""
+        """`directory` is the program's working directory, `content` its standard input."""
         self._guest = guest
         self._call = call
         self._command = command
@@ -96,7 +96,7 @@ class Program:
         self._sent = {OUTPUT: 0, ERROR: 0}
 
     async def events(self) -> AsyncGenerator[Started | Output | Ended | None, None]:
-        """What happens, and None when nothing did for a while. To be exhausted or closed. Raises GatewayError."""
+        """The events, and None if there were none for a while. Exhaust or close it. Raises GatewayError."""
         is_over = False
         try:
             async with aclosing(self._follow()) as events:
@@ -123,7 +123,7 @@ class Program:
         yield Started(self._pid, self._process)
         pause, last, lost = _FIRST_PAUSE, loop.time(), 0
         while True:
-            # In this order, so that nothing is written any more once the process has ended.
+            # In this order, so that nothing is written after the process has ended.
             self._process = await self._look()
             begun = loop.time()
             try:
@@ -149,7 +149,7 @@ class Program:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _start(self) -> None:
-        """Prepares the files and starts the program, unless the caller leaves meanwhile."""
+        """Prepares the files and starts the program, unless the caller disconnects meanwhile."""
         prefix = f"vcenter-gateway-{os.urandom(4).hex()}-"
         try:
             made = await self._guest.do("DirectoriesService/CreateTemporaryDirectory", prefix=prefix, suffix="")
@@ -176,7 +176,7 @@ class Program:
         return (await self._guest.do("ProcessesService/GetProcess", pid=self._pid)).process
 
     async def _output(self) -> AsyncGenerator[Output, None]:
-        """What the program has written since the last time."""
+        """The program's output since the last time."""
         listed = (await self._guest.do("FilesService/ListFiles", path=self._directory)).result
         sizes = {file.filename: file.size for file in listed.files}
         for name, sent in self._sent.items():
@@ -194,7 +194,7 @@ class Program:
                         raise self._stopped(Reason.PROGRAM_OUTPUT_TOO_LARGE, text)
 
     async def _leave(self, *, stops: bool) -> list[str]:
-        """Puts everything in order, also when whoever waits for it leaves; gives what could not be removed."""
+        """Cleans up, even if the waiting task is cancelled. Returns what could not be removed."""
         self._is_left = True
         return await self._endings.whole(self._tidy(stops))
 
@@ -213,7 +213,7 @@ class Program:
                 if error.failure.code == code_pb2.NOT_FOUND:
                     break
                 if not left:
-                    what = "temporary files stay in a guest"
+                    what = "temporary files were left in a guest"
                     _log.warning("%s, request %s: %s", what, self._call.request_id, self._directory)
                     return [self._directory]
                 await asyncio.sleep(_REMOVAL_PAUSE)
@@ -222,7 +222,7 @@ class Program:
         return []
 
     async def _stop(self, guest: Guest) -> None:
-        """Ends the program. Where the answer to its start was lost, it is known by the script that it runs."""
+        """Ends the program. If the response to its start was lost, the script that it runs identifies it."""
         try:
             pids = [self._pid]
             if self._pid is None:

@@ -22,13 +22,13 @@ __all__ = ["GuestService"]
 
 _SECONDS, _MIN_SECONDS, _MAX_SECONDS = 3600.0, 1.0, 24 * 3600.0
 _LAST_MOMENT, _LAST_SHARE = 0.5, 0.1
-"""What is kept of the caller's time to say that the program was stopped."""
+"""Time reserved before the deadline to report that the program was stopped."""
 _OUTPUT_BYTES, _MAX_OUTPUT_BYTES = 64 * 1024**2, 1024**3
 _MAX_INPUT_BYTES = 1024**2
 
 
 class GuestService:
-    """`endings` gets what is put in order after a call; at most `most_transfers` files are copied at once."""
+    """`endings` gets the cleanups after calls; at most `most_transfers` files are copied concurrently."""
 
     def __init__(self, message: Messages, tools: GuestTools, endings: Endings, most_transfers: int) -> None:
         self._message = message
@@ -63,15 +63,10 @@ class GuestService:
         return await self._files.upload(call, Guest(self._tools, call, start.vm, start.credentials), start)
 
     @serves("vcenter.gateway.v1.GuestService/DownloadFile")
-    async def download_file(self, call: Call) -> AsyncIterator[Any]:
+    def download_file(self, call: Call) -> AsyncIterator[Any]:
         """Raises GatewayError."""
         request: Any = call.message
-        chunks = self._files.download(call, Guest(self._tools, call, request.vm, request.credentials))
-        try:
-            async for message in chunks:
-                yield message
-        finally:
-            await chunks.aclose()
+        return self._files.download(call, Guest(self._tools, call, request.vm, request.credentials))
 
     def _told(self, event: Started | Output | Ended | None) -> Any:
         if isinstance(event, Output):
@@ -95,7 +90,7 @@ class GuestService:
 
 
 def _start_of(call: Call) -> Any:
-    """What the first message starts. Raises GatewayError (INVALID_ARGUMENT) where it starts nothing."""
+    """The start in the first message. Raises GatewayError (INVALID_ARGUMENT) if there is none."""
     request: Any = call.message
     if request.WhichOneof("message") != "start":
         raise refuse("start", "must be set in the first message")

@@ -1,4 +1,4 @@
-"""How long a stream may be silent: what its request says, within bounds."""
+"""How long a stream may be silent: the interval in its request, within limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def heartbeat_seconds(request: Any) -> float:
 
 
 def seconds_in(request: Any, field: str, least: float, most: float) -> float | None:
-    """The seconds of a Duration, None where it is not set. Raises GatewayError (INVALID_ARGUMENT) beyond the bounds."""
+    """The seconds of a Duration, None if it is not set. Raises GatewayError (INVALID_ARGUMENT) outside the limits."""
     if not request.HasField(field):
         return None
     duration = getattr(request, field)

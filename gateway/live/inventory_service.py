@@ -1,4 +1,4 @@
-"""`vcenter.gateway.v1.InventoryService`: inventories of any size, and machines by what people know of them."""
+"""`vcenter.gateway.v1.InventoryService`: inventories of any size, and search for machines."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ class InventoryService:
         async with contextlib.aclosing(self._pages(call, fields, is_vim=is_vim)) as pages:
             async for page in pages:
                 if page is None:
-                    problem = "vCenter's REST API cannot list all machines: a part has more than it lists at once"
+                    problem = (
+                        "vCenter's REST API cannot list all machines: one part has more than a single call can list"
+                    )
                     continue
                 waiting += page
                 while len(waiting) >= size:
@@ -100,7 +102,7 @@ class InventoryService:
 
     @serves("vcenter.gateway.v1.InventoryService/FindVms")
     async def find_vms(self, call: Call) -> Any:
-        """The machines with a UUID, an address, a name in DNS or a path. Raises GatewayError."""
+        """The machines with a UUID, an address, a DNS name or a path. Raises GatewayError."""
         request: Any = call.message
         fields = self._fields.of(request.fields)
         method, arguments = _search(request)
@@ -168,7 +170,7 @@ class InventoryService:
         return VimInventory(vim, vim.client(call.caller.credential, call), self._contract, self._fields)
 
     async def _path_above(self, call: Call, places: Places, start: Ref) -> str:
-        """The path of what holds the start of a tree."""
+        """The path of the parent of a tree's root."""
         client = self._vcenter.vim.client(call.caller.credential, call)
         place, names = places.get(start.value), []
         while place is not None and place.parent is not None:
@@ -208,7 +210,7 @@ def _search(request: Any) -> tuple[str, dict[str, Any]]:
     """The method of VIM's search index for a request, and its arguments. Raises GatewayError (INVALID_ARGUMENT)."""
     by = request.WhichOneof("by")
     if by is None or not getattr(request, by):
-        raise GatewayError(Failure.of_request([Violation(by or "by", "is required: set what to find machines by")]))
+        raise GatewayError(Failure.of_request([Violation(by or "by", "is required: set one of its fields")]))
     value = getattr(request, by)
     if by == "ip_address":
         try:

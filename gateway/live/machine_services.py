@@ -1,4 +1,4 @@
-"""Puts together the services that change virtual machines, their guests among them, and measure them."""
+"""Combines the services that change and measure virtual machines and their guests."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = ["MachineServices"]
 
 
 class MachineServices:
-    """The services of one process. `unary` carries out calls of vCenter's REST API, `watching` knows all machines; at
-    most `most_transfers` files are copied to and from guests at once."""
+    """The services of one process. `unary` executes calls of vCenter's REST API, `watching` knows all machines; at most
+    `most_transfers` files are copied to and from guests concurrently."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class MachineServices:
     ) -> None:
         messages = Messages(contract)
         self.endings = Endings()
-        """What is put in order after calls, and has not ended yet."""
+        """Cleanups after calls that have not ended yet."""
 
         def vim(call: Call) -> VimClient:
             return vcenter.vim.client(call.caller.credential, call)
@@ -57,5 +57,5 @@ class MachineServices:
         ]
 
     async def close(self) -> None:
-        """Returns when what was changed for calls is in order, after a few seconds at the latest."""
+        """Returns when all cleanups have ended, after a few seconds at the latest."""
         await self.endings.close()

@@ -1,4 +1,4 @@
-"""Messages of `vcenter.gateway.v1`, made by their names."""
+"""Creates messages of `vcenter.gateway.v1` by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Messages:
         return self._contract.message_class(f"{_PACKAGE}.{name}")
 
     def heartbeat(self) -> Any:
-        """A heartbeat of this moment."""
+        """A heartbeat with the current time."""
         heartbeat = self("Heartbeat")
         heartbeat.sent_at.GetCurrentTime()
         return heartbeat

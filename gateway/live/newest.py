@@ -1,4 +1,4 @@
-"""A value that many watch: each gets the newest one, and none of those that it was too slow for."""
+"""A value with many watchers: each gets the latest one, and skips those that it was too slow for."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 class Newest(Generic[T]):
-    """Watchers never hold up who sets the value, and cost no memory but their own place in it."""
+    """Watchers never delay the setter of the value, and use no memory except their own position."""
 
     def __init__(self, value: T) -> None:
         self.value = value
         self._changed: asyncio.Future[None] | None = None
 
     def set(self, value: T) -> None:
-        """Makes `value` the newest one; an equal one is no change."""
+        """Sets `value` as the latest one; an equal one is not a change."""
         if value == self.value:
             return
         self.value = value
@@ -30,7 +30,7 @@ class Newest(Generic[T]):
             self._changed = None
 
     async def watch(self, quiet_seconds: float) -> AsyncIterator[T | None]:
-        """The value, and every newer one; None whenever so many seconds have passed without."""
+        """The value, and every newer one; None whenever this many seconds have passed without one."""
         while True:
             seen = self.value
             yield seen

@@ -46,7 +46,7 @@ async def take_screenshot(vim: Opened, call: Call, vm: str) -> Screenshot:
     file = await finished(client, call, task, _OPERATION)
     found = _ON_DATASTORE.fullmatch(file) if isinstance(file, str) else None
     if found is None:
-        text = "vCenter does not say where it left the picture"
+        text = "vCenter did not report where it stored the screenshot"
         raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text, metadata={"operation": _OPERATION}))
     datacenter: Ref | None = None
     try:
@@ -67,7 +67,7 @@ async def _remove(vim: Opened, call: Call, file: str, datacenter: Ref | None) ->
         task = await client.call(manager, "DeleteDatastoreFile_Task", arguments)
         await finished(client, call, task, _REMOVAL)
     except GatewayError as error:
-        _log.warning("a screenshot stays on the datastore, request %s: %s", call.request_id, error)
+        _log.warning("a screenshot was left on the datastore, request %s: %s", call.request_id, error)
         return False
     return True
 
@@ -78,7 +78,7 @@ async def _datacenter(client: VimClient, vm: str, datastore: str) -> tuple[Ref, 
     for content in await client.properties(stores, ["name", "parent"]) if stores else ():
         if content.values.get("name") == datastore:
             return await _above(client, content.values.get("parent"))
-    text = "the machine has no datastore of the name that vCenter gives for the picture"
+    text = "the machine has no datastore with the name that vCenter reported for the screenshot"
     raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text, metadata={"operation": _OPERATION}))
 
 
@@ -97,6 +97,6 @@ async def _above(client: VimClient, obj: Ref | None) -> tuple[Ref, str]:
             names.insert(0, values["name"])
         obj = values.get("parent")
     if datacenter is None:
-        text = "the machine's datastore is in no datacenter"
+        text = "the machine's datastore does not belong to a datacenter"
         raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text, metadata={"operation": _OPERATION}))
     return datacenter, "/".join(names)

@@ -28,7 +28,7 @@ from gateway.vcenter.client import VCenter
 
 __all__ = ["WatchingServices"]
 
-_STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; call again")
+_STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway is stopping; call again")
 
 
 class WatchingServices:

@@ -69,7 +69,7 @@ class TaskWatching:
                 async for view in views:
                     last = view or last
         if last is None or not last.is_over:
-            how_far = "" if last is None or last.progress is None else f", {last.progress} percent are done"
+            how_far = "" if last is None or last.progress is None else f", {last.progress} percent done"
             text = f"the task {call.message.task} has not ended{how_far}"  # type: ignore[attr-defined]
             raise GatewayError(Failure.of(Reason.CONDITION_NOT_MET, text))
         if last.failure is not None:

@@ -63,7 +63,7 @@ async def finished(client: VimClient, call: Call, task: Ref, operation: str) -> 
             fault = info.get("error") or Fault("MethodFault", "", Data("MethodFault"))
             raise GatewayError(client.failure(operation, fault))
         if loop.time() + pause >= call.deadline:
-            text = f"the task {task.value} has not ended in time, and goes on"
+            text = f"the task {task.value} did not end in time and continues"
             failure = Failure.of(Reason.VCENTER_TIMEOUT, text, metadata={"operation": operation, "task": task.value})
             raise GatewayError(failure.leaving_open())
         await asyncio.sleep(pause)

@@ -179,7 +179,7 @@ class VmSettingsService:
         client, vm = self._vim(call), machine(request.vm)
         question = (await read(client, vm, "runtime.question")).get("runtime.question")
         if question is None or request.question not in ("", question["id"]):
-            raise not_found(client, vm, f"{request.vm} does not wait for an answer to this question")
+            raise not_found(client, vm, f"{request.vm} is not waiting for an answer to this question")
         choices = question["choice"].get("choiceInfo", [])
         if request.choice not in [choice["key"] for choice in choices]:
             raise refuse("choice", "is not among the question's choices")

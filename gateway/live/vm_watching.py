@@ -86,7 +86,7 @@ class VmWatching:
             seconds = _DEFAULT_WAIT_SECONDS if math.isinf(call.deadline) else _MAX_WAIT_SECONDS
         until = min(call.deadline, loop.time() + seconds)
         met: Any = None
-        missing = "vCenter has not told its state"
+        missing = "vCenter has not reported its state"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 async with self._hubs.using(call) as hub:
@@ -115,13 +115,13 @@ class VmWatching:
                 was_there = was_there or machine is not None
                 if hub.lost is not None:
                     # What was known may not be so any more.
-                    yield None, f"vCenter is lost: {hub.lost.failure.message}"
+                    yield None, f"the connection to vCenter is lost: {hub.lost.failure.message}"
                 elif machine is not None:
                     yield condition.look(new_state.FromString(b"".join(machine.parts)))
                 elif was_there or not await self._hubs.has_machine(call, vm):
                     yield condition.gone(vm)
                 else:
-                    yield None, "vCenter has not told its state"
+                    yield None, "vCenter has not reported its state"
                 await watcher.wait(None)
 
     async def _stream(self, call: Call, hub: Hub, fields: int, quiet: float) -> AsyncGenerator[Message | bytes, None]:

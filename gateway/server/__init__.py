@@ -1,4 +1,4 @@
-"""The gRPC server: handlers made from the bindings, health, reflection, and a graceful stop."""
+"""The gRPC server: handlers for the bindings, health, reflection, and a graceful shutdown."""
 
 from gateway.server.gateway import Gateway
 from gateway.server.options import ServerOptions

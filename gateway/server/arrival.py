@@ -1,4 +1,4 @@
-"""Makes the call out of what comes in: bytes, metadata and the connection."""
+"""Creates the call from the incoming bytes, metadata and connection."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ __all__ = ["REQUEST_ID_HEADER", "Arrival", "Door", "parsed", "refuse"]
 REQUEST_ID_HEADER = "x-request-id"
 _CACHE_CONTROL_HEADER = "cache-control"
 _MAX_REQUEST_ID = 128
-# What is kept of the caller's time for the way back: a status that comes after the deadline is thrown away by the
-# caller's gRPC, and with it the news that the call may have been executed.
+# Time reserved for the response: the caller's gRPC discards a status that arrives after the deadline, and with it the
+# information that the call may have been executed.
 _SHARE_FOR_THE_ANSWER = 0.1
 _MAX_SECONDS_FOR_THE_ANSWER = 0.2
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -46,16 +46,16 @@ _log = getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What all calls have to pass."""
+    """The checks that all calls must pass."""
 
     admission: Admission
     seconds_for: Callable[[bool, float | None], float]
-    """How long a unary call may take, given whether it only reads, and the caller's remaining seconds or None."""
+    """How long a unary call may take, given whether it is read-only, and the caller's remaining seconds or None."""
     tracing: Tracing | None = None
 
 
 class Arrival:
-    """A call that comes in, and what is known of it so far."""
+    """An incoming call, and what is known of it so far."""
 
     __slots__ = (
         "_cache_control",
@@ -89,11 +89,11 @@ class Arrival:
             self.trace = tracing.begin(method.full_name, method.operation, self.metadata, self.request_id)
 
     def identify(self) -> Caller:
-        """Who calls, as far as that is known now. Raises GatewayError (UNAUTHENTICATED)."""
+        """The caller, as far as it is known now. Raises GatewayError (UNAUTHENTICATED)."""
         return self._door.admission.identify(self.metadata, self._context.auth_context, self.peer)
 
     async def _identified(self) -> Caller:
-        """Who calls. Waits where an issuer of tokens has to be asked first. Raises GatewayError."""
+        """The caller. Waits if an issuer's keys must be fetched first. Raises GatewayError."""
         try:
             return self.identify()
         except UnknownKeyError as error:
@@ -102,8 +102,8 @@ class Arrival:
         return self.identify()
 
     async def call(self, data: bytes | Failure, requests: AsyncIterator[Message] | None = None) -> Call:
-        """The call, once it is known who makes it and what is asked by the serialized request; or why there is none.
-        `requests` are the messages after the first one. Raises GatewayError."""
+        """The call, from the caller and the serialized request, or from the reason why there is none. `requests` are
+        the messages after the first. Raises GatewayError."""
         if isinstance(data, Failure):
             raise GatewayError(data)
         binding = self.binding
@@ -128,7 +128,7 @@ class Arrival:
         return asyncio.get_running_loop().time() + seconds
 
     def ended(self, failure: Failure | None, age: int | None = None, messages: int = 0) -> CallEnded:
-        """What there is to say about the call when it has ended."""
+        """The event for the end of the call."""
         return CallEnded(
             self.binding.method,
             self.request_id,
@@ -144,15 +144,17 @@ class Arrival:
         )
 
     def bug(self, error: Exception) -> Failure:
-        """The failure of a call that ended in an unforeseen error, of which the log gets the place."""
-        # The text of the error may hold anything, a secret too: only where it happened is logged.
+        """The failure of a call with an unexpected exception, whose location is logged."""
+        # The text of the exception may contain anything, including a secret: only its location is logged.
         frames = "".join(traceback.format_tb(error.__traceback__))
         rpc = self.binding.method.full_name
-        _log.error("unforeseen %s in %s, request %s\n%s", type(error).__name__, rpc, self.request_id, frames)
-        return self.unanswered(Reason.GATEWAY_BUG, "the gateway failed; its log has the request id")
+        _log.error("unexpected %s in %s, request %s\n%s", type(error).__name__, rpc, self.request_id, frames)
+        return self.unanswered(
+            Reason.GATEWAY_BUG, "the gateway failed; to find the cause, search its log for the request id"
+        )
 
     def unanswered(self, reason: Reason, text: str) -> Failure:
-        """The failure of a call that vCenter may have carried out all the same."""
+        """The failure of a call that vCenter may have executed anyway."""
         operation = self.binding.method.operation
         # The gateway's own rpcs have none.
         failure = Failure.of(reason, text, metadata={"operation": operation} if operation else {})
@@ -160,7 +162,7 @@ class Arrival:
 
 
 def parsed(binding: Binding, data: bytes) -> Message:
-    """A message of a request. Raises GatewayError (INVALID_ARGUMENT) for bytes that are none."""
+    """Parses a message of a request. Raises GatewayError (INVALID_ARGUMENT) for invalid bytes."""
     try:
         return binding.request_class.FromString(data)
     except DecodeError:
@@ -169,10 +171,9 @@ def parsed(binding: Binding, data: bytes) -> Message:
 
 
 async def refuse(context: Any, failure: Failure, request_id: str) -> NoReturn:
-    """Ends the call with the failure's status, and does not return.
-
-    By abort(), since what a handler returns goes out before the status, also where it is empty: and a call that has
-    begun to be answered is not repeated by gRPC's own retries, which callers may have configured.
+    """Ends the call with the failure's status, and does not return. Uses abort(), because a handler's return value is
+    sent before the status, even if it is empty, and gRPC's own retries, which callers may have configured, do not
+    repeat a call once its response has started.
     """
     request_info = error_details_pb2.RequestInfo(request_id=request_id)
     status = status_of(failure.with_(details=(*failure.details, request_info)))
@@ -188,8 +189,8 @@ async def refuse(context: Any, failure: Failure, request_id: str) -> NoReturn:
 
 
 def _read_metadata(metadata: Metadata) -> tuple[str, str | None]:
-    """The request id and the `cache-control` of a call. The id is the caller's where it is fit for a header and a log
-    line, else a new one; a field that comes several times counts as one, with commas between its values."""
+    """The request id and the `cache-control` of a call. The id is the caller's if it is valid for a header and a log
+    line, else a new one; a repeated header counts as one with comma-separated values."""
     request_id, cache_control = "", None
     for key, value in metadata:
         if key == REQUEST_ID_HEADER and not request_id and is_word(value, _MAX_REQUEST_ID):

@@ -18,7 +18,7 @@ __all__ = ["CANCELLED", "unary_handler"]
 
 _AGE_HEADER = "age"
 CANCELLED = Failure(code_pb2.CANCELLED, "", "")
-"""What a call ended in whose caller has left."""
+"""The failure of a call whose caller disconnected."""
 
 
 def unary_handler(
@@ -29,8 +29,8 @@ def unary_handler(
     max_response_bytes: int,
     take_room: Callable[[Any, int], None] | None = None,
 ) -> Handler:
-    """The handler of one rpc. It takes and returns serialized messages, so that a request that is no message of the
-    rpc's type, and a response that is too large for gRPC to send, are answered like every other mistake."""
+    """The handler of one rpc. It accepts and returns serialized messages, so that an invalid request, and a response
+    that is too large for gRPC, are handled like every other error."""
 
     async def handle(data: bytes | Failure, context: Any) -> bytes:
         arrival = Arrival(door, binding, context)
@@ -54,7 +54,7 @@ def unary_handler(
         finally:
             events.call_ended(arrival.ended(failure, age))
         if failure is not None:
-            response = b""  # Not to be held while a peer that does not read takes the status.
+            response = b""  # Released, so that it is not kept while a slow peer receives the status.
             await refuse(context, failure, arrival.request_id)
         return response
 

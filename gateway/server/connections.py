@@ -1,7 +1,7 @@
-"""Keeps peers that do not read from holding streams for ever: how many there may be, and what ends them.
+"""Limits the number of streams, and ends those of peers that do not read.
 
-gRPC's Python cannot close a connection, nor cancel a call whose answer is stuck, so the sockets are found by the peer's
-address.
+gRPC for Python can neither close a connection nor cancel a call whose response is stuck, so the sockets are found by
+the peer's address.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FILES = Path("/proc/self/fd")
 
 # Not in the library's type information.
 EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
-"""What a context's read() returns at the end of a stream, and where it ends within a message."""
+"""Return values of a context's read() at the end of a stream, and if it ends within a message."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ _Address = tuple[str, int]
 
 
 class Places:
-    """How many streams of one kind there may be, of one owner and in all. An owner is a connection, or an identity."""
+    """Limits the streams of one kind, per owner and in total. An owner is a connection, or an identity."""
 
     def __init__(self, most: int, most_of_an_owner: int) -> None:
         self._most = most
@@ -50,8 +50,8 @@ class Places:
 
     @contextlib.contextmanager
     def take(self, *owners: Hashable) -> Iterator[str]:
-        """Takes a place for the duration of a stream, which counts for all its owners. Gives why there is none, in a
-        sentence; an empty one where there is."""
+        """Takes a place for the duration of a stream, which counts for all its owners. Yields the reason if there is
+        none, else an empty string."""
         own = max(self._owners[owner] for owner in owners)
         if self.taken >= self._most:
             yield f"all callers together have {self.taken} streams open, which is the limit"
@@ -69,7 +69,7 @@ class Places:
 
 
 async def read(context: Any) -> bytes | None:
-    """The next message of a stream; None at its end, and where it ends within a message."""
+    """The next message of a stream; None at its end, and if it ends within a message."""
     data = await context.read()
     return None if data is EOF else data
 
@@ -77,9 +77,9 @@ async def read(context: Any) -> bytes | None:
 async def abort(context: Any, code: grpc.StatusCode, text: str) -> NoReturn:
     """Ends the call with a status, and does not return.
 
-    grpcio keeps the exception by which it does so with the call, and the exception's traceback keeps the call: request,
-    response and what the core has received would stay until Python's garbage collector comes by, which goes by the
-    number of objects and not by their size. So the traceback is dropped when the call has ended.
+    grpcio keeps a reference to the exception in the call, and the exception's traceback references the call: request,
+    response and the core's buffers would stay in memory until Python's garbage collector runs, which depends on the
+    number of objects, not their size. Therefore, the traceback is dropped when the call has ended.
     """
     try:
         await context.abort(code, text)
@@ -95,42 +95,40 @@ def _drop_traceback(error: Exception, _: object) -> None:
 
 
 async def write(context: Any, message: bytes, seconds: float | None = None) -> bool:
-    """Writes to a stream. False where the peer does not take the message within `seconds`, a minute by default: the
-    connection is closed then, where that is possible, and the call has to end."""
+    """Writes to a stream. Returns False if the peer does not receive the message within `seconds`, by default a minute:
+    the connection is then closed, if possible, and the call must end."""
     return await taken(context, context.write(message), seconds)
 
 
 async def taken(context: Any, sending: Awaitable[None], seconds: float | None = None) -> bool:
-    """Whether the peer takes what `sending` sends within `seconds`, a minute by default; closes its connection
-    otherwise."""
-    # Asked here: by the end of the wait the call may be over, and gRPC crashes when it is asked about such a call.
+    """Whether the peer receives what `sending` sends within `seconds`, by default a minute; otherwise, closes its
+    connection."""
+    # Read here: after the wait, the call may have ended, and gRPC crashes if it is queried about such a call.
     peer = context.peer()
     try:
         async with asyncio.timeout(WRITE_SECONDS if seconds is None else seconds):
             await sending
     except TimeoutError:
-        _log.warning("closed %d connections that do not read a stream", close_connections({peer}))
+        _log.warning("closed %d connections that do not read their streams", close_connections({peer}))
     except Exception as error:
         if not is_gone(error):
             raise
     else:
         return True
-    await asyncio.sleep(_CLOSE_SECONDS)  # Cancelled by gRPC as soon as it knows that the connection is gone.
+    await asyncio.sleep(_CLOSE_SECONDS)  # Cancelled by gRPC as soon as it detects that the connection is closed.
     return False
 
 
 def is_gone(error: BaseException | None) -> bool:
-    """Whether gRPC could not send something because the connection was gone in that moment."""
+    """Whether gRPC could not send because the connection was closed at that moment."""
     # The type cannot be imported.
     return type(error).__name__ == "ExecuteBatchError"
 
 
 def close_connections(peers: Collection[str]) -> int:
     """Closes the connections of some peers, written as gRPC does (`ipv4:192.0.2.1:50123`), and returns how many were
-    found. gRPC then ends the calls on them and frees what it holds for them.
-
-    Looks at every file of the process, which takes about a millisecond for a thousand. Without a /proc, as outside
-    Linux, nothing is closed.
+    found. gRPC then ends the calls on them and frees their memory. Checks every file of the process, which takes about
+    a millisecond per thousand. Without /proc, as outside Linux, nothing is closed.
     """
     wanted = {address for peer in peers if (address := _parse(peer)) is not None}
     closed = 0
@@ -139,7 +137,7 @@ def close_connections(peers: Collection[str]) -> int:
     except OSError:
         return 0
     for file in files:
-        # Of a copy, which stays the same file while another thread closes the original and its number is used again.
+        # Uses a duplicate, which stays valid if another thread closes the original and its number is reused.
         with contextlib.suppress(OSError):
             copy = os.dup(int(file.name))
             try:
@@ -163,7 +161,7 @@ def _parse(peer: str) -> _Address | None:
 
 
 def _address(host: str, port: int) -> _Address:
-    """One form for all spellings: no zone, and IPv4 as itself where a socket for both families has it."""
+    """Normalizes an address: without a zone, and IPv4-mapped addresses as IPv4."""
     address = ipaddress.ip_address(host.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped

@@ -1,9 +1,9 @@
-"""Closes a gRPC server without losing a call that it has taken.
+"""Closes a gRPC server without losing an accepted call.
 
-Three things of grpc's stand in the way. When it closes a listener, it cancels without a word the calls that it has
-received and not handed over yet: on a busy server, those of nearly every client. It waits for streams that never end by
-themselves, such as those that watch the health, as if they were calls under way. And it waits for peers that do not
-read: so each step has a bound, and the sessions with vCenter are closed before any step that a peer can hold up.
+Three properties of grpc get in the way. When it closes a listener, it silently cancels the calls that it has received
+but not passed on yet: on a busy server, those of nearly every client. It waits for streams that never end, such as
+health watches, as if they were calls in flight. And it waits for peers that do not read: therefore, each step has a
+time limit, and the sessions with vCenter are closed before any step that a peer can delay.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _log = logging.getLogger(__name__)
 
 
 class Drain:
-    """Counts the calls under way, and holds new ones back while the listener closes."""
+    """Counts the calls in flight, and holds back new ones while the listener closes."""
 
     def __init__(self) -> None:
         self._active = 0
         self._taken = 0
         self._idle: asyncio.Event | None = None
-        """Set when no call is under way; only there during a stop."""
+        """Set when no call is in flight; exists only during shutdown."""
         self._admitted: asyncio.Event | None = None
-        """What new calls wait for; only there while the listener closes."""
+        """Released for new calls after the listener has closed; exists only while it closes."""
 
     @property
     def active(self) -> int:
@@ -64,17 +64,17 @@ class Drain:
     async def close(
         self, server: grpc.aio.Server, grace: float, log_out: Callable[[], Awaitable[None]], taken: Awaitable[None]
     ) -> None:
-        """Closes the listener at once, and the server when no call is under way and all answers are `taken`, after
-        `grace` seconds and a few more at the latest.
+        """Closes the listener immediately, and the server when no call is in flight and all responses are `taken`, at
+        the latest a few seconds after `grace` seconds.
 
-        What comes in that moment is taken before the listener closes and goes on after it, like every call under way.
-        `log_out` runs as soon as no call needs vCenter any more, whether or not peers take their answers.
+        Calls that arrive at that moment are accepted before the listener closes and continue afterwards, like every
+        call in flight. `log_out` runs as soon as no call needs vCenter, whether or not peers read their responses.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + grace
         admitted = self._admitted = asyncio.Event()
         try:
-            # Clients that wait for an answer before their next call fall silent soon.
+            # Clients that wait for a response before their next call soon stop calling.
             for _ in range(_MAX_PAUSES):
                 before = self._taken
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -89,19 +89,19 @@ class Drain:
         if not self._active:
             idle.set()
         if not await _within(idle.wait(), end - loop.time()):
-            # They are cut off now. A call that is cancelled ends by itself, and its request to vCenter with it.
+            # They are cancelled now. A cancelled call ends, and its request to vCenter with it.
             await _within(idle.wait(), _LAST_ANSWER_SECONDS)
         logging_out = asyncio.ensure_future(log_out())
         await _within(taken, end - loop.time())
-        # The last answers are on their way, and only streams without an end are left.
+        # The last responses are in flight, and only endless streams are left.
         stopped = asyncio.gather(stopping, server.stop(min(grace, _LAST_ANSWER_SECONDS)))
         if not await _within(stopped, _LAST_ANSWER_SECONDS + _END_SECONDS):
-            _log.error("gRPC's server does not end; going on without")
+            _log.error("the gRPC server does not stop; continuing without it")
         await logging_out
 
 
 async def _within(action: Awaitable[Any], seconds: float) -> bool:
-    """Whether it was done in time. What was not is left alone, since gRPC does not bear being cancelled."""
+    """Whether it finished in time. Otherwise, it is left running, because gRPC does not tolerate cancellation."""
     task = asyncio.ensure_future(action)
     done, _ = await asyncio.wait([task], timeout=max(seconds, 0.0))
     if done:

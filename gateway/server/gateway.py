@@ -1,4 +1,4 @@
-"""Puts the parts together: contract, vCenter client, gRPC server, health and reflection; starts and stops them."""
+"""Combines the parts: contract, vCenter client, gRPC server, health and reflection; starts and stops them."""
 
 from __future__ import annotations
 
@@ -44,13 +44,14 @@ if TYPE_CHECKING:
 __all__ = ["CLIENTS_HEALTH", "VCENTER_HEALTH", "Gateway", "ServerOptions"]
 
 VCENTER_HEALTH = "vcenter"
-"""The name under which the health service tells whether calls reach vCenter."""
+"""The name under which the health service reports whether calls reach vCenter."""
 
 CLIENTS_HEALTH = "clients"
-"""The name that clients which balance calls themselves watch, as their service config says. They leave at once, for
-replicas that they know: so it is the last to say NOT_SERVING, when names had time to show where the others are."""
+"""The name that clients with client-side load balancing watch, according to their service config. They leave
+immediately for replicas that they know, so it is the last to report NOT_SERVING, after DNS had time to show the other
+replicas."""
 
-# Long enough for the way to any client; short, since one that has a single address makes no calls meanwhile.
+# Long enough to reach any client; short, because a client with a single address makes no calls during this time.
 _LEAVE_SECONDS = 0.5
 
 
@@ -111,11 +112,11 @@ class Gateway(Events):
 
     @property
     def is_vcenter_usable(self) -> bool:
-        """What the health service says about vCenter: calls are sent to it, and its certificate is trusted."""
+        """The health of vCenter: calls are sent to it, and its certificate is trusted."""
         return self._is_closed and self._is_trusted
 
     async def start(self) -> int:
-        """Starts serving and returns the port. Raises OSError when the address cannot be used."""
+        """Starts serving and returns the port. Raises OSError if the address cannot be used."""
         quiet_library()
         server = grpc.aio.server(options=channel_arguments(self.options))
         server.add_generic_rpc_handlers((self._handler(),))
@@ -132,9 +133,11 @@ class Gateway(Events):
             self.port = 0
         if not self.port:
             await self._close_vcenter()
-            raise OSError(f"cannot listen on {self.options.listen}: the address is in use or not one of this machine")
+            raise OSError(
+                f"cannot listen on {self.options.listen}: the address is in use or does not belong to this machine"
+            )
         if (issuers := self._admission.issuers) is not None:
-            # Before there are calls: each of them would wait for it.
+            # Before the first call, because each call would wait for it.
             await issuers.start(self._told)
         await server.start()
         self._server = server
@@ -143,9 +146,9 @@ class Gateway(Events):
         return self.port
 
     async def stop(self, grace: float | None = None) -> None:
-        """Stops in order: health says NOT_SERVING, load balancers get time to notice, clients that watch leave, calls
-        under way finish within the grace period, the sessions with vCenter are closed. `grace` in seconds overrides the
-        option."""
+        """Stops gracefully: health reports NOT_SERVING, load balancers get time to notice, watching clients leave,
+        calls in flight finish within the grace period, and the sessions with vCenter are closed. `grace` in seconds
+        overrides the option."""
         server, self._server = self._server, None
         if server is not None:
             leave = min(self.options.settle_seconds, _LEAVE_SECONDS)
@@ -161,7 +164,7 @@ class Gateway(Events):
             self.streams.end_all()
             if self.watching is not None:
                 await self.watching.close()
-            # The listener closes now; new calls on open connections are told to go elsewhere.
+            # The listener closes now; new calls on open connections are redirected (GOAWAY).
             grace = self.options.grace_seconds if grace is None else grace
             await self._drain.close(server, grace, self._close_vcenter, self._peers.taken())
         await self._close_vcenter()
@@ -186,7 +189,7 @@ class Gateway(Events):
             await self._server.wait_for_termination()
 
     def breaker_changed(self, changed: BreakerChanged) -> None:
-        """Tells the health service, from where load balancers and people see it."""
+        """Updates the health service, for load balancers and operators."""
         self._is_closed = changed.state is BreakerState.CLOSED
         self._tell_of_vcenter()
 

@@ -1,4 +1,4 @@
-"""Makes what guards the server from the settings: admission, TLS and the audit log."""
+"""Creates the server's guards from the settings: admission, TLS and the audit log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Guards", "account_file", "make_guards"]
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What guards the server."""
+    """The guards of the server."""
 
     admission: Admission
     audit: AuditLog
@@ -42,14 +42,13 @@ class Guards:
 
 
 def make_guards(settings: Settings, simulator: Basic | None = None) -> Guards:
-    """Reads the files that the settings name. `simulator` is the account of the embedded vCenter, where there is one.
-
-    Raises ValueError with a sentence for a file that cannot be used.
+    """Reads the files in the settings. `simulator` is the account of the embedded simulator, if there is one. Raises
+    ValueError with a readable message if a file cannot be used.
     """
     auth, tls = settings.auth, settings.tls
     server_tls = None
     if tls.cert_file and tls.key_file:
-        # Only here, like everything that takes megabytes and is not used by everybody.
+        # Imported here, like everything that needs megabytes and is rarely used.
         from gateway.server.tls import ServerTls
 
         server_tls = ServerTls(tls.cert_file, tls.key_file, tls.client_ca_file)
@@ -67,9 +66,8 @@ def make_guards(settings: Settings, simulator: Basic | None = None) -> Guards:
 
 
 def account_file(auth: AuthSettings) -> ReloadedFile[Basic] | None:
-    """The service account with the password that is in its file now, None where there is none.
-
-    Raises ValueError with a sentence for a file that cannot be used.
+    """The service account with the current password in its file, None if there is none. Raises ValueError with a
+    readable message if the file cannot be used.
     """
     user = auth.user
     if not (user and auth.password_file):
@@ -84,7 +82,7 @@ def _identify(settings: Settings, simulator: Basic | None) -> tuple[Identify, Is
     callers, issuers = _callers(auth) if auth.callers_are_known else (None, None)
     if account := account_file(auth):
         return service_account(account.current, callers), issuers
-    # Without a vCenter of its own, the simulator's account is the service account.
+    # With the simulator, its account is the service account.
     stand_in = simulator or Basic("nobody", "")
     return service_account(lambda: stand_in, callers), issuers
 
@@ -133,11 +131,11 @@ def _fetched_keys(entry: IssuerSettings, refresh_seconds: float) -> FetchedKeys:
 
 
 def _password(content: bytes) -> str:
-    """The password in a file. The line end that editors and shells add is not part of it."""
+    """The password in a file, without the line end that editors and shells add."""
     try:
         password = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise ValueError("the password is not UTF-8 text") from None
     if not password:
-        raise ValueError("it holds no password")
+        raise ValueError("it contains no password")
     return password

@@ -1,8 +1,8 @@
 """The health service of gRPC, `grpc.health.v1.Health`.
 
-The library's own writes to all watchers while it holds a lock: a watcher that does not read stops all others, and
-whoever sets a status, such as the stop. Here setting a status waits for nobody. Each watcher's stream writes the newest
-status when it has written the one before.
+The library's own service writes to all watchers while it holds a lock: a watcher that does not read blocks all others,
+and every change of a status, such as the shutdown. Here, setting a status never waits. Each watcher's stream writes the
+latest status after it has written the previous one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["MAX_WATCHERS", "MAX_WATCHERS_OF_A_CONNECTION", "SERVICE", "Health"]
 
 SERVICE: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 MAX_WATCHERS = 4000
-"""Watchers at once, each of which costs about 20 KiB. Further ones are refused."""
+"""Maximum number of concurrent watchers, each of which uses about 20 KiB. Additional ones are refused."""
 MAX_WATCHERS_OF_A_CONNECTION = 100
 
 _REQUEST_SECONDS = 10.0
@@ -30,7 +30,7 @@ _Status = health_pb2.HealthCheckResponse
 
 
 class Health:
-    """What the health service says about each name."""
+    """The health service: the status of each name."""
 
     def __init__(self) -> None:
         self._statuses: dict[str, int] = {}
@@ -40,24 +40,24 @@ class Health:
 
     @property
     def watchers(self) -> int:
-        """Streams that watch."""
+        """Number of watching streams."""
         return self._places.taken
 
     def set(self, status: int, services: Iterable[str]) -> None:
-        """Sets what is said about some names, unless the service was shut down."""
+        """Sets the status of some names, unless the service was shut down."""
         if not self._shut_down:
             self._statuses.update(dict.fromkeys(services, status))
             self._wake()
 
     def shut_down(self) -> None:
-        """Says NOT_SERVING about every name from now on."""
+        """Reports NOT_SERVING for every name from now on."""
         self.set(_Status.NOT_SERVING, list(self._statuses))
         self._shut_down = True
 
     def handler(self) -> Any:
-        """What a gRPC server takes to serve this."""
-        # With streams of bytes, since gRPC would never answer a call without a message, nor one with a wrong message
-        # without a traceback in the log.
+        """The generic handler for a gRPC server."""
+        # With streams of bytes, because gRPC would never respond to a call without a message, and would log a traceback
+        # for an invalid message.
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {
@@ -70,7 +70,7 @@ class Health:
         service = await _service(context)
         status = self._statuses.get(service)
         if status is None:
-            await abort(context, grpc.StatusCode.NOT_FOUND, "there is no service of this name")
+            await abort(context, grpc.StatusCode.NOT_FOUND, "there is no service with this name")
         return _answer(status)
 
     async def _watch(self, requests: Any, context: Any) -> None:
@@ -81,7 +81,7 @@ class Health:
             last = None
             while True:
                 changed = self._changed
-                # A name that is not known may be so later; that is what the protocol says.
+                # An unknown name may become known later, according to the protocol.
                 status = self._statuses.get(service, _Status.SERVICE_UNKNOWN)
                 if status != last:
                     last = status
@@ -96,7 +96,7 @@ class Health:
 
 
 async def _service(context: Any) -> str:
-    """The name in the request; ends the call with INVALID_ARGUMENT when there is none to read."""
+    """The name in the request; ends the call with INVALID_ARGUMENT if it cannot be read."""
     data = None
     try:
         async with asyncio.timeout(_REQUEST_SECONDS):

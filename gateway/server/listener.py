@@ -1,9 +1,8 @@
-"""Arguments of gRPC's listener: what the core grants a peer before any code of the gateway runs.
+"""Arguments of gRPC's listener: what the core allows a peer before any code of the gateway runs.
 
-Whoever reaches the port can open connections and streams without credentials. gRPC's own defaults bound neither, so
-each bound is set here, with its reason. Two things cannot be bounded from Python: the memory of the core as a whole
-(its resource quota takes a C pointer), and the bytes of a request that has not arrived completely, other than by their
-size and number.
+Anyone who reaches the port can open connections and streams without credentials. gRPC's own defaults limit neither, so
+each limit is set here, with its reason. Python cannot limit two things: the total memory of the core (its resource
+quota needs a C pointer), and the bytes of incomplete requests, other than by their size and number.
 """
 
 from __future__ import annotations
@@ -33,28 +32,28 @@ def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
         # Its limit is the first size that it refuses.
         ("grpc.max_metadata_size", options.max_metadata_bytes + 1),
         ("grpc.absolute_max_metadata_size", options.max_metadata_bytes + 1),
-        # A stream costs about 20 KiB as soon as its headers are there, and nothing else limits their number.
+        # A stream uses about 20 KiB as soon as its headers arrive, and nothing else limits their number.
         ("grpc.max_concurrent_streams", options.max_concurrent_streams),
         # Streams that have ended count until their memory is free, which bounds floods of streams that are reset. A
-        # client that uses all its streams opens the next one a moment earlier than that, and is not to be refused.
+        # client that uses all its streams opens the next one a moment earlier than that, and must not be refused.
         ("grpc.http2.max_deallocating_streams", options.max_concurrent_streams),
-        # Further connections are closed as soon as they are accepted.
+        # Additional connections are closed as soon as they are accepted.
         ("grpc.max_allowed_incoming_connections", options.max_connections),
-        # A fast peer would be granted ever larger windows, for requests which nobody has asked for yet. Requests are
-        # small, and answers do not depend on it.
+        # A fast peer would get ever larger windows, for requests that are not read yet. Requests are small, and
+        # responses do not depend on it.
         ("grpc.http2.bdp_probe", 0),
-        # Of a request that nobody reads yet, as much as this may come.
+        # Maximum size of the part of an unread request that may arrive.
         ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
         # How long a new connection may take for TLS and the first frame; the default is two minutes.
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_SECONDS * 1000),
-        # Beyond about 1,000 calls that wait for the event loop, grpcio would cancel further ones without a word. What
-        # waits is bounded by the limits of streams and connections.
+        # Beyond about 1,000 calls that wait for the event loop, grpcio would silently cancel additional ones. The
+        # limits of streams and connections limit the waiting calls.
         ("grpc.server.max_pending_requests", _MAX_PENDING),
         ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING),
         ("grpc.keepalive_time_ms", int(options.keepalive_seconds * 1000)),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 1),
-        # Clients may probe as often as every 10 seconds without being sent away for it.
+        # Clients may send pings every 10 seconds without being disconnected.
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ]
@@ -67,7 +66,8 @@ def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
 
 
 def quiet_library() -> None:
-    """Keeps gRPC from logging a traceback for each answer whose caller has gone in the moment that it was sent."""
+    """Keeps gRPC from logging a traceback for each response whose caller disconnected at the moment when it was
+    sent."""
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
 
 

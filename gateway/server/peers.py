@@ -1,11 +1,11 @@
-"""Bounds what a peer can make this process hold: requests that it does not finish, answers that it does not take.
+"""Limits the memory that a peer can occupy: requests that it does not finish, responses that it does not read.
 
-gRPC's server waits for both without an end, and without counting. A handler is started once the headers of a call are
-there, and the request is read here, so that the handler can answer, and tell of, a call whose request never comes. The
-bytes of an answer count from when the handler has it until the peer has taken it.
+gRPC's server waits for both without limits. A handler starts when the headers of a call have arrived, and reads the
+request itself, so that it can respond to, and report, a call whose request never arrives. The bytes of a response count
+from the moment when the handler has it until the peer has read it.
 
-A peer may send the whole of a request only while it is being read, and before that a window's size. So a connection has
-few requests read at once, which bounds what a fast peer sends before anybody knows who it is.
+A peer can send a whole request only while it is being read, and before that only a window's size. Therefore, only a few
+requests of a connection are read at a time, which limits what a fast peer can send before it is authenticated.
 """
 
 from __future__ import annotations
@@ -25,46 +25,47 @@ from gateway.server.connections import EOF, close_connections
 __all__ = ["NO_REQUEST", "BoundedHandler", "Handler", "Peers"]
 
 REQUEST_SECONDS = 30.0
-# What has not arrived so soon after its headers, as nearly every request has, is late. How much of a late one is there
-# cannot be seen, so that each counts as the largest, and their number is bounded.
+# A request that has not arrived by this time after its headers, as nearly every request has, is late. The received size
+# of a late request is unknown, so each counts with the maximum size, and their number is limited.
 _LATE_SECONDS = 0.5
 _LATE_BYTES = 32 * 1024 * 1024
 _MIN_LATE_REQUESTS = 8
-# Of the large requests on a connection: those that are being read, and those whose calls are under way.
+# Of the large requests on a connection: those that are being read, and those whose calls are in flight.
 CONNECTION_BYTES = 16 * 1024 * 1024
 _MIN_READS = 4
 _LARGE_REQUEST = 64 * 1024
 _ANSWER_SECONDS = 60.0
-# Under pressure, what is stuck for so long has to go.
+# Under pressure, a response that is stuck for this long is dropped.
 STUCK_SECONDS = 5.0
 _SWEEP_SECONDS = 1.0
-# Of each call there is one at a time, so the number of streams bounds them.
+# Each call has one at a time, so the number of streams limits them.
 _SMALL_ANSWER = 16 * 1024
 
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[bytes | Failure, Any], Awaitable[bytes]]
-"""Takes a serialized request, or why there is none, and the call's context; gives the serialized answer."""
+"""Accepts a serialized request, or the reason why there is none, and the call's context; returns the serialized
+response."""
 BoundedHandler = Callable[[Any, Any], Awaitable[bytes]]
-"""The handler of an rpc that gRPC takes for one with a stream of requests."""
+"""The handler of an rpc that is registered with gRPC as client-streaming."""
 
 NO_REQUEST = Failure.of(Reason.REQUEST_INVALID, "the call has no complete request message")
 _TOO_MANY = Failure.of(
     Reason.OVERLOADED, "too many requests have not arrived completely, and this is one of the oldest"
 )
 _TOO_LARGE = Failure.of(
-    Reason.OVERLOADED, "the calls under way on this connection have too many bytes of requests; make fewer at once"
+    Reason.OVERLOADED, "the requests in flight on this connection are too large in total; make fewer calls at a time"
 )
 
 _Reading = tuple[float, "_Turns | None"]
 """Since when a request is read, and whose turn it uses where it had to wait for one."""
 _Answer = tuple[int, float, Any, str]
-"""An answer on its way: its bytes, since when, the call's context, and the connection that is charged with it, which is
-empty for a small one. No class, since there is one for each call."""
+"""A response in flight: its bytes, its start, the call's context, and the connection that it counts for, empty for a
+small one. Not a class, because there is one for each call."""
 
 
 class Peers:
-    """What all peers hold at the moment."""
+    """What all peers currently occupy."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Peers:
         *,
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
-        """`max_unsent_bytes` is that of all connections together, one may hold half of it."""
+        """`max_unsent_bytes` applies to all connections together; one may use half of it."""
         self._max_unsent = max_unsent_bytes
         self._max_late = max(_MIN_LATE_REQUESTS, _LATE_BYTES // max_request_bytes)
         self._max_reads = max(_MIN_READS, CONNECTION_BYTES // max_request_bytes)
@@ -84,13 +85,13 @@ class Peers:
         self._turns: dict[str, _Turns] = {}
         """Of connections with more of them than are read without waiting for a turn."""
         self._held: defaultdict[str, int] = defaultdict(int)
-        """Bytes of large requests whose calls are under way, by connection."""
+        """Bytes of large requests whose calls are in flight, by connection."""
         self._late: dict[asyncio.Task[Any], Failure] = {}
         """Those that are being refused, and why."""
         self._looking = False
         self._answers: dict[asyncio.Task[Any], _Answer] = {}
         self._unsent: defaultdict[str, int] = defaultdict(int)
-        """Bytes by connection, small answers apart."""
+        """Bytes by connection, without small responses."""
         self._total = 0
         self._refused = 0
         """Calls since the last look."""
@@ -100,16 +101,16 @@ class Peers:
 
     @property
     def unsent_bytes(self) -> int:
-        """Bytes of answers that peers have not taken."""
+        """Bytes of responses that peers have not read."""
         return self._total
 
     def take_room(self, context: Any, size: int) -> None:
-        """Counts an answer of `size` bytes from now on: what is sent before it may have to wait already. Raises
-        GatewayError (RESOURCE_EXHAUSTED, OVERLOADED) where it would be too many for a peer that does not read its
-        answers. Not to be asked for a change, whose answer tells how it ended."""
+        """Counts a response of `size` bytes from now on, because earlier responses may already be waiting. Raises
+        GatewayError (RESOURCE_EXHAUSTED, OVERLOADED) if it would be too much for a peer that does not read its
+        responses. Do not call this for a change, whose response reports its outcome."""
         if size > _SMALL_ANSWER and self._is_full(context.peer(), size):
             self._refused += 1
-            text = "too many bytes of earlier answers have not been read; read them, or ask for fewer at once"
+            text = "too many bytes of earlier responses are unread; read them, or make fewer calls at a time"
             raise GatewayError(Failure.of(Reason.OVERLOADED, text))
         self._count(context, size)
 
@@ -135,7 +136,7 @@ class Peers:
         return handle_bounded
 
     async def taken(self) -> None:
-        """Returns when no answer is on its way."""
+        """Returns when no response is in flight."""
         while self._answers:
             await asyncio.wait(list(self._answers))
 
@@ -174,8 +175,8 @@ class Peers:
                 del self._turns[peer]
 
     def _hold(self, context: Any, size: int) -> bool:
-        """Counts a large request until its call has ended; False for one too many on its connection. A single one may
-        be as large as it likes."""
+        """Counts a large request until its call has ended; False if its connection has too many. A single one may have
+        any size."""
         peer = context.peer()
         held = self._held.get(peer, 0)
         if held and held + size > CONNECTION_BYTES:
@@ -190,8 +191,8 @@ class Peers:
             del self._held[peer]
 
     def _is_full(self, peer: str, size: int) -> bool:
-        """Whether the bytes of a further answer would be too many, for one connection or for all. One answer may be as
-        large as it likes where nothing else waits."""
+        """Whether the bytes of another response would be too many, for one connection or for all. A single response may
+        have any size if nothing else waits."""
         if self._total and self._total + size > self._max_unsent:
             self._missing = max(self._missing, self._total + size - self._max_unsent)
             return True
@@ -199,7 +200,7 @@ class Peers:
         return held > 0 and held + size > self._max_unsent // 2
 
     def _count(self, context: Any, size: int) -> None:
-        """Counts the answer of the call that runs, until the peer has taken it."""
+        """Counts the response of the current call until the peer has read it."""
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         peer = ""
         if size > _SMALL_ANSWER:
@@ -223,21 +224,21 @@ class Peers:
             asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
     def _sweep(self) -> None:
-        """Looks for what takes too long, once a second while there is anything."""
+        """Checks for timeouts once a second, while there is anything."""
         self._sweeping = False
         now = time.monotonic()
         late = [task for task, (since, _) in self._requests.items() if since <= now - self._request_seconds]
         text = f"the request has not arrived completely within {self._request_seconds:g} seconds"
         self._refuse_requests(late, Failure.of(Reason.REQUEST_INVALID, text))
         if self._refused:
-            _log.warning("refused %d calls of peers that do not read their answers", self._refused)
+            _log.warning("refused %d calls of peers that do not read their responses", self._refused)
             self._refused = 0
         chosen = self._stuck_since(now - self._answer_seconds)
         if self._missing > 0:
             chosen |= self._largest(self._stuck_since(now - STUCK_SECONDS), self._missing)
             self._missing = 0
         if chosen and (count := close_connections(chosen)):
-            _log.warning("closed %d connections that do not read their answers", count)
+            _log.warning("closed %d connections that do not read their responses", count)
         if self._requests or self._answers:
             self._sweep_later()
 
@@ -246,14 +247,14 @@ class Peers:
         asyncio.get_running_loop().call_later(_LATE_SECONDS, self._look)
 
     def _look(self) -> None:
-        """Chooses the oldest of too many late requests, and those that hold up others on their connection."""
+        """Selects the oldest of too many late requests, and those that delay others on their connection."""
         self._looking = False
         before = time.monotonic() - _LATE_SECONDS
         late = {task: turns for task, (since, turns) in self._requests.items() if since <= before}
         chosen = dict.fromkeys(list(late)[: -self._max_late])
         chosen |= {task: None for task, turns in late.items() if turns is not None and turns.users > self._max_reads}
         if chosen:
-            # Not those that have arrived while the event loop was busy: it looks at the network once more before.
+            # Not those that arrived while the event loop was busy: it polls the network once more before.
             loop = asyncio.get_running_loop()
             loop.call_later(0.001, loop.call_soon, self._refuse_oldest, list(chosen))
         if self._turns:
@@ -270,12 +271,12 @@ class Peers:
             _log.warning("refused %d calls whose requests do not arrive", len(chosen))
 
     def _stuck_since(self, when: float) -> set[str]:
-        """The connections with an answer that has not been taken since then."""
+        """The connections with a response that has not been read since then."""
         stuck = itertools.takewhile(lambda answer: answer[1] <= when, self._answers.values())  # The oldest first.
         return {context.peer() for _, _, context, _ in stuck}
 
     def _largest(self, peers: set[str], size: int) -> set[str]:
-        """Those of some connections that hold most, until they hold `size` bytes."""
+        """The connections that occupy most, until their sum is `size` bytes."""
         chosen = set()
         for peer in sorted(peers, key=lambda peer: self._unsent.get(peer, 0), reverse=True):
             if size <= 0:

@@ -1,6 +1,6 @@
-"""Reflection: tells tools such as grpcurl what there is to call, from the contract's own descriptors.
+"""Reflection: lists the services for tools such as grpcurl, from the contract's own descriptors.
 
-In both versions: new tools ask for v1 first, the library has v1alpha only. They are the same but for the name.
+In both versions: new tools request v1 first, the library has only v1alpha. They differ only in the name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from gateway.server.health import SERVICE as HEALTH
 __all__ = ["MAX_STREAMS", "MAX_STREAMS_OF_A_CONNECTION", "add_reflection"]
 
 MAX_STREAMS = 100
-"""Streams at once, each of which may hold an answer of some 100 KiB. Further ones are refused."""
+"""Maximum number of concurrent streams, each of which may occupy a response of some 100 KiB. Additional ones are
+refused."""
 MAX_STREAMS_OF_A_CONNECTION = 10
 
 _V1 = "grpc.reflection.v1.ServerReflection"
@@ -36,8 +37,7 @@ _ReflectionServicer: Any = reflection.aio.ReflectionServicer  # type: ignore[att
 
 
 class _Pool:
-    """The contract's descriptors, among which rpcs can be found too: protobuf's own pool knows the file of every other
-    symbol."""
+    """The contract's descriptors, which also finds rpcs: protobuf's own pool finds the file of every other symbol."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -53,11 +53,11 @@ class _Pool:
 
 
 class _MalformedError(Exception):
-    """Bytes that are no request."""
+    """Bytes that are not a request."""
 
 
 class _Reflection:
-    """Answers streams of requests, as bytes: gRPC would not answer a wrong message without a traceback in the log."""
+    """Responds to streams of requests as bytes, because gRPC would log a traceback for an invalid message."""
 
     def __init__(self, servicer: Any) -> None:
         self._answers = servicer.ServerReflectionInfo
@@ -72,9 +72,11 @@ class _Reflection:
                     if not await write(context, answer.SerializeToString()):
                         return
             except _MalformedError:
-                await abort(context, grpc.StatusCode.INVALID_ARGUMENT, "the request is no ServerReflectionRequest")
+                await abort(
+                    context, grpc.StatusCode.INVALID_ARGUMENT, "the request is not a valid ServerReflectionRequest"
+                )
             except TimeoutError:
-                await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "no request for too long")
+                await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "no request has arrived for too long")
 
 
 async def _requests(context: Any) -> AsyncIterator[Any]:

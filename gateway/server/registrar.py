@@ -1,7 +1,7 @@
-"""Makes gRPC's handlers of all rpcs from their bindings, unary and streaming, vCenter's and the gateway's own.
+"""Creates gRPC's handlers for the bindings of all rpcs, unary and streaming, vCenter's and the gateway's own.
 
-gRPC asks each generic handler in turn for every call, so that all rpcs are in one: with one a service, as the library
-makes them, finding the method took 4 % of a call's instructions, and more with each further service.
+gRPC queries each generic handler in turn for every call, so all rpcs are in one: with one per service, as the library
+creates them, finding the method took 4 % of a call's instructions, and more with each additional service.
 """
 
 from __future__ import annotations
@@ -48,10 +48,9 @@ def rpc_handler(
     peers: Peers,
     max_response_bytes: int,
 ) -> grpc.GenericRpcHandler[Any, Any]:
-    """The handler of all rpcs. `rest` answers the rpcs that stand for a REST call. `local` has the others, to which
-    `enter` lets calls in; `changing` goes around those of them that are unary.
-
-    All are registered with a stream of requests, since gRPC itself never answers a unary call without a message.
+    """The handler of all rpcs. `rest` answers the rpcs with a REST call. `local` has the others, to which `enter`
+    admits calls; `changing` wraps the unary ones. All are registered as client-streaming, because gRPC itself never
+    responds to a unary call without a message.
     """
     handlers: dict[str, Any] = {}
     for name, binding in bindings.items():
@@ -77,8 +76,8 @@ def _serializing(answer: Callable[..., Any]) -> Unary:
 
 
 def _single(answer: Callable[..., Any]) -> Stream:
-    """A single response as a stream of one: so an rpc that streams its requests is limited, watched and ended as any
-    other stream."""
+    """A single response as a stream of one, so that a client-streaming rpc is limited, watched and ended like any other
+    stream."""
 
     async def stream(call: Call) -> AsyncIterator[Message]:
         yield await answer(call)

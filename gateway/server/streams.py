@@ -1,10 +1,9 @@
-"""Handles an rpc that streams its responses or its requests, and keeps the streams that are open.
+"""Handles streaming rpcs, and keeps track of the open streams.
 
-What ends a stream before its time: the stop of the gateway, credentials that are no longer accepted, and a policy that
-no longer allows it. At its deadline gRPC cancels it, like one whose caller leaves: neither is anybody's fault. A stream
-whose caller does not read waits; it never holds up the source of its messages, which is the matter of who makes them.
-
-Requests are read one by one, when the method asks for the next one, so that gRPC slows a caller down who sends faster.
+A stream ends early at the shutdown of the gateway, when its credentials are no longer accepted, and when the policy no
+longer allows it. At its deadline, gRPC cancels it, as if its caller had disconnected: neither counts as a failure. A
+stream whose caller does not read waits; the source of its messages must not wait for it. Requests are read one by one,
+when the method needs the next one, so that gRPC slows down a caller that sends faster.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,14 +32,14 @@ from gateway.vcenter.retry import TOO_MANY_STREAMS_SECONDS
 __all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
 
 _LAST_WRITE_SECONDS = 1.0
-"""How long the end of a stream waits for a message that is being written; a peer that does not read gets no status."""
+"""How long the end of a stream waits for a message in flight; a peer that does not read gets no status."""
 _NOT_READ = Failure.of(Reason.OVERLOADED, "the messages of the stream have not been read")
-_STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; open the stream again")
+_STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway is stopping; open the stream again")
 
 _REQUEST_SECONDS = 30.0
 """How long the first message may take."""
 NEXT_REQUEST_SECONDS = 60.0
-"""How long each further one may take."""
+"""How long each additional one may take."""
 
 # Each default is stated once, where it is documented.
 _DEFAULTS = ServerSettings()
@@ -50,14 +49,14 @@ StreamHandler = Callable[[Any, Any], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """How many streams may be open, and how often a caller is asked for its credentials anew."""
+    """How many streams may be open, and how often the credentials of a caller are checked again."""
 
     max_streams: int = _DEFAULTS.max_streams
     """Of all callers together."""
     max_streams_per_caller: int = _DEFAULTS.max_streams_per_caller
     """Of one identity, and on one connection."""
     check_seconds: float = 10.0
-    """So long at most goes a stream on whose caller is no longer accepted."""
+    """Maximum time until a stream ends whose caller is no longer accepted."""
 
 
 class _OpenStream:
@@ -96,7 +95,7 @@ class OpenStreams:
         return now - min((stream.opened for stream in self._open), default=now)
 
     def end_all(self) -> None:
-        """Ends all streams because the gateway stops, and every one that comes after."""
+        """Ends all streams because the gateway stops, and every later one."""
         self._is_stopping = True
         for stream in list(self._open):
             stream.end(_STOPPING)
@@ -104,7 +103,7 @@ class OpenStreams:
     @contextlib.contextmanager
     def opened(self, call: Call, pump: Callable[[], Awaitable[None]]) -> Iterator[_OpenStream]:
         """Starts `pump`, which sends the messages, as one of the open streams. Raises GatewayError (RESOURCE_EXHAUSTED)
-        for one too many, and (UNAVAILABLE) while the gateway stops."""
+        if there are too many, and (UNAVAILABLE) while the gateway stops."""
         if self._is_stopping:
             raise GatewayError(_STOPPING)
         with self._places.take(*_callers_of(call)) as refusal:
@@ -120,8 +119,8 @@ class OpenStreams:
 
 
 def _callers_of(call: Call) -> list[Hashable]:
-    """As whom a stream counts. A caller can make up identities, but pays for connections; and callers whose names
-    nobody knows are many, and must not use up each other's streams."""
+    """The owners for which a stream counts. A caller can make up identities, but not connections; and callers without a
+    known name must not use up each other's streams."""
     identity = call.caller.identity
     connection = ("connection", call.caller.peer)
     return [connection] if identity.kind is Kind.GATEWAY else [connection, ("identity", identity)]
@@ -143,7 +142,7 @@ def stream_handler(
         sent = 0
         writing: asyncio.Future[bool] | None = None
         try:
-            call = await arrival.call(await _request(context), _further(context, binding) if takes_requests else None)
+            call = await arrival.call(await _request(context), _Further(context, binding) if takes_requests else None)
             door.admission.authorize(call)
             events.call_started(call)
 
@@ -152,14 +151,16 @@ def stream_handler(
                 messages = stream(call)
                 try:
                     async for message in messages:
-                        # To its end also when the stream is ended meanwhile: gRPC sends no status beside a message.
+                        # Always completed, even if the stream is ended meanwhile: gRPC sends no status during a
+                        # message.
                         writing = asyncio.ensure_future(write(context, _serialized(message)))
-                        # Whoever ends the stream meanwhile does not look at it.
+                        # If the stream is ended meanwhile, nothing retrieves its exception.
                         writing.add_done_callback(_looked_at)
                         if not await outlived(writing):
                             raise GatewayError(_NOT_READ)
                         sent += 1
                         events.message_sent(call)
+                        del message  # May be a MiB of a file, and the next one may take a while.
                 finally:
                     await messages.aclose()  # type: ignore[attr-defined] # an async generator's
 
@@ -176,14 +177,14 @@ def stream_handler(
         if writing is not None and not writing.done():
             await asyncio.wait((writing,), timeout=_LAST_WRITE_SECONDS)
         if failure is not None:
-            # The status waits behind a message that the caller does not read.
+            # The status waits for a message that the caller does not read.
             await taken(context, refuse(context, failure, arrival.request_id))
 
     return handle
 
 
 async def _request(context: Any) -> bytes | Failure:
-    """The serialized request, or that it does not come."""
+    """The serialized request, or the reason why it does not arrive."""
     data = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_REQUEST_SECONDS):
@@ -191,30 +192,38 @@ async def _request(context: Any) -> bytes | Failure:
     return NO_REQUEST if data is None else data
 
 
-async def _further(context: Any, binding: Binding) -> AsyncIterator[Message]:
-    """The messages after the first one. Raises GatewayError (INVALID_ARGUMENT) for one that cannot be read, or does not
-    come."""
-    while True:
+class _Further:
+    """The messages after the first. Reading raises GatewayError (INVALID_ARGUMENT) if a message is invalid, or does not
+    arrive. Not a generator, which would keep each message until it has the next one."""
+
+    def __init__(self, context: Any, binding: Binding) -> None:
+        self._context = context
+        self._binding = binding
+
+    def __aiter__(self) -> _Further:
+        return self
+
+    async def __anext__(self) -> Message:
         try:
             async with asyncio.timeout(NEXT_REQUEST_SECONDS):
-                data = await read(context)
+                data = await read(self._context)
         except TimeoutError:
             text = f"the next message of the request has not arrived within {NEXT_REQUEST_SECONDS:g} seconds"
             raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text)) from None
         if data is None:
-            return
-        yield parsed(binding, data)
+            raise StopAsyncIteration
+        return parsed(self._binding, data)
 
 
 async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:
-    """Returns when the stream has ended. Looks now and then whether its caller may still have it. Raises
+    """Returns when the stream has ended. Checks from time to time whether its caller is still allowed. Raises
     GatewayError."""
     while True:
         await asyncio.wait((stream.pump,), timeout=check_seconds)
         if stream.pump.done():
             break
         if arrival.identify().identity != call.caller.identity:
-            text = "the credentials of the stream are those of another caller by now; open the stream again"
+            text = "the credentials of the stream now belong to another caller; open the stream again"
             raise GatewayError(Failure.of(Reason.CALLER_REJECTED, text))
         door.admission.authorize(call)
     if stream.ended_by is not None:
@@ -223,15 +232,15 @@ async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, 
 
 
 def _as_counted(failure: Failure | None) -> Failure | None:
-    """What log, metrics, audit log and traces learn of the end of a stream. Where the gateway stops in order, its
-    caller reads UNAVAILABLE and goes to another replica, and nothing has failed: like a stream at its deadline."""
+    """The outcome of a stream for log, metrics, audit log and traces. During a graceful shutdown, its caller gets
+    UNAVAILABLE and moves to another replica, but nothing has failed, as for a stream at its deadline."""
     if failure is not None and failure.reason == Reason.GATEWAY_STOPPING:
         return failure.with_(code=CANCELLED.code)
     return failure
 
 
 def _looked_at(writing: asyncio.Future[bool]) -> None:
-    """Takes note of how a write ended that nobody waits for any more."""
+    """Retrieves the outcome of a write that is no longer awaited."""
     if not writing.cancelled():
         writing.exception()
 

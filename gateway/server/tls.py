@@ -1,7 +1,7 @@
-"""TLS towards the callers: certificates that are renewed while the gateway runs, and clients that show theirs.
+"""TLS for callers: certificates that are renewed while the gateway runs, and client certificates.
 
-gRPC asks for the certificate with each new connection, so a renewed one is in use at once and no connection is dropped.
-TLS 1.2 is the least that gRPC's core speaks.
+gRPC requests the certificate for each new connection, so a renewed one is used immediately and no connection is
+dropped. TLS 1.2 is the lowest version that gRPC's core supports.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ _log = logging.getLogger(__name__)
 
 
 class ServerTls:
-    """The certificate and key of the gateway. With `client_ca_file`, callers must show a certificate of one of its
-    authorities.
-
-    Raises ValueError for files that cannot be used.
+    """The certificate and key of the gateway. With `client_ca_file`, callers must present a certificate of one of its
+    authorities. Raises ValueError if files cannot be used.
     """
 
     def __init__(self, cert_file: str, key_file: str, client_ca_file: str | None = None) -> None:
@@ -35,7 +33,7 @@ class ServerTls:
         self._pair = (self._key.current(), self._cert.current())
         self._refused_pair: tuple[bytes, bytes] | None = None
         if not _belong_together(*self._pair):
-            raise UnusableFileError(f"the key {key_file} is not that of the certificate {cert_file}")
+            raise UnusableFileError(f"the key {key_file} does not match the certificate {cert_file}")
         self._used = self._newest()
 
     def credentials(self) -> grpc.ServerCredentials:
@@ -47,19 +45,19 @@ class ServerTls:
         )
 
     def certificate(self) -> bytes:
-        """The certificate in use, and those that lead to its authority, in PEM form."""
+        """The certificate in use, and its intermediate certificates, in PEM format."""
         return self._pair[1]
 
     def _newest(self) -> tuple[tuple[bytes, bytes], bytes | None]:
-        """The newest pair that belongs together, and the newest authorities, whatever the other of the two does: a
-        renewal that is half done holds up no withdrawal of an authority."""
+        """The latest matching pair, and the latest authorities, independent of each other: an incomplete renewal does
+        not delay the removal of an authority."""
         pair = (self._key.current(), self._cert.current())
         if pair not in (self._pair, self._refused_pair):
             if _belong_together(*pair):
                 self._pair = pair
             else:
-                # One of the two files may still be the old one. Where it stays so, the operator has to know.
-                _log.warning("%s and %s do not belong together yet: the old ones stay in use", *self._paths())
+                # One of the two files may still be the old one. If it stays that way, the operator must know.
+                _log.warning("%s and %s do not match yet: the old ones stay in use", *self._paths())
                 self._refused_pair = pair
         return self._pair, self._ca.current() if self._ca else None
 
@@ -67,8 +65,8 @@ class ServerTls:
         return self._key.path, self._cert.path
 
     def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
-        """What gRPC calls for each connection, in a thread of its own: a new configuration, or None for the one in
-        use."""
+        """Called by gRPC for each connection, in a separate thread: returns a new configuration, or None to keep the
+        current one."""
         newest = self._newest()
         if newest == self._used:
             return None
@@ -85,7 +83,7 @@ def _checked_certificates(content: bytes) -> bytes:
     try:
         x509.load_pem_x509_certificates(content)
     except ValueError:
-        raise ValueError("it holds no certificate in PEM form") from None
+        raise ValueError("it contains no certificate in PEM format") from None
     return content
 
 
@@ -93,7 +91,7 @@ def _checked_key(content: bytes) -> bytes:
     try:
         load_pem_private_key(content, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("it holds no private key in PEM form without a passphrase") from None
+        raise ValueError("it contains no private key in PEM format without a passphrase") from None
     return content
 
 
@@ -106,6 +104,6 @@ def _belong_together(key: bytes, certificates: bytes) -> bool:
                 load_pem_private_key(key, None).public_key(),
             )
         ]
-    except (ValueError, UnsupportedAlgorithm):  # A certificate for a kind of key that nobody here knows.
+    except (ValueError, UnsupportedAlgorithm):  # A certificate with an unknown type of key.
         return False
     return public[0] == public[1]

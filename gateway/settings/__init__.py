@@ -1,10 +1,11 @@
-"""What can be configured, and where each value comes from.
+"""All settings, and the sources of their values.
 
-One table, the model, gives everything else: the flags of `serve`, the environment variables, the keys of the
-configuration file, the checks, and docs/reference/configuration.md. A flag beats the environment, which beats the file.
-What a setting is called follows from its place: `vcenter.ca_file` in the file is the flag `--vcenter-ca-file` and the
-variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and what a section is there for has its name
-alone: `--vcenter`, `--simulator`, `--tracing`. Where values come from is the matter of gateway.configuration.
+Everything else follows from one model: the flags of `serve`, the environment variables, the keys of the configuration
+file, the checks, and docs/reference/configuration.md. A flag takes precedence over the environment, which takes
+precedence over the file. The name of a setting follows from its place: `vcenter.ca_file` in the file is the flag
+`--vcenter-ca-file` and the variable `GATEWAY_VCENTER_CA_FILE`; names omit the section `server`, and the main setting of
+a section has only the section's name: `--vcenter`, `--simulator`, `--tracing`. gateway.configuration reads the values
+from their sources.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ __all__ = [
 
 
 class Settings(Section):
-    """Everything that can be configured. Immutable."""
+    """All settings. Immutable."""
 
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
@@ -73,33 +74,46 @@ class Settings(Section):
         return self
 
     def _contradictions(self) -> Iterator[tuple[str, ...]]:
-        """What is wrong with the settings as a whole: a sentence, and the keys it is about."""
+        """The contradictions between settings: a message, and the keys that it is about."""
         tls, auth = self.tls, self.auth
         if self.simulator.enabled and self.vcenter.url is not None:
-            yield "a vCenter and the simulator exclude each other: keep one of them", "vcenter.url", "simulator.enabled"
+            yield "--vcenter and --simulator exclude each other: keep one of them", "vcenter.url", "simulator.enabled"
         if not self.simulator.enabled and self.vcenter.url is None:
-            yield "there is no vCenter to serve: give --vcenter URL, or --simulator for the embedded one", "vcenter.url"
+            yield (
+                "there is no vCenter to serve: give --vcenter URL, or --simulator for the embedded simulator",
+                "vcenter.url",
+            )
         if self.admin.listen and split_address(self.admin.listen)[1] == (split_address(self.server.listen)[1] or -1):
-            yield "the admin port cannot be the one of the gRPC server: give another", "admin.listen", "server.listen"
+            yield (
+                "the admin port must differ from the port of the gRPC server: give another one",
+                "admin.listen",
+                "server.listen",
+            )
         if (tls.cert_file is None) != (tls.key_file is None):
             yield "a certificate and its key belong together: give both", "tls.cert_file", "tls.key_file"
         if tls.client_ca_file and not tls.cert_file:
             yield (
-                "callers show certificates over TLS only: give --tls-cert-file and --tls-key-file",
+                "client certificates require TLS: give --tls-cert-file and --tls-key-file",
                 "tls.client_ca_file",
             )
         if auth.certificates and not tls.client_ca_file:
-            yield "names in certificates need authorities to trust: give --tls-client-ca-file", "auth.certificates"
+            yield "client certificates require a trusted authority: give --tls-client-ca-file", "auth.certificates"
         if auth.jwks_file and not (auth.jwt_issuer and auth.jwt_audience):
-            yield "a JWT is checked for its issuer and its audience: give both", "auth.jwks_file"
+            yield "JWTs are checked for an issuer and an audience: give both", "auth.jwks_file"
         else:
             yield from self._confusable_issuers()
         if self.metrics.machines and self.admin.listen is None:
             yield "the admin port serves the metrics of machines: give --admin-listen", "metrics.machines"
         if self.metrics.machines and auth.mode == "passthrough" and not self.simulator.enabled:
-            yield "machines are read with a service account: give --auth-mode service-account", "metrics.machines"
+            yield (
+                "the metrics of machines require a service account: give --auth-mode service-account",
+                "metrics.machines",
+            )
         if self.log.audit_on_failure == "refuse" and not self.log.audit_file:
-            yield "only a file tells whether it can be written: give --log-audit-file", "log.audit_on_failure"
+            yield (
+                "changes are refused only if an audit file cannot be written: give --log-audit-file",
+                "log.audit_on_failure",
+            )
         if auth.mode == "passthrough":
             given = [
                 name
@@ -107,27 +121,30 @@ class Settings(Section):
                 if attrgetter(name)(auth)
             ]
             if given:
-                text = "callers bring their own vCenter credentials; this needs --auth-mode service-account"
+                text = "callers send their own vCenter credentials; this setting requires --auth-mode service-account"
                 yield text, *(f"auth.{name}" for name in given)
         elif not self.simulator.enabled and not (auth.user and auth.password_file):
-            yield "a service account has a name and a password: give --auth-user and --auth-password-file", "auth.mode"
+            yield (
+                "a service account requires a name and a password: give --auth-user and --auth-password-file",
+                "auth.mode",
+            )
         elif not (auth.callers_are_known or auth.allow_anyone or self.is_local):
             yield (
-                "anybody who reaches this address could use the service account: give --auth-certificates, "
+                "anyone who reaches this address could use the service account: give --auth-certificates, "
                 "--auth-tokens-file, --auth-jwks-file or auth.jwt.issuers, or listen on a loopback address",
                 "auth.mode",
                 "server.listen",
             )
 
     def _confusable_issuers(self) -> Iterator[tuple[str, ...]]:
-        """Issuers of which a token, or a name, could be either's."""
+        """Issuers that could be confused, because a token or a name could be from either."""
         issuers = self.auth.issuers
         concerns = ("auth.jwks_file", "auth.jwt.issuers")
         names = [each.issuer for each in issuers if each.issuer]
         if len(set(names)) < len(names):
-            yield "two issuers of JWTs have the same name: their tokens could not be told apart", *concerns
+            yield "two issuers of JWTs have the same name: their tokens could not be distinguished", *concerns
         if sum(each.kubernetes for each in issuers) > 1:
-            yield "the gateway runs in one cluster: one issuer can have kubernetes", *concerns
+            yield "the gateway runs in one cluster: only one issuer can have kubernetes", *concerns
         prefixes = [each.own_names for each in issuers]
         if len(set(prefixes)) < len(prefixes):
             yield (
@@ -142,7 +159,7 @@ class Settings(Section):
 
     @property
     def anonymous_allowed(self) -> bool:
-        """Whether callers need no credentials: with the simulator only, and only where no other machine can call."""
+        """Whether callers need no credentials: only with the simulator, and only if no other machine can call."""
         return self.simulator.enabled and self.is_local and self.auth.mode == "passthrough"
 
 
@@ -162,7 +179,7 @@ def _settings_below(path: str, model: type[BaseModel]) -> Iterator[Setting]:
 
 def reference_table() -> str:
     """All settings as a Markdown table, for docs/reference/configuration.md."""
-    rows = ["| Flag, variable, key in the file | Takes | Default | Meaning |", "|---|---|---|---|"]
+    rows = ["| Flag, variable, key in the file | Value | Default | Description |", "|---|---|---|---|"]
     for setting in all_settings():
         flag = f"--{setting.name}" + (f"` / `--no-{setting.name}" if setting.is_switch else "")
         rows.append(
@@ -173,8 +190,8 @@ def reference_table() -> str:
 
 
 def issuers_table() -> str:
-    """What an issuer in `auth.jwt.issuers` has, as a Markdown table, for docs/reference/configuration.md."""
-    rows = ["| Key | Takes | Default | Meaning |", "|---|---|---|---|"]
+    """The keys of an issuer in `auth.jwt.issuers` as a Markdown table, for docs/reference/configuration.md."""
+    rows = ["| Key | Value | Default | Description |", "|---|---|---|---|"]
     for field, info in IssuerSettings.model_fields.items():
         key = Setting("auth.jwt.issuers[]", field, info)
         default = f"`{key.default}`" if key.default else ""

@@ -1,4 +1,4 @@
-"""Settings about callers: whose vCenter identity is used, how callers prove who they are, and what they may do."""
+"""Settings about callers: whose vCenter identity is used, how callers authenticate, and what they may do."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class AuthSettings(Section):
 
     mode: Literal["passthrough", "service-account"] = setting(
         "passthrough",
-        "Whose identity vCenter sees. `passthrough`: each call carries the caller's own credentials. "
-        "`service-account`: that of `auth.user`, and callers prove their identity to the gateway.",
+        "Whose identity vCenter sees. `passthrough`: that of the caller, whose calls carry vCenter credentials. "
+        "`service-account`: that of `auth.user`; callers authenticate themselves to the gateway.",
         "passthrough or service-account",
     )
     user: str | None = setting(None, "User name of the service account at vCenter.", "a user name")
     password_file: ReadableFile | None = setting(
         None,
         "Password of the service account. A changed file is reloaded within a second.",
-        "a file with the password alone",
+        "a file that contains only the password",
     )
     certificates: Words = setting(
         (),
@@ -31,7 +31,7 @@ class AuthSettings(Section):
         "`email:`, `ip:` and `cn:` restrict a pattern to one type of name; without it, a pattern matches DNS names, "
         "URIs such as SPIFFE ids, and the common name. The common name counts only in certificates without a "
         "subjectAltName.",
-        "names with commas between them",
+        "comma-separated names",
     )
     tokens_file: ReadableFile | None = setting(
         None,
@@ -41,8 +41,8 @@ class AuthSettings(Section):
     jwks_file: ReadableFile | None = setting(
         None, "Accepts callers with a JWT signed by one of these keys.", "a JWKS file"
     )
-    jwt_issuer: str | None = setting(None, "Issuer that a JWT must have.", "the value of the claim iss")
-    jwt_audience: str | None = setting(None, "Audience that a JWT must have.", "a value of the claim aud")
+    jwt_issuer: str | None = setting(None, "Required issuer of a JWT.", "the value of the claim iss")
+    jwt_audience: str | None = setting(None, "Required audience of a JWT.", "a value of the claim aud")
     jwt_algorithms: Algorithms = setting(
         ("RS256", "ES256"), "Accepted signature algorithms of JWTs.", f"one or more of {', '.join(ALGORITHMS)}"
     )
@@ -50,18 +50,18 @@ class AuthSettings(Section):
     jwt: JwtSettings = JwtSettings()
     policy_file: ReadableFile | None = setting(
         None,
-        "Which identities may call which rpcs on which machines. With a policy, what it does not allow is denied.",
+        "Which identities may call which rpcs on which machines. A policy denies everything that it does not allow.",
         "a YAML file of rules",
     )
     allow_anyone: bool = setting(
         False,
-        "Lets callers on other machines use the service account without proof of identity. For experiments.",
+        "Lets callers on other machines use the service account without authentication. For experiments only.",
         SWITCH,
     )
 
     @property
     def issuers(self) -> tuple[IssuerSettings, ...]:
-        """All issuers of JWTs: that of `jwks_file` is one like the others."""
+        """All JWT issuers, including that of `jwks_file`."""
         if self.jwks_file is None:
             return self.jwt.issuers
         of_file = IssuerSettings.model_construct(
@@ -75,5 +75,5 @@ class AuthSettings(Section):
 
     @property
     def callers_are_known(self) -> bool:
-        """Whether there is a way for callers to prove who they are."""
+        """Whether callers can authenticate."""
         return bool(self.certificates or self.tokens_file or self.jwks_file or self.jwt.issuers)

@@ -14,5 +14,5 @@ class AdminSettings(Section):
         None,
         "Address that serves /healthz, /readyz, /metrics and a status page over plain HTTP, without authentication. "
         "Off when unset; port 0 picks a free port.",
-        "HOST:PORT, for instance 127.0.0.1:9090",
+        "HOST:PORT, for example 127.0.0.1:9090",
     )

@@ -1,4 +1,4 @@
-"""Settings about the issuers of callers' JWTs: whose tokens are accepted, and where the keys come from."""
+"""Settings of JWT issuers: whose tokens are accepted, and where the keys come from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.settings.section import SECONDS, SWITCH, Address, ReadableFile, Sec
 __all__ = ["ALGORITHMS", "Algorithms", "IssuerSettings", "JwtSettings"]
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""What may be allowed: asymmetric algorithms. With a shared secret, whoever can check a token can make one."""
+"""The supported algorithms, all asymmetric: with a shared secret, anyone who can verify a token can forge one."""
 _ONE_OF = "one of discovery, kubernetes, jwks_url and jwks_file"
 
 
@@ -30,7 +30,7 @@ def _read(value: Any) -> Any:
 Algorithms = Annotated[Words, AfterValidator(_check_algorithms)]
 """One or more of `ALGORITHMS`."""
 KeyUrl = Annotated[str, AfterValidator(checked_key_url)]
-"""Where keys may be fetched from: by HTTPS, or on this machine."""
+"""A URL from which keys may be fetched: over HTTPS, or on this machine."""
 
 
 class IssuerSettings(Section):
@@ -49,47 +49,47 @@ class IssuerSettings(Section):
     )
     discovery: bool = setting(
         False,
-        "Finds the keys by OpenID Connect discovery: in the document at `ISSUER/.well-known/openid-configuration`, "
-        "which must name the same issuer, and at its `jwks_uri`.",
+        "Finds the keys by OpenID Connect discovery: reads the document at `ISSUER/.well-known/openid-configuration`, "
+        "which must name the same issuer, and fetches the keys from its `jwks_uri`.",
         SWITCH,
     )
     kubernetes: bool = setting(
         False,
-        "The issuer is the Kubernetes cluster that the gateway runs in, and callers are its ServiceAccounts. The keys "
-        "come from the API server, which is asked with the pod's own token.",
+        "The issuer is the Kubernetes cluster that the gateway runs in, and callers are its ServiceAccounts. The "
+        "gateway fetches the keys from the API server, with the pod's own token.",
         SWITCH,
     )
-    jwks_url: KeyUrl | None = setting(None, "The keys are here; there is no discovery.", "an https URL")
-    jwks_file: ReadableFile | None = setting(None, "The keys are in this file, and nothing is fetched.", "a JWKS file")
+    jwks_url: KeyUrl | None = setting(None, "Fetches the keys from this URL, without discovery.", "an https URL")
+    jwks_file: ReadableFile | None = setting(None, "Reads the keys from this file and fetches nothing.", "a JWKS file")
     discovery_url: KeyUrl | None = setting(
-        None, "The document of `discovery` is here rather than below the issuer.", "an https URL"
+        None, "URL of the discovery document, if it is not below the issuer.", "an https URL"
     )
     ca_file: ReadableFile | None = setting(
         None,
         "Authorities to trust instead of the system's. With `kubernetes`, the default is the cluster's own.",
-        "a file with certificates in PEM form",
+        "a file with certificates in PEM format",
     )
     token_file: ReadableFile | None = setting(
         None,
         "A bearer token that is sent with each request for keys, but only to the first host. With `kubernetes`, the "
         "default is the pod's own.",
-        "a file with the token alone",
+        "a file that contains only the token",
     )
     proxy: Address | None = setting(
         None,
-        "An HTTP proxy through which the keys are fetched. When unset, they are fetched directly; proxies in the "
-        "environment are ignored.",
+        "HTTP proxy through which the gateway fetches the keys. When unset, it fetches them directly and ignores "
+        "proxies in the environment.",
         "HOST:PORT",
     )
     algorithms: Algorithms = setting(
-        ("RS256", "ES256"), "How a token may be signed.", f"one or more of {', '.join(ALGORITHMS)}"
+        ("RS256", "ES256"), "Accepted signature algorithms.", f"one or more of {', '.join(ALGORITHMS)}"
     )
     claim: str = setting("sub", "Claim with the caller's name.", "the name of a claim")
     identity_prefix: str = setting(
         "",
-        "Put in front of the name, so that issuers cannot assign each other's names. Each issuer needs a different "
-        "one.",
-        "a text, for instance `corp:`",
+        "Prefix of the names that this issuer assigns, so that issuers cannot assign each other's names. Each issuer "
+        "needs a different one.",
+        "text, for example `corp:`",
     )
 
     @model_validator(mode="after")
@@ -98,33 +98,34 @@ class IssuerSettings(Section):
         if sum(ways) != 1:
             raise ValueError(f"an issuer's keys come from {_ONE_OF}")
         if not self.kubernetes and not (self.issuer and self.audience):
-            raise ValueError("a JWT is checked for its issuer and its audience: give both")
+            raise ValueError("JWTs are checked for an issuer and an audience: give both")
         if self.discovery_url and not self.discovery:
-            raise ValueError("discovery_url is for an issuer with discovery")
+            raise ValueError("discovery_url requires discovery")
         if self.discovery and not self.discovery_url:
             checked_key_url(self.issuer or "")
         if self.jwks_file and (self.ca_file or self.token_file or self.proxy):
-            raise ValueError("ca_file, token_file and proxy are for keys that are fetched, and jwks_file is read")
+            raise ValueError("ca_file, token_file and proxy apply only to fetched keys, not to jwks_file")
         return self
 
     @property
     def own_names(self) -> str:
-        """What all names begin with that this issuer gives, and that no other issuer may give."""
+        """The prefix of all names that this issuer assigns, and that no other issuer may assign."""
         return self.identity_prefix + ("system:serviceaccount:" if self.kubernetes else "")
 
 
 class JwtSettings(Section):
-    """The issuers, beside the one of `auth.jwks_file`."""
+    """The issuers, in addition to the one of `auth.jwks_file`."""
 
     issuers: Annotated[tuple[IssuerSettings, ...], BeforeValidator(_read)] = setting(
         (),
-        "Issuers of JWTs by which callers prove who they are. docs/reference/configuration.md has the keys of each.",
+        "Issuers of the JWTs with which callers authenticate. docs/reference/configuration.md lists the keys of an "
+        "entry.",
         "a list; in flags and variables as JSON or YAML",
     )
     refresh_seconds: float = setting(
         300.0,
-        "How often the keys of issuers are fetched anew. A token that was signed with an unknown key has them fetched "
-        "at once, at most once a minute.",
+        "How often the gateway fetches the keys of the issuers again. For a token that was signed with an unknown key, "
+        "it fetches them immediately, but at most once a minute.",
         f"{SECONDS}; 60 or more",
         ge=60,
         le=86400,

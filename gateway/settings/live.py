@@ -12,15 +12,15 @@ class LiveSettings(Section):
 
     max_hubs: int = setting(
         32,
-        "Credentials with which one worker watches vCenter at a time. Each costs vCenter one wait, however many "
-        "callers watch with it. Further ones are refused with TOO_MANY_STREAMS.",
+        "Credentials with which one worker watches vCenter at a time. Each costs vCenter one open request, no matter "
+        "how many callers watch with it. Watches with other credentials are refused with TOO_MANY_STREAMS.",
         "a whole number from 1 to 1000",
         ge=1,
         le=1000,
     )
     poll_seconds: float = setting(
         10.0,
-        "How often machines are polled if vCenter's VIM API, which reports changes, cannot be used.",
+        "How often the gateway polls machines if it cannot use vCenter's VIM API, which reports changes.",
         f"{SECONDS}; 1 or more",
         ge=1,
         le=3600,

@@ -14,7 +14,7 @@ class MetricsSettings(Section):
         (),
         "Names of virtual machines whose live performance the admin port serves at /metrics/machines, read as the "
         "service account. None when unset.",
-        "patterns with commas between them, in which * stands for any text and ? for one character: web-*,db-1",
+        "comma-separated patterns, in which * matches any text and ? one character: web-*,db-1",
     )
     counters: Words = setting(
         (
@@ -28,13 +28,13 @@ class MetricsSettings(Section):
             "net.transmitted.average",
             "sys.uptime.latest",
         ),
-        "Counters that are read for each of these machines.",
-        "names of vCenter's counters with commas between them, as MetricsService/ListMetrics has them",
+        "Counters to read for each of these machines.",
+        "comma-separated names of vCenter's counters, as MetricsService/ListMetrics returns them",
     )
     max_machines: int = setting(
         500,
-        "Largest number of these machines. If there are more, those with the smallest identifiers are read, and the "
-        "log says so.",
+        "Maximum number of these machines. If more match, the gateway reads those with the smallest identifiers and "
+        "logs a warning.",
         "a whole number from 1 to 5000",
         ge=1,
         le=5000,

@@ -1,4 +1,4 @@
-"""What the sections of the settings are made of: fields that tell people what they mean and what they take."""
+"""The building blocks of settings: fields with a description and the values that they accept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 VARIABLE_PREFIX = "GATEWAY_"
 _SHORT_NAMES = {"vcenter.url": "vcenter", "simulator.enabled": "simulator", "tracing.enabled": "tracing"}
 
-SECONDS = "seconds, for instance 30 or 0.5"
+SECONDS = "seconds, for example 30 or 0.5"
 BYTES = "a size in bytes, or with a unit: 4MiB"
 SWITCH = "true or false"
 
@@ -40,7 +40,7 @@ class Section(BaseModel):
 
 
 def setting(default: Any, description: str, takes: str, **rules: Any) -> Any:
-    """A field of a section with what people are told about it."""
+    """A field of a section with its description and accepted values."""
     return Field(default, description=description, json_schema_extra={"takes": takes}, **rules)
 
 
@@ -62,11 +62,11 @@ def _check_readable(value: str) -> str:
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
-"""Several texts: a list in the file, one text with commas in flags and variables."""
+"""Several strings: a list in the file, one comma-separated string in flags and variables."""
 Address = Annotated[str, AfterValidator(_check_address)]
 """HOST:PORT."""
 ReadableFile = Annotated[str, AfterValidator(_check_readable)]
-"""The path of a regular file that is there and can be read."""
+"""The path of a regular file that exists and is readable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +74,18 @@ class Setting:
     """One setting, under all its names."""
 
     section: str
-    """The path of its section, for instance `vcenter` or `vcenter.retries`."""
+    """The path of its section, for example `vcenter` or `vcenter.retries`."""
     field: str
     info: FieldInfo
 
     @property
     def key(self) -> str:
-        """Its key in the configuration file, for instance `vcenter.ca_file`."""
+        """Its key in the configuration file, for example `vcenter.ca_file`."""
         return f"{self.section}.{self.field}"
 
     @property
     def name(self) -> str:
-        """Its name on the command line without the dashes, for instance `vcenter-ca-file`."""
+        """Its name on the command line without the dashes, for example `vcenter-ca-file`."""
         return _SHORT_NAMES.get(self.key) or self.key.removeprefix("server.").replace(".", "-").replace("_", "-")
 
     @property
@@ -98,7 +98,7 @@ class Setting:
 
     @property
     def entries(self) -> type[Section] | None:
-        """What each entry has of a setting that is a list of sections, else None."""
+        """The section of each entry if the setting is a list of sections, else None."""
         model = next(iter(get_args(self.info.annotation)), None)
         return model if isinstance(model, type) and issubclass(model, Section) else None
 
@@ -112,7 +112,7 @@ class Setting:
 
     @property
     def default(self) -> str:
-        """The default as people write it, empty where there is none."""
+        """The default as users write it, empty if there is none."""
         value = self.info.default
         if value is None or value is PydanticUndefined:
             return ""

@@ -1,4 +1,4 @@
-"""Settings of the traces. Everything about the collector is in OpenTelemetry's own environment variables."""
+"""Settings of traces. OpenTelemetry's own environment variables configure the collector."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class TracingSettings(Section):
 
     enabled: bool = setting(
         False,
-        "Sends a trace of each call to a collector, over OTLP as OpenTelemetry's OTEL_ variables say. "
+        "Sends a trace of each call to a collector over OTLP, configured by OpenTelemetry's OTEL_ variables. "
         "Needs the extra `otel`: `pip install '.[otel]'`.",
         SWITCH,
     )

@@ -1,4 +1,4 @@
-"""Settings of the way to vCenter, and of the embedded one."""
+"""Settings of the connection to vCenter, and of the embedded simulator."""
 
 from __future__ import annotations
 
@@ -14,72 +14,74 @@ __all__ = ["RetrySettings", "SimulatorSettings", "VCenterSettings"]
 
 
 class RetrySettings(Section):
-    """How often and when a call is sent to vCenter again."""
+    """How often and when calls to vCenter are retried."""
 
     tries: int = setting(
         3,
-        "How often a call is sent, including the first time. 1 turns retries off.",
+        "Maximum number of attempts of a call, including the first. 1 turns retries off.",
         "a whole number from 1 to 10",
         ge=1,
         le=10,
     )
     backoff_seconds: float = setting(
         0.2,
-        "Longest wait before the second try; it doubles with each further try. The wait is random, up to this value.",
+        "Maximum wait before the second attempt; it doubles with each attempt. The wait is random, up to this value.",
         f"{SECONDS}; more than 0",
         gt=0,
         le=60,
     )
-    max_backoff_seconds: float = setting(2.0, "Longest wait before any try.", f"{SECONDS}; more than 0", gt=0, le=600)
+    max_backoff_seconds: float = setting(
+        2.0, "Maximum wait before any attempt.", f"{SECONDS}; more than 0", gt=0, le=600
+    )
     budget_ratio: float = setting(
         0.1,
-        "Share of an operation's calls that may be retried, in addition to a reserve of ten calls.",
+        "Share of an operation's calls that the gateway may retry, in addition to a reserve of ten calls.",
         "a number from 0 to 1",
         ge=0,
         le=1,
     )
     login_backoff_seconds: float = setting(
         1.0,
-        "Wait before the next login after one that failed for another reason than the password. It doubles with each "
-        "further failure; the actual wait is random, between half of it and all of it.",
+        "Wait before the next login after one that failed for a reason other than the password. It doubles with each "
+        "failure; the actual wait is random, between half of this value and all of it.",
         f"{SECONDS}; more than 0",
         gt=0,
         le=60,
     )
     max_login_backoff_seconds: float = setting(
-        30.0, "Longest wait between two logins.", f"{SECONDS}; more than 0", gt=0, le=600
+        30.0, "Maximum wait between two logins.", f"{SECONDS}; more than 0", gt=0, le=600
     )
 
 
 class VCenterSettings(Section):
-    """The way to vCenter."""
+    """The connection to vCenter."""
 
     url: str | None = setting(
         None,
         "The vCenter to serve.",
-        "scheme, host and optionally port, nothing else, for instance https://vcenter.example.com",
+        "scheme, host and optionally port, nothing else, for example https://vcenter.example.com",
     )
     ca_file: ReadableFile | None = setting(
         None,
         "Authorities to trust instead of the system's. vCenter offers its own at https://VCENTER/certs/download.zip. A "
         "changed file is reloaded within a second, for new connections.",
-        "a file with certificates in PEM form",
+        "a file with certificates in PEM format",
     )
     thumbprint: str | None = setting(
         None,
-        "Trusts vCenter's certificate by this alone, no matter which authority signed it.",
+        "Trusts vCenter's certificate by this thumbprint alone, no matter which authority signed it.",
         "a SHA-256 thumbprint: 64 hexadecimal digits, with or without colons",
     )
     verify: bool = setting(
         True,
-        "Verifies vCenter's certificate. If off, anyone on the network can read passwords. For experiments.",
+        "Verifies vCenter's certificate. If off, anyone on the network path can read passwords; for experiments only.",
         SWITCH,
     )
     proxy: Address | None = setting(
         None,
-        "An HTTP proxy through which vCenter is reached, by a tunnel (CONNECT). It gets no credentials. When unset, "
-        "vCenter is called directly; proxies in the environment are ignored.",
-        "HOST:PORT, for instance proxy.example.com:3128",
+        "HTTP proxy through which the gateway connects to vCenter, by a tunnel (CONNECT). It gets no credentials. When "
+        "unset, the gateway calls vCenter directly and ignores proxies in the environment.",
+        "HOST:PORT, for example proxy.example.com:3128",
     )
     connect_timeout_seconds: float = setting(
         10.0, "Timeout for opening a connection.", f"{SECONDS}; more than 0", gt=0, le=600
@@ -100,50 +102,51 @@ class VCenterSettings(Section):
     )
     max_timeout_seconds: float = setting(
         600.0,
-        "Longest time for any call, even if its caller set a longer deadline.",
+        "Maximum duration of any call, even if its caller set a longer deadline.",
         f"{SECONDS}; more than 0",
         gt=0,
         le=86400,
     )
     max_concurrent_calls: int = setting(
         64,
-        "Concurrent calls of one worker to vCenter. Further calls wait for their turn within their deadline.",
+        "Maximum number of concurrent calls of one worker to vCenter. Additional calls wait for their turn within "
+        "their deadline.",
         "a whole number from 1 to 10000",
         ge=1,
         le=10000,
     )
     max_waiting_calls: int = setting(
         4096,
-        "Calls of one worker that wait for their turn. Further calls are refused immediately.",
+        "Maximum number of calls of one worker that wait for their turn. Additional calls are refused immediately.",
         "a whole number from 0 to 100000",
         ge=0,
         le=100_000,
     )
     max_transfers: int = setting(
         32,
-        "Files that one worker copies to and from guests at a time. Further transfers are refused. Each uses a "
-        "connection and up to 8 MiB of memory.",
+        "Maximum number of files that one worker copies to and from guests at a time. Additional transfers are "
+        "refused. Each uses a connection and less than 4 MiB of memory.",
         "a whole number from 1 to 1000",
         ge=1,
         le=1000,
     )
     max_concurrent_logins: int = setting(
         8,
-        "Concurrent logins of one worker to vCenter, and other calls about sessions. They are limited separately, so "
-        "that calls with an open session never wait behind them.",
+        "Maximum number of concurrent logins of one worker to vCenter, and of other calls about sessions. They have a "
+        "separate limit, so that calls with an open session never wait for them.",
         "a whole number from 1 to 1000",
         ge=1,
         le=1000,
     )
     max_waiting_logins: int = setting(
         512,
-        "Logins of one worker that wait for their turn. Further logins are refused immediately.",
+        "Maximum number of logins of one worker that wait for their turn. Additional logins are refused immediately.",
         "a whole number from 0 to 100000",
         ge=0,
         le=100_000,
     )
     max_response_bytes: ByteSize = setting(
-        32 * 1024**2, "Largest answer of vCenter that is read.", BYTES, ge=1024, lt=2**31
+        32 * 1024**2, "Maximum size of a response from vCenter.", BYTES, ge=1024, lt=2**31
     )
     retries: RetrySettings = RetrySettings()
 
@@ -164,17 +167,19 @@ class VCenterSettings(Section):
             try:
                 ssl.create_default_context(cafile=value)
             except OSError:
-                raise ValueError("holds no certificate in PEM form") from None
+                raise ValueError("contains no certificate in PEM format") from None
         return value
 
 
 class SimulatorSettings(Section):
-    """The embedded vCenter."""
+    """The embedded simulator."""
 
     enabled: bool = setting(False, "Serves the embedded vCenter simulator instead of a vCenter.", SWITCH)
     vms: int = setting(
-        20, "Number of virtual machines of the simulator.", "a whole number from 0 to 100000", ge=0, le=100_000
+        20, "Number of virtual machines in the simulator.", "a whole number from 0 to 100000", ge=0, le=100_000
     )
     release: Literal["7.0.3", "8.0.2", "9.1"] = setting(
-        "9.1", "Release of vCenter that the simulator is. What came later is missing.", "7.0.3, 8.0.2 or 9.1"
+        "9.1",
+        "vCenter release that the simulator simulates. Anything that later releases added is missing.",
+        "7.0.3, 8.0.2 or 9.1",
     )

@@ -1,7 +1,7 @@
-"""Distributed traces: which trace a call belongs to, and, where they are wanted, spans for a collector.
+"""Distributed traces: the trace of each call and, if enabled, spans for a collector.
 
-The server and the client of vCenter only know the protocol `Tracing`. It is kept in two ways: `Forwarding` makes no
-spans and needs nothing installed; `gateway.tracing.spans` uses OpenTelemetry's SDK and is imported only when needed.
+The server and the client of vCenter only know the protocol `Tracing`. It has two implementations: `Forwarding` creates
+no spans and needs no extra package; `gateway.tracing.spans` uses OpenTelemetry's SDK and is imported only if needed.
 """
 
 from gateway.tracing.context import Exchange, Trace, Tracing

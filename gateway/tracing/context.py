@@ -1,4 +1,4 @@
-"""Which trace a call belongs to: W3C Trace Context as callers send it, and the trace of the call under way.
+"""The trace of a call: the caller's W3C Trace Context, and the trace of the current call.
 
 https://www.w3.org/TR/trace-context/
 """
@@ -43,10 +43,10 @@ class Trace(Protocol):
 
     @property
     def span_id(self) -> str:
-        """The rpc's own span in 16 hexadecimal digits, empty where none is recorded."""
+        """The rpc's own span in 16 hexadecimal digits, empty if none is recorded."""
 
     def end(self, code: str, reason: str) -> None:
-        """The rpc ended with this gRPC code, and this reason where it failed."""
+        """The rpc ended with this gRPC code, and this reason if it failed."""
 
 
 class Exchange(Protocol):
@@ -54,32 +54,32 @@ class Exchange(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What tells vCenter about the trace."""
+        """The headers that propagate the trace to vCenter."""
 
     def end(self, outcome: int | str) -> None:
-        """It ended with this HTTP status, or without an answer for this reason."""
+        """It ended with this HTTP status, or without a response for this reason."""
 
 
 class Tracing(Protocol):
-    """Follows calls. Its methods are quick and raise nothing."""
+    """Traces calls. Its methods are fast and never raise."""
 
     def begin(self, rpc: str, operation: str, metadata: Metadata, request_id: str) -> Trace | None:
-        """An rpc begins, which stands for this operation of vCenter's. Until it ends, it is the current one of its
-        task, and of the tasks that begin there. None where there is nothing to follow."""
+        """An rpc starts, which maps to this operation of vCenter. Until it ends, it is the current one of its task, and
+        of tasks that start there. None if there is nothing to trace."""
 
     def exchange(self, operation: str, trace: Trace | None) -> Exchange | None:
-        """An exchange with vCenter begins, as part of an rpc's trace where it is for one."""
+        """An exchange with vCenter starts, as part of an rpc's trace if it is for one."""
 
     async def stop(self) -> None:
-        """Hands over what was not sent yet; takes a few seconds at most."""
+        """Sends what was not sent yet; takes at most a few seconds."""
 
 
 CURRENT: ContextVar[Trace | None] = ContextVar("CURRENT", default=None)
-"""The trace of the rpc under way."""
+"""The trace of the current rpc."""
 
 
 def trace_fields(trace_id: str, span_id: str) -> dict[str, str]:
-    """The ids as fields of a line of the log; those that there are."""
+    """The existing ids as fields of a log line."""
     return {name: value for name, value in (("trace_id", trace_id), ("span_id", span_id)) if value}
 
 
@@ -91,17 +91,17 @@ class Parent:
     span_id: str
     flags: int
     state: str
-    """What further systems say about the trace, as it came; it is passed on and never looked into."""
+    """The state of other tracing systems, which is passed on unchanged and never parsed."""
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What tells others that their work is part of the caller's span."""
+        """The headers that make other systems' work part of the caller's span."""
         headers = {_TRACEPARENT: f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"}
         return {**headers, _TRACESTATE: self.state} if self.state else headers
 
 
 def parent_in(metadata: Metadata) -> Parent | None:
-    """The caller's span; None where the call names none, more than one, or one that is not well-formed."""
+    """The caller's span; None if the call has none, more than one, or a malformed one."""
     found: str | bytes | None = None
     for key, value in metadata:
         if key == _TRACEPARENT:
@@ -120,7 +120,7 @@ def parent_in(metadata: Metadata) -> Parent | None:
 
 
 def _state_in(metadata: Metadata) -> str:
-    """The state that goes with the caller's span, empty where there is none or it is not well-formed."""
+    """The state of the caller's span, empty if there is none or it is malformed."""
     state = ",".join(value for key, value in metadata if key == _TRACESTATE and isinstance(value, str))
     entries = [entry.strip(" \t") for entry in state.split(",")]
     good = len(state) <= _MAX_STATE and len(entries) <= _MAX_STATES

@@ -1,4 +1,4 @@
-"""Ends the traces of rpcs, and what follows their exchanges with vCenter, with what these ended in."""
+"""Ends the traces of rpcs, and the spans of their exchanges with vCenter, with their outcome."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["TraceEvents"]
 
 
 class TraceEvents(Events):
-    """Tells traces how their rpcs and exchanges ended."""
+    """Reports the outcome of rpcs and exchanges to their traces."""
 
     def call_ended(self, ended: CallEnded) -> None:
         if ended.trace is not None:

@@ -28,10 +28,10 @@ _log = logging.getLogger(__name__)
 
 
 class ExportedSpans(Spans):
-    """Spans that are sent in the background, in batches. Raises ValueError for a variable that cannot be used."""
+    """Spans that are sent in batches in the background. Raises ValueError for an invalid variable."""
 
     def __init__(self, vcenter_url: str) -> None:
-        # The SDK quotes what it cannot read of the collector's headers, which hold secrets.
+        # The SDK quotes unreadable headers for the collector, which contain secrets.
         logging.getLogger("opentelemetry.util.re").addFilter(_without_values)
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         self._exporter: SpanExporter | None = None
@@ -41,7 +41,8 @@ class ExportedSpans(Spans):
         super().__init__(self._provider, vcenter_url)
 
     async def stop(self) -> None:
-        """Sends what is left, for three seconds at most: a collector that is down delays the stop no longer."""
+        """Sends what is left, for at most three seconds, so that a collector that is down does not delay the shutdown
+        longer."""
         loop, sent = asyncio.get_running_loop(), asyncio.Event()
 
         def shut_down() -> None:
@@ -49,26 +50,25 @@ class ExportedSpans(Spans):
             with contextlib.suppress(RuntimeError):  # The loop may be closed by then.
                 loop.call_soon_threadsafe(sent.set)
 
-        # Not in the loop's own threads, for whose end everything would wait.
+        # Not in the loop's own threads, whose end the process would wait for.
         threading.Thread(target=shut_down, name="tracing-stop", daemon=True).start()
         try:
             await asyncio.wait_for(sent.wait(), _STOP_SECONDS)
         except TimeoutError:
-            _log.warning("the last traces were not sent within %g s and are lost", _STOP_SECONDS)
+            _log.warning("the last traces could not be sent within %g s and are lost", _STOP_SECONDS)
             if self._exporter is not None:
-                self._exporter.shutdown()  # Ends the waiting between two tries.
+                self._exporter.shutdown()  # Ends the wait between two attempts.
 
 
 def _resource() -> Resource:
-    """What describes this process. The environment beats what is said here."""
+    """The description of this process. The environment takes precedence."""
     own = Resource({"service.name": "vcenter-gateway", "service.version": __version__})
     return Resource.create(own.merge(OTELResourceDetector().detect()).attributes)
 
 
 class _Reporting(SpanExporter):
-    """Says once that the collector does not take traces, and once that it does again.
-
-    The exporter's own lines are left out: there would be one for each try, with whatever the other side says.
+    """Logs once when traces cannot be sent to the collector, and once when they can be sent again. The exporter's own
+    lines are suppressed: there would be one for each attempt, with arbitrary text from the collector.
     """
 
     def __init__(self) -> None:
@@ -83,9 +83,9 @@ class _Reporting(SpanExporter):
         result = self._exporter.export(spans)
         failing = result is not SpanExportResult.SUCCESS
         if failing and not self._failing:
-            _log.warning("traces cannot be sent to the collector: %s; calls go on", self._session.outcome)
+            _log.warning("traces cannot be sent to the collector: %s; calls are not affected", self._session.outcome)
         elif self._failing and not failing:
-            _log.info("traces reach the collector again")
+            _log.info("traces can be sent to the collector again")
         self._failing = failing
         return result
 
@@ -96,7 +96,7 @@ class _Reporting(SpanExporter):
 
 
 class _Session(requests.Session):
-    """Remembers how the last request ended, in words without anything of the request's or the answer's."""
+    """Keeps the outcome of the last request, as text without anything from the request or the response."""
 
     outcome = _NOTHING_SENT
 
@@ -111,5 +111,5 @@ class _Session(requests.Session):
 
 
 def _without_values(record: logging.LogRecord) -> bool:
-    record.msg, record.args = "a part of OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value and is left out", ()
+    record.msg, record.args = "an entry of OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value and is ignored", ()
     return True

@@ -1,4 +1,4 @@
-"""Tracing without spans: the caller's trace is named in the log, and vCenter is told of it."""
+"""Tracing without spans: the caller's trace appears in the log, and is propagated to vCenter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Forwarding"]
 
 
 class Forwarding:
-    """Passes on what callers say about their traces, and makes nothing of its own."""
+    """Forwards callers' traces, and creates no spans."""
 
     def begin(self, rpc: str, operation: str, metadata: Metadata, request_id: str) -> _Forwarded | None:
         parent = parent_in(metadata)

@@ -1,8 +1,8 @@
-"""Spans of OpenTelemetry's: one for each rpc, and below it one for each exchange with vCenter.
+"""OpenTelemetry spans: one for each rpc, and below it one for each exchange with vCenter.
 
-Names and attributes are those of the semantic conventions for RPC servers and HTTP clients, where these exist. Nothing
-of what callers or vCenter say gets into a span but the request id, status codes and reasons: no identifiers, which is
-why there is no `url.full`, no texts of errors and no users.
+Names and attributes follow the semantic conventions for RPC servers and HTTP clients, if these exist. Of callers' and
+vCenter's data, a span contains only the request id, status codes and reasons: no identifiers, and therefore no
+`url.full`, no error messages and no users.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Spans:
-    """Makes spans with a provider's tracer, for a gateway in front of the vCenter at this URL."""
+    """Creates spans with a provider's tracer, for a gateway in front of the vCenter at this URL."""
 
     def __init__(self, provider: TracerProvider, vcenter_url: str) -> None:
         self._tracer = provider.get_tracer("vcenter-gateway", __version__)
@@ -69,7 +69,7 @@ class Spans:
             "vcenter.operation": operation,
             **self._server,
         }
-        if not isinstance(trace, _Rpc):  # Sessions are closed when no call is under way any more.
+        if not isinstance(trace, _Rpc):  # Sessions are closed when no call is in flight.
             return _Exchange(self._tracer.start_span(operation, _NO_PARENT, SpanKind.CLIENT, attributes), "")
         if trace.sent[operation]:
             attributes["http.request.resend_count"] = trace.sent[operation]

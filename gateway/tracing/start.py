@@ -1,4 +1,4 @@
-"""Decides whether there are spans, and says what is missing for them before anything starts."""
+"""Decides whether to create spans, and reports what is missing for them before anything starts."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 __all__ = ["TracingError", "check_tracing", "start_tracing"]
 
 _NEEDED = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
-_NOT_INSTALLED = "--tracing needs OpenTelemetry, which is not installed: the gateway's extra `otel` has it"
+_NOT_INSTALLED = "--tracing needs OpenTelemetry, which is not installed: install the gateway's extra `otel`"
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
 class TracingError(ValueError):
-    """Traces are wanted and cannot be sent; the text is a sentence about why."""
+    """Traces are enabled but cannot be sent; the text is a readable reason."""
 
 
 def check_tracing(settings: TracingSettings) -> None:
-    """Raises TracingError. OpenTelemetry's SDK is looked for and not imported: a supervisor asks for its workers."""
+    """Raises TracingError. Only checks for OpenTelemetry's SDK without importing it, because the supervisor calls this
+    for its workers."""
     if not _wanted(settings):
         return
     try:
@@ -35,19 +36,19 @@ def check_tracing(settings: TracingSettings) -> None:
         raise TracingError(_NOT_INSTALLED)
     exporter = os.environ.get("OTEL_TRACES_EXPORTER") or "otlp"
     if exporter not in ("otlp", "none"):
-        raise TracingError(f"OTEL_TRACES_EXPORTER={exporter}: the gateway has otlp and none")
+        raise TracingError(f"OTEL_TRACES_EXPORTER={exporter}: the gateway supports otlp and none")
     for variable in _PROTOCOLS:
         if protocol := os.environ.get(variable):
             if protocol != "http/protobuf":
                 raise TracingError(
-                    f"{variable}={protocol}: the gateway sends traces as http/protobuf, which collectors take on "
-                    "port 4318 as a rule"
+                    f"{variable}={protocol}: the gateway sends traces as http/protobuf, which collectors "
+                    "usually accept on port 4318"
                 )
             break
 
 
 def start_tracing(settings: TracingSettings, vcenter_url: str) -> Tracing:
-    """What follows the calls of this process, in front of the vCenter at this URL. Raises TracingError."""
+    """Returns the tracing of this process, in front of the vCenter at this URL. Raises TracingError."""
     check_tracing(settings)
     if not _wanted(settings):
         return Forwarding()
@@ -58,7 +59,7 @@ def start_tracing(settings: TracingSettings, vcenter_url: str) -> Tracing:
     except ImportError:
         raise TracingError(_NOT_INSTALLED) from None
     except ValueError as error:
-        raise TracingError(f"a variable of OpenTelemetry's cannot be used: {error}") from None
+        raise TracingError(f"an environment variable of OpenTelemetry cannot be used: {error}") from None
 
 
 def _wanted(settings: TracingSettings) -> bool:

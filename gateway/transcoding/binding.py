@@ -1,6 +1,7 @@
-"""One binding an rpc: the request's way to a REST call, and the answer's way back.
+"""One binding for each rpc: translates the request into a REST call, and the response back.
 
-A binding is compiled from the descriptors at start; a call looks nothing up and parses nothing of the contract.
+A binding is compiled from the descriptors at the start, so that a call neither looks up nor parses anything of the
+contract.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from gateway.transcoding.error_response import ErrorReader, error_reader, leaves
 __all__ = ["MAX_TARGET_BYTES", "Binding", "NewerRequest", "RestRequest", "RestResponse", "compile_bindings"]
 
 MAX_TARGET_BYTES = 16 * 1024
-"""Longest path with query that is sent. vCenter's proxy refuses longer request heads with a bare page."""
+"""Maximum length of a path with query. vCenter's proxy refuses longer request heads with a bare page."""
 
-# vCenter answers a second request with the same token as it answered the first.
+# vCenter responds to a second request with the same token as to the first.
 _REPEATABLE_BY = "client_token"
 
-# What RFC 3986 has nothing to escape in, which is all but any identifier of vCenter's.
+# Text without characters to escape according to RFC 3986, which applies to nearly all of vCenter's identifiers.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
 
 
@@ -42,17 +43,17 @@ class RestRequest:
 
     method: str
     target: str
-    """Path and query, percent-encoded: to be sent as it is."""
+    """Path and query, percent-encoded, to be sent unchanged."""
     body: bytes | None = field(repr=False)
-    """Of the media type, None where the operation takes no body. May hold guest passwords."""
+    """Of the media type, None if the operation has no body. May contain guest passwords."""
     operation: str = field(default="", compare=False)
-    """The call in vCenter's own words, for metrics. Has no identifiers in it."""
+    """The call in vCenter's notation, for metrics. Contains no identifiers."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Header fields that are part of the operation."""
+    """Headers that are part of the operation."""
     media_type: str = "application/json"
-    """Of the body, and of the answer."""
+    """Of the body, and of the response."""
     newer: NewerRequest | None = field(default=None, repr=False)
-    """The same call as newer releases expect it; None where all releases expect the same."""
+    """The same call in the form of newer releases; None if all releases expect the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,12 @@ class RestResponse:
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    """Header fields by lower-case name."""
+    """Headers by lower-case name."""
     body: bytes = field(repr=False)
 
     @property
     def is_json(self) -> bool:
-        """Whether the body says that it is JSON, as all that vCenter itself says is."""
+        """Whether the body is declared as JSON, like all of vCenter's own responses."""
         return self.headers.get("content-type", "").startswith("application/json")
 
 
@@ -87,21 +88,20 @@ class Binding:
     request_class: type[Message]
     response_class: type[Message]
     carries_secrets: bool
-    """Whether requests hold secrets, such as the password of a user of the guest: then a 401 may be about that user."""
+    """Whether requests contain secrets, such as a guest user's password: then a 401 may be about that user."""
     _encode: Callable[[Message], RestRequest] = field(repr=False)
     _decode: Callable[[Any, Drift], dict[str, Any]] | None = field(repr=False)
     _errors: ErrorReader = field(repr=False)
     _token: str | None = field(repr=False)
-    """The field that makes a call repeatable, None where no field does."""
+    """The field that makes a call idempotent, None if there is none."""
     is_read_only: bool = field(init=False)
-    """Whether the rpc has no side effects, so that it may be sent again."""
+    """Whether the rpc has no side effects, so that it may be retried."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_read_only", self.method.is_read_only)
 
     def is_repeatable(self, message: Message) -> bool:
-        """Whether sending the call again does no harm: it has no side effects, or carries a token by which vCenter
-        recognizes it."""
+        """Whether the call is safe to retry: it has no side effects, or has a token by which vCenter recognizes it."""
         return self.is_read_only or (self._token is not None and bool(getattr(message, self._token)))
 
     def encode(self, message: Message) -> RestRequest:
@@ -109,7 +109,7 @@ class Binding:
         return self._encode(message)
 
     def decode(self, response: RestResponse, drift: Drift | None = None) -> Message:
-        """The response message of a successful answer. Raises GatewayError for every other one."""
+        """The response message of a successful response. Raises GatewayError for every other one."""
         status = response.status
         if not 200 <= status < 300:
             error = self._errors.read(self.method.operation, status, response.headers, response.body)
@@ -135,7 +135,7 @@ class Binding:
         return self.response_class()
 
     def _may_be_empty(self, status: int) -> bool:
-        """Whether an answer without a result is a success. One that does not name the task it started is none."""
+        """Whether a response without a result is a success. A response without the started task's identifier is not."""
         return self.method.result_is_optional or (status in (202, 204) and not self.method.starts_task)
 
     def _invalid(
@@ -154,19 +154,18 @@ def _is_blank(body: bytes) -> bool:
 def _not_json(response: RestResponse) -> str:
     kind = media_type(response.headers)
     if _is_blank(response.body):
-        return "is empty where a result was expected"
+        return "is empty, although a result was expected"
     if kind and kind != "application/json":
         return f"is {kind} instead of JSON: something other than vCenter's API answered"
     if "content-encoding" in response.headers:
-        return "is compressed, which nobody asked for"
+        return "is compressed, which the gateway did not request"
     return "is not valid JSON"
 
 
 @cache
 def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
-    """Compiles all rpcs of a contract, once a process, and gives them by full name.
-
-    Raises ContractError with the rpc's name when one cannot be translated.
+    """Compiles all rpcs of a contract once per process, and returns them by full name. Raises ContractError with the
+    rpc's name if one cannot be translated.
     """
     encoders, decoders, errors = Encoders(contract), Decoders(contract.json_texts), error_reader(contract)
     bindings = {}
@@ -189,7 +188,7 @@ def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
 
 
 def _carries_secrets(descriptor: Descriptor, seen: set[str]) -> bool:
-    """Whether a field of a message, or of a message within it, is marked `debug_redact`."""
+    """Whether a field of a message, or of a nested message, is marked `debug_redact`."""
     if descriptor.full_name in seen:
         return False
     seen.add(descriptor.full_name)
@@ -201,7 +200,7 @@ def _carries_secrets(descriptor: Descriptor, seen: set[str]) -> bool:
 
 
 def _no_rest_call(message: Message) -> RestRequest:
-    raise ContractError(f"{message.DESCRIPTOR.full_name} is a request of the gateway's own and no REST call")
+    raise ContractError(f"{message.DESCRIPTOR.full_name} is a request of the gateway's own and has no REST call")
 
 
 def _result_decoder(method: Method, decoders: Decoders) -> Callable[[Any, Drift], dict[str, Any]] | None:
@@ -213,7 +212,7 @@ def _result_decoder(method: Method, decoders: Decoders) -> Callable[[Any, Drift]
         decode_message = decoders.message(output)
         return lambda value, drift: cast(dict[str, Any], decode_message(value, drift, MAX_DEPTH + 1))
     if name not in output.fields_by_name:
-        raise ContractError(f"response_body names {name!r}, which is no field of {output.full_name}")
+        raise ContractError(f"response_body names {name!r}, which is not a field of {output.full_name}")
     if len(output.fields) != 1:
         raise ContractError(f"{output.full_name} has fields beside the response_body {name!r}, which nothing can fill")
     decode_field = decoders.field(output.fields_by_name[name])
@@ -225,9 +224,9 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
     rule, fields = method.rule, method.input_type.fields_by_name
     for name in rule.variables:
         if name not in fields:
-            raise ContractError(f"the path names {{{name}}}, which is no field of {method.input_type.full_name}")
+            raise ContractError(f"the path names {{{name}}}, which is not a field of {method.input_type.full_name}")
     if rule.body not in ("", "*") and (rule.body not in fields or rule.body in rule.variables):
-        raise ContractError(f"body names {rule.body!r}, which is no free field of {method.input_type.full_name}")
+        raise ContractError(f"body names {rule.body!r}, which is not a free field of {method.input_type.full_name}")
     query = {wire_name(f): f for name, f in fields.items() if name not in (*rule.variables, rule.body)}
     moved = {wire: contract.moved[f.full_name] for wire, f in query.items() if f.full_name in contract.moved}
     if rule.body == "*":
@@ -247,7 +246,7 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
 
     def encode(message: Message) -> RestRequest:
         violations: list[Violation] = []
-        # The whole request is encoded and checked in one pass; its parts then go where the rule says.
+        # The whole request is encoded and checked in one pass; its parts are then placed according to the rule.
         values = encode_message(message, violations)
         path = [variable(message, violations) for variable in variables]
         if violations:
@@ -258,7 +257,7 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
         given = {wire: parameter(values.pop(wire)) for wire, parameter in parameters.items() if wire in values}
         target = _with_query(resource, literal_query, given)
         if len(target) > MAX_TARGET_BYTES:
-            text = f"makes the URL {len(target)} bytes long; vCenter takes at most {MAX_TARGET_BYTES}"
+            text = f"makes the URL {len(target)} bytes long; vCenter accepts at most {MAX_TARGET_BYTES}"
             longest = max((*rule.variables, *query_names), key=lambda name: len(str(getattr(message, name))))
             raise GatewayError(Failure.of_request([Violation(longest, text)]))
         content = values if whole_body else values.get(body_wire)
@@ -275,7 +274,7 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
 
 
 def _with_query(resource: str, literal: str, given: Mapping[str, list[str]]) -> str:
-    """The path with the rule's literal query and the parameters behind it."""
+    """The path, followed by the rule's literal query and the parameters."""
     query = [literal] if literal else []
     for wire, texts in given.items():
         query.extend(f"{wire}={text}" for text in texts)
@@ -285,7 +284,7 @@ def _with_query(resource: str, literal: str, given: Mapping[str, list[str]]) -> 
 def _newer(
     request: RestRequest, resource: str, literal: str, given: Mapping[str, list[str]], moved: Mapping[str, Moved]
 ) -> NewerRequest:
-    """The same call with the parameters where newer releases expect them."""
+    """The same call with the parameters in the places that newer releases expect."""
     headers, query, since = {}, {}, ""
     for wire, texts in given.items():
         move = moved.get(wire)
@@ -305,7 +304,7 @@ def _distinct(violations: list[Violation]) -> list[Violation]:
 
 
 def _path_variable(field: FieldDescriptor) -> Callable[[Message, list[Violation]], str]:
-    """Encodes one path segment. Whatever the value, the URL keeps the segments of the rule."""
+    """Encodes one path segment. The URL keeps the segments of the rule, no matter what the value is."""
     name = field.name
     if field.is_repeated or field.has_presence:
         raise ContractError(f"the path field {name!r} must be a plain string or integer")

@@ -1,13 +1,11 @@
 """Compiles message types into functions that read vCenter's JSON.
 
 A newer vCenter may send fields and enum values that the contract does not know. They never fail a call: fields are
-passed over, enum values become UNSPECIFIED, and both are reported to a `Drift`.
-
-Nor does a value that cannot be read (it has another type, or is out of range) fail its neighbours: where a field holds
-one value, the field is left unset, and reported. An element of a list or a map cannot be unset, and a list without it
-would say that the thing does not exist. Such an element makes the list or map unreadable, and with it the message that
-holds it: the field of that message is the one that is left unset. When that reaches the result as a whole, or when an
-answer is nested too deeply, a `MismatchError` says where.
+skipped, enum values become UNSPECIFIED, and both are reported to a `Drift`. An unreadable value (wrong type or out of
+range) does not fail its neighbors either: a singular field is left unset, and reported. An element of a list or a map
+cannot be unset, and a list without it would imply that the object does not exist. Such an element makes the list or map
+unreadable, and with it the message that contains it: the field of that message is left unset. If that reaches the whole
+result, or if a response is nested too deeply, a `MismatchError` says where.
 """
 
 from __future__ import annotations
@@ -30,8 +28,8 @@ from gateway.transcoding.encoder import FLOATS, INTEGERS, TIMESTAMP_SECONDS, enu
 __all__ = ["MAX_DEPTH", "Decode", "Decoders", "Drift", "MismatchError", "NoDrift"]
 
 MAX_DEPTH = 99
-"""How many messages may stand inside each other below the outermost one. Protobuf's parsers accept no more by default,
-those of the clients included; an entry of a map counts as a message of its own."""
+"""Maximum nesting of messages below the outermost one. Protobuf's parsers, including those of the clients, accept no
+more by default; an entry of a map counts as a message."""
 _LEAP_SECOND = re.compile(r"(.{10}T\d\d:\d\d:)60(.*)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON_TYPES = {
@@ -46,23 +44,23 @@ _JSON_TYPES = {
 
 
 class Drift(Protocol):
-    """Is told what vCenter sends beyond the contract."""
+    """Receives reports of data from vCenter that the contract does not know."""
 
     def unknown_field(self, message: str, field: str) -> None:
-        """vCenter sent the field `field` in a message of this full name; OTHER_NAME for what looks like no name."""
+        """vCenter sent the field `field` in a message of this full name; OTHER_NAME if it does not look like a name."""
 
     def unknown_enum_value(self, enum: str, value: str) -> None:
-        """vCenter sent the value `value` of the enum of this full name; OTHER_NAME for what looks like no name."""
+        """vCenter sent the value `value` of the enum of this full name; OTHER_NAME if it does not look like a name."""
 
     def unreadable_value(self, message: str, field: str, why: str) -> None:
         """What vCenter sent in the field `field` of a message of this full name cannot be read, and is left unset."""
 
     def replaced_text(self, message: str) -> None:
-        """The answer that becomes a message of this full name held bytes that are not text: U+FFFD replaces them."""
+        """The response for a message with this full name contained bytes that are not text: U+FFFD replaces them."""
 
 
 class NoDrift:
-    """A Drift that nobody watches."""
+    """A Drift that ignores all reports."""
 
     def unknown_field(self, message: str, field: str) -> None: ...
     def unknown_enum_value(self, enum: str, value: str) -> None: ...
@@ -71,7 +69,7 @@ class NoDrift:
 
 
 class MismatchError(Exception):
-    """A value in vCenter's answer is not of the type the contract says. The text holds no value."""
+    """A value in vCenter's response does not have the type in the contract. The text contains no value."""
 
     def __init__(self, expected: str, value: object) -> None:
         super().__init__(expected)
@@ -88,21 +86,20 @@ class MismatchError(Exception):
 
 
 class TooDeepError(MismatchError):
-    """The answer is nested deeper than clients could read: a limit of the answer as a whole."""
+    """The response is nested deeper than clients could read: a limit of the whole response."""
 
     def __init__(self, value: object) -> None:
         super().__init__("less deeply nested", value)
 
 
 Decode = Callable[[Any, Drift, int], Any]
-"""Turns a JSON value into what the constructors of messages take: for a message a dict of its fields. The number is how
-deep messages may still stand below the one that the value is for."""
+"""Turns a JSON value into what the constructors of messages take: for a message a dict of its fields. The number is the
+remaining depth of messages below the one that the value is for."""
 
 
 class Decoders:
-    """Compiles and keeps one decoder a message type; types may contain themselves.
-
-    `json_texts` are the full names of the fields that take a value of any form, as JSON text.
+    """Compiles and caches one decoder for each message type; types may be recursive. `json_texts` are the full names of
+    the fields that contain any value as JSON text.
     """
 
     def __init__(self, json_texts: frozenset[str] = frozenset()) -> None:
@@ -154,7 +151,7 @@ class Decoders:
         return decode
 
     def field(self, field: FieldDescriptor) -> Decode:
-        """The decoder of one field's whole value, of the list or map where it is one."""
+        """The decoder of one field's whole value, including its list or map."""
         if (of_map := map_value(field)) is not None:
             return _map_decoder(self._single(of_map))
         return _list_decoder(self._single(field)) if field.is_repeated else self._single(field)
@@ -166,7 +163,7 @@ class Decoders:
 
 
 def _plain(field: FieldDescriptor) -> type | None:
-    """The type in JSON whose values a field takes as they are, without a look at them; None where there is none."""
+    """The JSON type whose values a field accepts without a check; None if there is none."""
     if field.is_repeated:
         return None
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
@@ -247,7 +244,7 @@ def _decode_json_text(value: Any, drift: Drift, depth: int) -> str:
         return value
     try:
         return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:  # It writes less depth than it reads.
+    except orjson.JSONEncodeError:  # Its writer supports less depth than its reader.
         raise TooDeepError(value) from None
 
 
@@ -269,7 +266,7 @@ def _integer_decoder(bits: int, signed: bool) -> Decode:
 
     def decode(value: Any, drift: Drift, depth: int) -> int:
         if type(value) is float and value.is_integer():
-            value = int(value)  # 4096.0 is an integer to JSON.
+            value = int(value)  # In JSON, 4096.0 is an integer.
         if type(value) is not int or not low <= value <= high:
             raise MismatchError(expected, value)
         return value
@@ -300,7 +297,7 @@ def _decode_timestamp(value: Any, drift: Drift, depth: int) -> dict[str, int]:
     try:
         time = _parse_time(value)
     except (ValueError, OverflowError):
-        raise MismatchError("a date and time as RFC 3339 has it", value) from None
+        raise MismatchError("a date and time in RFC 3339 format", value) from None
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
     since = time - _EPOCH
@@ -314,7 +311,7 @@ def _parse_time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        # RFC 3339 allows t and z in lower case as well, and the second 60, which is the next second to everybody else.
+        # RFC 3339 also allows lower-case t and z, and the second 60, which is the next second elsewhere.
         text, leap_seconds = _LEAP_SECOND.subn(r"\g<1>59\2", text.upper())
         return datetime.fromisoformat(text) + timedelta(seconds=leap_seconds)
 

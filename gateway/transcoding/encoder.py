@@ -1,7 +1,7 @@
-"""Compiles message types into functions that turn a message into vCenter's JSON and validate it on the way.
+"""Compiles message types into functions that convert a message into vCenter's JSON and validate it.
 
-Presence decides what is sent: a field that is set is sent, false, 0 and "" included; what is not set is left out. A
-required list or map is sent even when empty, since protobuf cannot tell empty from unset.
+Presence decides what is sent: a set field is sent, including false, 0 and ""; an unset field is omitted. A required
+list or map is sent even if it is empty, because protobuf cannot distinguish empty from unset.
 """
 
 from __future__ import annotations
@@ -37,16 +37,15 @@ _EXACT_DOUBLE = 2**53
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One mistake in a request: the path of the field in the proto's names, and a sentence about it.
-
-    The sentence never holds the field's value, which may be a secret.
+    """One mistake in a request: the path of the field in the proto's names, and a message about it. The message never
+    contains the field's value, which may be a secret.
     """
 
     field: str
     description: str
 
     def below(self, parent: str) -> Violation:
-        """The same mistake seen from the message that has this one in its field `parent`."""
+        """The same mistake relative to the message that has this one in its field `parent`."""
         if not self.field:
             return Violation(parent, self.description)
         separator = "" if self.field.startswith("[") else "."
@@ -54,7 +53,7 @@ class Violation:
 
 
 Encode = Callable[[Any, list[Violation]], Any]
-"""Turns one value into JSON and appends what is wrong with it, with paths relative to the value."""
+"""Converts one value into JSON and appends its violations, with paths relative to the value."""
 
 
 def enum_wire_names(descriptor: EnumDescriptor) -> Mapping[int, str]:
@@ -70,7 +69,7 @@ def enum_wire_names(descriptor: EnumDescriptor) -> Mapping[int, str]:
 
 
 class Encoders:
-    """Compiles and keeps one encoder a message type; types may contain themselves."""
+    """Compiles and caches one encoder for each message type; types may be recursive."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
@@ -81,7 +80,7 @@ class Encoders:
         }
 
     def value(self, field: FieldDescriptor) -> Encode:
-        """The encoder of a field's whole value: of the list or map where it is one."""
+        """The encoder of a field's whole value, including its list or map."""
         if (of_map := map_value(field)) is not None:
             return _map_encoder(self._single(of_map))
         single = self._single(field)
@@ -150,7 +149,7 @@ class Encoders:
 
 
 def _empty(field: FieldDescriptor) -> Any:
-    """What an empty list or map looks like in JSON; None for everything that can be absent."""
+    """The JSON of an empty list or map; None for everything that can be absent."""
     if not field.is_repeated:
         return None
     return [] if map_value(field) is None else {}
@@ -212,7 +211,7 @@ def _map_encoder(single: Encode) -> Encode:
 
 
 def _encode_timestamp(value: Any, violations: list[Violation]) -> str | None:
-    """RFC 3339 in UTC. vCenter works in milliseconds; finer digits are sent only where the caller gave them."""
+    """RFC 3339 in UTC. vCenter works in milliseconds; finer digits are sent only if the caller set them."""
     if value.seconds not in TIMESTAMP_SECONDS or not 0 <= value.nanos < 1_000_000_000:
         violations.append(Violation("", "must be a time between the years 1 and 9999"))
         return None
@@ -273,7 +272,7 @@ def _union_check(descriptor: Descriptor, union: Union) -> _UnionCheck:
             if value is not None:
                 text = f"must not be set when {union.tag} is {value}"
             elif tag in result:
-                continue  # The tag itself is wrong, which has been said.
+                continue  # The tag itself is invalid, which has already been reported.
             else:
                 text = f"must not be set when {union.tag} is not"
             violations.append(Violation(members[wire], text))

@@ -1,4 +1,4 @@
-"""Reads vCenter's failed answers: vAPI errors, and the pages of whatever stands between the gateway and vCenter."""
+"""Reads vCenter's error responses: vAPI errors, and the pages of proxies between the gateway and vCenter."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ __all__ = ["ErrorReader", "error_reader", "leaves_open", "media_type"]
 
 _ERROR = "vapi.std.errors.v1.Error"
 _MAX_RETRY_AFTER = 3600.0
-# Of each part of an error, no more values are looked at. They would not fit into a status, whatever they are.
+# Maximum number of values read of each part of an error. More would not fit into a status anyway.
 _MOST_VALUES = 5_000
 _OLDER_TYPE = re.compile(r"com\.vmware\.vapi\.std\.errors\.([a-z_]+)")
-# What vCenter's REST layer says where it has no such operation. The error's type is the one of an object that is gone.
+# Message ids of vCenter's REST layer for a missing operation. The error's type is that of a missing object.
 _NO_OPERATION = {"com.vmware.vapi.rest.httpNotFound", "com.vmware.vapi.rest.operationsForUrlNotFound"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
-# What Envoy, which is vCenter's proxy, says with a 503 when it lost a call on the way to the service behind it. It says
-# the same with other reasons where it did not pass the call on: it got no connection, or too many waited for one.
+# The text of Envoy, vCenter's proxy, with a 503 if it lost a call to the service behind it. It uses the same text with
+# other reasons if it did not forward the call: it got no connection, or too many calls waited for one.
 _LOST_BEHIND_PROXY = re.compile(rb"reset reason: (?!(?:local |remote )?connection (?:failure|timeout)|overflow)")
 _PAGES: Mapping[int, str] = {
-    404: "vCenter has no such operation; it may be older than the API, or the URL leads to another server",
-    405: "vCenter has no such operation; it may be older than the API, or the URL leads to another server",
+    404: "vCenter has no such operation; it may be older than the API, or the URL may point to another server",
+    405: "vCenter has no such operation; it may be older than the API, or the URL may point to another server",
     502: "the proxy in front of vCenter could not reach the service",
     503: "the service behind vCenter's proxy is down or still starting",
     504: "the proxy in front of vCenter gave up waiting for the service",
@@ -44,7 +44,7 @@ _PAGES: Mapping[int, str] = {
 
 
 class ErrorReader:
-    """Turns a failed answer into a failure that has everything the answer said."""
+    """Converts an error response into a failure with all its details."""
 
     def __init__(self, contract: Contract) -> None:
         decoders = Decoders(contract.json_texts)
@@ -54,7 +54,7 @@ class ErrorReader:
         self._data = [_DataShape(contract, decoders, message.full_name) for message in contract.error_data()]
 
     def read(self, operation: str, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-        """What an answer with an HTTP status of 300 or more means."""
+        """The failure of a response with an HTTP status of 300 or more."""
         metadata = {"operation": operation, "http_status": str(status)}
         retry_delay = _retry_after(headers)
         payload = _vapi_error(body)
@@ -64,7 +64,7 @@ class ErrorReader:
             payload = {name: first_values(value, _MOST_VALUES) for name, value in payload.items()}
         error_type = payload.get("error_type")
         if not is_name(error_type):
-            error_type = None  # It becomes a reason, which logs, audit log and traces show.
+            error_type = None  # It becomes a reason, which appears in logs, audit log and traces.
         code = BY_ERROR_TYPE.get(error_type or "")
         if code is None:
             code = BY_HTTP_STATUS.get(status, code_pb2.UNKNOWN)
@@ -92,7 +92,7 @@ class ErrorReader:
         )
 
     def _decode(self, payload: dict[str, Any]) -> Any:
-        """The typed error. A part that cannot be read is left out: the rest of an error is better than none of it."""
+        """The typed error. Unreadable parts are omitted: a partial error is better than none."""
         fields = {}
         for wire, value in payload.items():
             if wire not in self._fields or value is None:
@@ -107,7 +107,7 @@ class ErrorReader:
 
 @cache
 def error_reader(contract: Contract) -> ErrorReader:
-    """The reader of a contract's errors, compiled once a process."""
+    """The reader of a contract's errors, compiled once per process."""
     return ErrorReader(contract)
 
 
@@ -135,14 +135,14 @@ class _DataShape:
 
 
 class _Strict(NoDrift):
-    """Refuses a value that cannot be read: a structure that is recognized by its fields must have the right ones."""
+    """Rejects an unreadable value: a structure that is recognized by its fields must have the right ones."""
 
     def unreadable_value(self, message: str, field: str, why: str) -> None:
         raise MismatchError(why, None)
 
 
 def _readable(decode: Decode, value: Any) -> Any:
-    """The value without those entries of a list that cannot be read."""
+    """The value without unreadable list entries."""
     if type(value) is not list:
         return value
     entries = []
@@ -154,7 +154,7 @@ def _readable(decode: Decode, value: Any) -> Any:
 
 
 def _vapi_error(body: bytes) -> dict[str, Any] | None:
-    """The JSON object of a vAPI error, None where the body is something else."""
+    """The JSON object of a vAPI error, None if the body is something else."""
     try:
         payload, _ = parse(body)
     except (NotJsonError, TooManyElementsError):
@@ -163,10 +163,10 @@ def _vapi_error(body: bytes) -> dict[str, Any] | None:
         return None
     name, value = payload.get("type"), payload.get("value")
     if isinstance(name, str) and isinstance(value, dict) and (older := _OLDER_TYPE.fullmatch(name)):
-        # The dialect of /rest: the type is the name of the structure, and the structure stands beside it.
+        # The dialect of /rest: the type is the name of the structure, and the structure is next to it.
         payload = {**value, "error_type": older[1].upper()}
     if isinstance(oldest := payload.get("localizableMessages"), list):
-        # What older releases say below /rest, in the names of a third dialect.
+        # The form of older releases below /rest, with the names of a third dialect.
         names = {"defaultMessage": "default_message"}
         messages = [{names.get(key, key): item[key] for key in item} for item in oldest if isinstance(item, dict)]
         payload = {"messages": messages, **payload}
@@ -174,7 +174,7 @@ def _vapi_error(body: bytes) -> dict[str, Any] | None:
 
 
 def _text(error: Any) -> str:
-    """What to show a person: the first message that has a text, in the request's language where there is one."""
+    """The message for people: the first one with a text, in the request's language if available."""
     for message in error.messages:
         if text := message.localized or message.default_message:
             return cast(str, text)
@@ -182,10 +182,10 @@ def _text(error: Any) -> str:
 
 
 def leaves_open(status: int, body: bytes) -> bool:
-    """Whether the call may have been carried out all the same, where the answer is no error of vCenter's own.
+    """Whether the call may have been executed anyway, if the response is not one of vCenter's errors.
 
-    A proxy gave up waiting for the service (504), lost it (502), or the service broke down under the call (500, and
-    what else there may be). Below 500 the call was refused, and 501 and 503 say that nobody took it.
+    A proxy timed out (504) or lost the service (502), or the service crashed during the call (500 and others). Below
+    500, the call was refused, and 501 and 503 mean that no service accepted it.
     """
     if status == 503:
         return _LOST_BEHIND_PROXY.search(body) is not None
@@ -193,7 +193,7 @@ def leaves_open(status: int, body: bytes) -> bool:
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """The media type that an answer states, in lower case; empty where it states none that could be shown."""
+    """The declared media type of a response, in lower case; empty if it has none that can be shown."""
     stated = headers.get("content-type", "").partition(";")[0].strip().lower()
     return stated if _MEDIA_TYPE.fullmatch(stated) else ""
 
@@ -201,14 +201,14 @@ def media_type(headers: Mapping[str, str]) -> str:
 def _page(
     status: int, headers: Mapping[str, str], body: bytes, metadata: dict[str, str], retry_delay: float | None
 ) -> Failure:
-    """An answer that is no vAPI error. Its body is not repeated: it is a page for browsers, if anything."""
+    """A response that is not a vAPI error. Its body is not repeated: at best, it is a page for browsers."""
     code = BY_HTTP_STATUS.get(status, code_pb2.UNKNOWN)
     if status == 404:
-        # Not an object that is missing but the operation itself: a caller who takes NOT_FOUND for "the machine is gone"
-        # must not be led astray.
+        # The operation is missing, not an object: a caller that interprets NOT_FOUND as "the machine is gone" must not
+        # be misled.
         code = code_pb2.UNIMPLEMENTED
     kind = (media_type(headers) or "something unknown") if body else "no body"
-    text = f"vCenter answered HTTP {status} with {kind} instead of an error of its own"
+    text = f"vCenter answered HTTP {status} with {kind} instead of one of its errors"
     if hint := _PAGES.get(status):
         text += f": {hint}"
     elif 300 <= status < 400:
@@ -217,7 +217,7 @@ def _page(
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a Retry-After header asks to wait, at most an hour; None where there is none."""
+    """The seconds in a Retry-After header, at most an hour; None if there is none."""
     value = headers.get("retry-after", "").strip()
     if not value:
         return None

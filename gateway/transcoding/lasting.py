@@ -1,6 +1,6 @@
-"""Tells a state that lasts from an outage: vCenter answers 503 SERVICE_UNAVAILABLE for both.
+"""Distinguishes a lasting state from an outage: vCenter responds with 503 SERVICE_UNAVAILABLE to both.
 
-A part of vCenter may be unavailable; then the same call may succeed a moment later. Or VMware Tools do not run in a
+A part of vCenter may be unavailable; then the same call may succeed a moment later. Or VMware Tools is not running in a
 guest, which lasts as long as the machine is off; then a repetition only costs vCenter work. Where the error's `data`
 has vAPI's `is_transient`, that decides. Otherwise the ids of the messages do:
 
@@ -28,9 +28,8 @@ _MAY_PASS = ("com.vmware.vapi.", "vapi.", "vmsg.HostCommunication.", "vmsg.HostN
 
 
 def is_lasting(reason: str, details: Iterable[Message]) -> bool:
-    """Whether an error, given by its reason and details, is a lasting state that vCenter explains by itself.
-
-    False for what may pass, and for what vCenter does not explain.
+    """Whether an error, given by its reason and details, is a lasting state that vCenter explains. False for temporary
+    states, and for those that vCenter does not explain.
     """
     error: Any = next((detail for detail in details if detail.DESCRIPTOR.full_name == _ERROR), None)
     if reason != "SERVICE_UNAVAILABLE" or error is None:
@@ -43,7 +42,7 @@ def is_lasting(reason: str, details: Iterable[Message]) -> bool:
 
 
 def _said_transient(data: Struct) -> bool | None:
-    """What vAPI's structure `transient_indication` says, bare or wrapped in its name; None where it is not there."""
+    """The value of vAPI's structure `transient_indication`, bare or wrapped in its name; None if it is missing."""
     for fields in (data.fields, *(value.struct_value.fields for value in data.fields.values())):
         if fields.get("is_transient") is not None and fields["is_transient"].WhichOneof("kind") == "bool_value":
             return bool(fields["is_transient"].bool_value)

@@ -1,4 +1,4 @@
-"""vCenter's REST API: sessions, connections, and the layers that a call passes on its way there."""
+"""The client of vCenter's REST API: sessions, connections, and the layers that each call passes through."""
 
 from gateway.vcenter.options import VCenterOptions
 

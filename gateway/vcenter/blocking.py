@@ -1,4 +1,4 @@
-"""The blocking twin of the client, on requests: for the command line. The translation is the same core."""
+"""The blocking counterpart of the client, based on requests, for the command line. It shares the transcoding core."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ __all__ = ["BlockingVCenter"]
 
 _CHUNK = 64 * 1024
 _RELEASE_SECONDS = 2.0
+_MOST_CONNECTIONS = 64
+"""As many calls as `call --parallel` makes at a time."""
 
 
 class BlockingVCenter:
@@ -71,7 +73,7 @@ class BlockingVCenter:
         self._session_id = credential.value if isinstance(credential, SessionId) else None
         self._http = requests.Session()
         self._http.trust_env = False
-        # requests asks for a verified chain on its own account, against what the context of the adapter says.
+        # requests requires a verified chain on its own, regardless of the adapter's context.
         self._http.verify = options.verify and options.thumbprint is None
         self._http.headers = requests.structures.CaseInsensitiveDict(
             {"User-Agent": USER_AGENT, "Accept": "application/json"}
@@ -88,19 +90,19 @@ class BlockingVCenter:
         self.close()
 
     def close(self) -> None:
-        """Logs out what was logged in here, and closes the connections."""
+        """Logs out of sessions that were opened here, and closes the connections."""
         try:
             if self._session_id is not None and not isinstance(self._credential, SessionId):
                 self.send(LOGOUT, {SESSION_HEADER: self._session_id}, 5.0)
         except TransportError:
-            pass  # vCenter ends idle sessions by itself.
+            pass  # vCenter ends idle sessions itself.
         finally:
             self._session_id = None
             self._http.close()
 
     def call(self, binding: Binding, message: Message, timeout: float | None = None) -> Message:
-        """Makes one call; `timeout` is in seconds and covers the login, and further tries as the policy has them.
-        Raises GatewayError."""
+        """Makes one call; `timeout` is in seconds and covers the login and the retries of the policy. Raises
+        GatewayError."""
         end = time.monotonic() + self._options.seconds_for(binding.is_read_only, timeout)
         call = Call(binding, message, Caller(ANONYMOUS, self._credential), end, os.urandom(16).hex())
         attempt = 0
@@ -136,7 +138,7 @@ class BlockingVCenter:
             raise
 
     def release(self) -> str | None:
-        """The version of vCenter's API, for instance `8.0.3.0`; None when vCenter does not tell it."""
+        """The version of vCenter's API, for example `8.0.3.0`; None if vCenter does not report it."""
         try:
             answer = self.send(VERSIONS, {}, _RELEASE_SECONDS)
         except TransportError:
@@ -144,7 +146,7 @@ class BlockingVCenter:
         return next(iter(read_releases(answer.body)), None)
 
     def login(self, timeout: float) -> None:
-        """Opens the session. Raises GatewayError when vCenter refuses it, TransportError when it is not reached."""
+        """Opens the session. Raises GatewayError if vCenter refuses it, TransportError if vCenter cannot be reached."""
         if isinstance(self._credential, SessionId):
             return
         response = self.send(LOGIN, {"Authorization": self._credential.header}, timeout)
@@ -159,7 +161,7 @@ class BlockingVCenter:
         if request.body is not None:
             headers = {**headers, "Content-Type": "application/json"}
         prepared = self._http.prepare_request(requests.Request(request.method, self._options.url, headers=headers))
-        prepared.url = self._options.url + request.target  # As it is: nothing may normalize the path again.
+        prepared.url = self._options.url + request.target  # Unchanged: nothing may normalize the path again.
         prepared.prepare_body(request.body, None)
         end = time.monotonic() + timeout
         try:
@@ -183,18 +185,18 @@ class BlockingVCenter:
     def _read(self, response: Any, end: float) -> bytes:
         limit = self._options.max_response_bytes
         body = bytearray()
-        # What has come by now, and not a whole chunk: for that, requests waits without an end.
+        # Whatever has arrived, not a full chunk, for which requests would wait indefinitely.
         while chunk := response.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > limit:
-                raise AnswerTooLargeError(f"vCenter's answer is larger than {limit} bytes")
+                raise AnswerTooLargeError(f"vCenter's response is larger than {limit} bytes")
             if time.monotonic() > end:
                 raise AnswerTimeoutError("vCenter did not answer in time")
         return bytes(body)
 
 
 def _is_no_http(error: BaseException) -> bool:
-    """Whether what came is no HTTP. requests and urllib3 wrap what http.client says of it."""
+    """Whether the response is not HTTP. requests and urllib3 wrap http.client's exception."""
     causes = [error, *error.args]
     causes += [cause for wrapped in error.args if isinstance(wrapped, BaseException) for cause in wrapped.args]
     wrong = (http.client.BadStatusLine, http.client.UnknownProtocol, http.client.LineTooLong)
@@ -202,7 +204,7 @@ def _is_no_http(error: BaseException) -> bool:
 
 
 class _Opening:
-    """A connection whose failures tell, past all layers above it, that nothing was sent yet."""
+    """A connection whose failures report, through all layers above it, that nothing was sent yet."""
 
     proxy_address: str | None = None
     unreachable = "vCenter cannot be reached"
@@ -233,7 +235,7 @@ class _HttpConnection(_Opening, urllib3.connection.HTTPConnection):
 
 class _HttpsConnection(_Opening, urllib3.connection.HTTPSConnection):
     def connect(self) -> None:
-        # Compared here and not by urllib3, to be able to say what was found.
+        # Compared here instead of by urllib3, so that the error can name the thumbprint found.
         wanted, self.assert_fingerprint = self.assert_fingerprint, None
         try:
             super().connect()
@@ -245,23 +247,23 @@ class _HttpsConnection(_Opening, urllib3.connection.HTTPSConnection):
             if found != wanted:
                 self.close()
                 raise CertificateError(thumbprint_text(found))
-        # As far as the options ask for it; urllib3 would warn of anything less.
+        # As the options require; urllib3 would warn about anything less.
         self.is_verified = True
 
 
 def _pool(base: type[Any], connection: type[Any], proxy: str | None) -> type[Any]:
-    """The pool of connections of this kind. urllib3 makes both by itself, and hands nothing of ours on."""
+    """The pool of these connections. urllib3 creates both itself, without passing our arguments on."""
     how = {} if proxy is None else {"unreachable": f"{connection.unreachable} through the proxy {proxy}"}
     kind = type(connection.__name__, (connection,), {"proxy_address": proxy, **how})
     return type(base.__name__, (base,), {"ConnectionCls": kind})
 
 
 class _Adapter(HTTPAdapter):
-    """Connections as the options say. Never repeats a request."""
+    """Connections with the given options. Never retries a request."""
 
     def __init__(self, options: VCenterOptions) -> None:
         self._vcenter = options
-        super().__init__(max_retries=0)
+        super().__init__(max_retries=0, pool_maxsize=_MOST_CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         kwargs["ssl_context"] = ssl_context(self._vcenter)
@@ -273,11 +275,11 @@ class _Adapter(HTTPAdapter):
         }
 
     def close(self) -> None:
-        """Closes the connections now; urllib3 leaves it to the last one who still has an error of theirs in hand."""
+        """Closes the connections now; urllib3 would keep them open as long as one of their exceptions is referenced."""
         pools = self.poolmanager.pools
         for key in pools.keys():  # noqa: SIM118 - no mapping that could be iterated over
             pools[key].close()
         super().close()
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leaves the verification to the context made above; requests would put its own bundle in place."""
+        """Leaves verification to the context created above; requests would use its own bundle."""

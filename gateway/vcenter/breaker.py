@@ -1,15 +1,15 @@
-"""A circuit breaker: stops calling a vCenter that does not answer, and notices when it does again.
+"""A circuit breaker: stops calling a vCenter that does not respond, and detects when it responds again.
 
-While vCenter restarts, every call would wait for a connection that does not come, and all of them together would greet
-it when it is back. After several failures in a row the breaker opens: calls are refused immediately, with the time
-after which to try again. Then a call is let through now and then as a probe; the first that gets any answer closes it.
+While vCenter restarts, every call would wait for a connection, and all of them would hit it at the same time when it is
+back. After several failures in a row, the breaker opens: calls are refused immediately, with a retry delay. From time
+to time, one call is let through as a probe; the first one that gets any response closes the breaker.
 
-Connections that cannot be made are sure signs. A connection that breaks under a call is not, nor is the page of a
-proxy: one operation, or one caller's request, may bring that about while vCenter is well. Before the breaker opens for
-such a reason, it asks vCenter a harmless question of its own. A vCenter that takes calls and never answers is away too.
-But one call whose time is over does not tell that: its deadline may be short, or its operation slow. So it counts, as a
-reason to ask, only where it changes nothing, which is quick, has waited for long, and nobody got an answer from vCenter
-in all that time.
+A connection that cannot be opened is a certain sign. A connection that breaks during a call is not, nor is a proxy's
+page: a single operation or request may cause it while vCenter is healthy. Before the breaker opens for such a reason,
+it sends vCenter a harmless request of its own. A vCenter that accepts calls but never responds is down too. But a
+single call that times out does not prove that: its deadline may be short, or its operation slow. Therefore, it only
+counts, as a reason to probe, if it is a read, which is fast, has waited for long, and no call got a response from
+vCenter during that time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from gateway.vcenter.retry import FIRST_PROBE_SECONDS, LONGEST_PROBE_SECONDS, SH
 
 __all__ = ["Breaker", "BreakerState", "guarded"]
 
-# What the proxy in front of vCenter answers when there is nothing behind it.
+# Statuses of the proxy in front of vCenter if there is nothing behind it.
 _PROXY_ERRORS = frozenset({502, 503, 504})
 
 
@@ -41,7 +41,7 @@ class BreakerState(StrEnum):
     OPEN = "open"
     """They are refused."""
     HALF_OPEN = "half-open"
-    """Single ones do, to see how vCenter is."""
+    """Single calls do, to probe vCenter."""
 
 
 async def _no_answer() -> bool:
@@ -49,11 +49,9 @@ async def _no_answer() -> bool:
 
 
 class Breaker:
-    """The breaker of one vCenter.
-
-    Opens after `failures` in a row for `open_seconds`, twice as long after each probe that fails, at most
-    `max_open_seconds`. A call that gives up is a failure from `silence` seconds on. `answers` asks vCenter something
-    and tells whether it answered.
+    """The breaker of one vCenter. Opens after `failures` in a row for `open_seconds`, twice as long after each failed
+    probe, at most `max_open_seconds`. A call that times out counts as a failure from `silence` seconds on. `answers`
+    sends vCenter a request and returns whether it responded.
     """
 
     def __init__(
@@ -69,7 +67,7 @@ class Breaker:
     ) -> None:
         self.state = BreakerState.CLOSED
         self.cause = ""
-        """Why it is not closed."""
+        """Why the breaker is not closed."""
         self._limit = failures
         self._first_wait = open_seconds
         self._max_wait = max_open_seconds
@@ -86,14 +84,12 @@ class Breaker:
 
     @property
     def seconds_to_probe(self) -> float:
-        """How long calls are still refused, 0 while they are not."""
+        """How long calls are still refused, 0 if they are not."""
         return 0.0 if self.state is BreakerState.CLOSED else max(0.0, self._next_probe - self._clock())
 
     def admit(self) -> float:
-        """Lets a call through and gives the time, for `gave_up`; or raises GatewayError (UNAVAILABLE, with the time
-        after which to try again).
-
-        Each call that was let through has to be followed by `succeeded`, `failed`, `doubted` or `gave_up`.
+        """Admits a call and returns the time, for `gave_up`; or raises GatewayError (UNAVAILABLE, with the retry
+        delay). Each admitted call must be followed by `succeeded`, `failed`, `doubted` or `gave_up`.
         """
         now = self._clock()
         if self.state is BreakerState.CLOSED:
@@ -109,13 +105,13 @@ class Breaker:
                     cause=self.cause,
                 )
             )
-        # The next probe does not wait for the end of this one, which may come as late as its deadline.
+        # The next probe does not wait for the end of this one, which may be as late as its deadline.
         self._next_probe = now + self._wait
         self._become(BreakerState.HALF_OPEN)
         return now
 
     def succeeded(self) -> None:
-        """vCenter answered, whatever it said."""
+        """vCenter responded, no matter what."""
         self._failures = 0
         self._wait = self._first_wait
         self._last_answer = self._clock()
@@ -132,24 +128,24 @@ class Breaker:
         self._become(BreakerState.OPEN, cause)
 
     def doubted(self, cause: str = "") -> None:
-        """The connection broke under a call, or the proxy in front of vCenter said that the service behind it is down,
-        which may be so for this call alone."""
+        """The connection broke during a call, or the proxy in front of vCenter reported that the service behind it is
+        down, which may affect only this call."""
         if self.state is not BreakerState.CLOSED or self._failures + 1 < self._limit:
             self.failed(cause)
         elif self._asking is None:
             self._asking = asyncio.ensure_future(self._ask(cause))
 
     def gave_up(self, since: float | None = None) -> None:
-        """The call ended without an answer: its time was over, or its caller left. `since` is when it was let through,
-        None where that it took long says nothing about vCenter. A probe that says nothing is taken again."""
+        """The call ended without a response: its deadline expired, or its caller disconnected. `since` is when it was
+        admitted, None if its duration says nothing about vCenter. An inconclusive probe is repeated."""
         if since is not None and self._last_answer <= since <= self._clock() - self.silence:
-            self.doubted("vCenter takes calls and does not answer them")
+            self.doubted("vCenter accepts calls but does not answer them")
         elif self.state is BreakerState.HALF_OPEN:
             self._next_probe = self._clock()
             self._become(BreakerState.OPEN, self.cause)
 
     def close(self) -> None:
-        """Ends what it asks on its own account."""
+        """Ends the breaker's own requests."""
         if self._asking is not None:
             self._asking.cancel()
 
@@ -170,7 +166,7 @@ class Breaker:
 
 
 def guarded(breaker: Breaker) -> SendLayer:
-    """Sends exchanges while the breaker lets them through, and tells it how they ended."""
+    """Sends exchanges that the breaker admits, and reports their outcome to it."""
 
     def layer(send: Send) -> Send:
         async def guard(exchange: Exchange) -> RestResponse:
@@ -178,7 +174,7 @@ def guarded(breaker: Breaker) -> SendLayer:
             try:
                 response = await send(exchange)
             except CertificateError:
-                breaker.gave_up()  # Callers are to see what is wrong with it, not that the breaker is open.
+                breaker.gave_up()  # Callers should see the certificate's problem, not that the breaker is open.
                 raise
             except NotSentError as error:
                 breaker.failed(str(error))
@@ -195,7 +191,7 @@ def guarded(breaker: Breaker) -> SendLayer:
             if response.status not in _PROXY_ERRORS or response.is_json:
                 breaker.succeeded()
             elif response.status == 504 and not exchange.is_quick:
-                breaker.gave_up()  # A change may well take its time.
+                breaker.gave_up()  # A change may be slow.
             else:
                 breaker.doubted(f"the proxy in front of vCenter answered HTTP {response.status}")
             return response

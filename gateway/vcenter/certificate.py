@@ -1,7 +1,7 @@
-"""vCenter's certificate in words: whom it is for, whether it is trusted, and what to do where it is not.
+"""Explains vCenter's certificate: its names, whether it is trusted, and what to do if it is not.
 
-It is looked at first, whether it is trusted or not, and then tried, to tell what stands in the way. Everything here
-blocks; `check` uses it, and the gateway where a certificate was refused.
+The certificate is first read without verification, and then verified, to find the problem. Everything here blocks;
+`check` uses it, and the gateway if it rejected a certificate.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from gateway.vcenter.proxy import open_socket
 __all__ = ["CertificateFindingError", "check_certificate", "described", "ends_soon"]
 
 _SOON = timedelta(days=30)
-# For a port that may wait for a whole line, which a greeting in the other protocol does not hold.
+# For a port that may wait for a whole line, which a greeting in the other protocol does not contain.
 _PROBE_SECONDS = 5.0
 
-# OpenSSL's numbers of what can be wrong with a certificate.
+# OpenSSL's error codes for certificates.
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _UNTRUSTED = frozenset({2, 18, 19, 20, 21, 27})
 _WRONG_NAME = frozenset({62, 64})
 
 
 class CertificateFindingError(Exception):
-    """What is amiss, and what to do about it. Where it is `usable`, vCenter can be called all the same."""
+    """A problem with the certificate, and the remedy. If it is `usable`, vCenter can be called anyway."""
 
     def __init__(self, text: str, advice: str, *, usable: bool = False) -> None:
         super().__init__(text)
@@ -38,16 +38,16 @@ class CertificateFindingError(Exception):
 
 
 def check_certificate(options: VCenterOptions, host: str, port: int) -> str:
-    """What the certificate says. Raises CertificateFindingError when it is not trusted, or should change."""
+    """A description of the certificate. Raises CertificateFindingError if it is not trusted, or should be replaced."""
     if not options.url.startswith("https:"):
         if _speaks_tls(options, host, port):
             raise CertificateFindingError(
-                f"port {port} speaks TLS, and the URL says http",
+                f"port {port} uses TLS, but the URL says http",
                 f"Use https://{join_address(host, None if port == 443 else port)}.",
             )
         raise CertificateFindingError(
             "not used: the URL is http",
-            "Everybody on the way can read passwords. Use https for a real vCenter.",
+            "Anyone on the network path can read passwords. Use https for a real vCenter.",
             usable=True,
         )
     version, certificate = _presented(options, host, port)
@@ -58,13 +58,13 @@ def check_certificate(options: VCenterOptions, host: str, port: int) -> str:
             raise CertificateFindingError(
                 f"the certificate has the SHA-256 thumbprint {thumbprint}, which is not the configured one",
                 "If vCenter's certificate was renewed, compare this thumbprint with what vCenter's console shows, "
-                "and configure it. If it was not renewed, somebody else answers in vCenter's place.",
+                "and configure it. If it was not renewed, another server answers in vCenter's place.",
             )
         text += ", as configured"
     elif not options.verify:
         raise CertificateFindingError(
             f"{text}; NOT verified",
-            "Anybody on the way can read and change everything. Verify with --vcenter-ca-file or "
+            "Anyone on the network path can read and change everything. Verify with --vcenter-ca-file or "
             f"--vcenter-thumbprint {thumbprint.replace(':', '')}.",
             usable=True,
         )
@@ -76,7 +76,7 @@ def check_certificate(options: VCenterOptions, host: str, port: int) -> str:
 
 
 def _presented(options: VCenterOptions, host: str, port: int) -> tuple[str, x509.Certificate]:
-    """The certificate that is shown, whether it is trusted or not."""
+    """The presented certificate, whether it is trusted or not."""
     try:
         with _handshake(options, host, port, _unverified(), options.connect_timeout) as connection:
             shown = connection.getpeercert(binary_form=True) or b""
@@ -84,11 +84,11 @@ def _presented(options: VCenterOptions, host: str, port: int) -> tuple[str, x509
     except (OSError, ValueError) as error:
         if not isinstance(error, TimeoutError) and _speaks_http(options, host, port):
             raise CertificateFindingError(
-                f"port {port} speaks plain HTTP, and the URL says https",
+                f"port {port} uses plain HTTP, but the URL says https",
                 "Check the port in the URL: vCenter serves HTTPS on 443. A simulator without TLS has a URL with http.",
             ) from None
         raise CertificateFindingError(
-            f"port {port} does not speak TLS as expected: {_reason(error)}",
+            f"port {port} does not use TLS as expected: {_reason(error)}",
             "Check the port in the URL: vCenter serves HTTPS on 443.",
         ) from None
 
@@ -99,13 +99,13 @@ def _verify(options: VCenterOptions, host: str, port: int, certificate: x509.Cer
     except ssl.SSLCertVerificationError as error:
         number = error.verify_code
         if number in (_EXPIRED, _NOT_YET_VALID):
-            advice = "Check the clock of this machine; if it is right, vCenter's certificate has to be renewed."
+            advice = "Check the clock of this machine; if it is right, renew vCenter's certificate."
         elif number in _WRONG_NAME:
             names = ", ".join(_names(certificate)) or "no name at all"
             advice = f"The certificate is for {names}: use one of these names in the URL."
         elif number in _UNTRUSTED:
             advice = (
-                f"Download {options.url}/certs/download.zip, which holds vCenter's own authority, and give "
+                f"Download {options.url}/certs/download.zip, which contains vCenter's own authority, and give "
                 "it with --vcenter-ca-file FILE. Or compare the SHA-256 thumbprint with what vCenter's console "
                 f"shows, and give --vcenter-thumbprint {thumbprint.replace(':', '')}."
             )
@@ -115,12 +115,12 @@ def _verify(options: VCenterOptions, host: str, port: int, certificate: x509.Cer
         raise CertificateFindingError(text, advice) from None
     except OSError as error:
         raise CertificateFindingError(
-            f"the TLS connection failed: {_reason(error)}", "Try again; see vCenter's log."
+            f"the TLS connection failed: {_reason(error)}", "Try again, and look into vCenter's log."
         ) from None
 
 
 def ends_soon(certificate: x509.Certificate, now: datetime) -> str:
-    """When a certificate ends, where that is within 30 days; else empty."""
+    """When a certificate expires, if within 30 days; else empty."""
     left = certificate.not_valid_after_utc - now
     if left >= _SOON:
         return ""
@@ -161,7 +161,7 @@ def _handshake(options: VCenterOptions, host: str, port: int, context: ssl.SSLCo
 
 
 def described(certificate: x509.Certificate) -> str:
-    """Whom a certificate is for, who made it, and how long it is valid."""
+    """The names, issuer and validity of a certificate."""
     issuer = "self-signed" if certificate.issuer == certificate.subject else f"by {certificate.issuer.rfc4514_string()}"
     names = ", ".join(_names(certificate)) or certificate.subject.rfc4514_string()
     return f"certificate for {names}, {issuer}, valid until {certificate.not_valid_after_utc:%Y-%m-%d}"
@@ -177,5 +177,5 @@ def _names(certificate: x509.Certificate) -> list[str]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     return getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)

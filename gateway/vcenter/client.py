@@ -1,7 +1,6 @@
-"""One vCenter: its connections, the sessions of the callers who gave a password, and the layers around each call.
+"""The client of one vCenter: its connections, the sessions of callers with passwords, and the layers around each call.
 
-What is promised about calls is kept in these layers, each in a module of its own. They are put together here, and
-nowhere else.
+These layers, each in its own module, implement the guarantees about calls. They are combined only here.
 """
 
 from __future__ import annotations
@@ -53,10 +52,9 @@ def _everybody(unary: Unary) -> Unary:
 
 
 class VCenter:
-    """To be made and closed within a running event loop.
-
-    `admission` is the layer that lets calls in. `versions` tells which releases vCenter speaks, and is closed with it.
-    `clock` is the time, in seconds, by which sessions grow old and refused passwords are tried again.
+    """Create and close it within a running event loop. `admission` is the layer that admits calls. `versions` reads the
+    releases that vCenter supports, and is closed with the client. `clock` returns the time in seconds for the age of
+    sessions and the retries of rejected passwords.
     """
 
     def __init__(
@@ -78,13 +76,13 @@ class VCenter:
         self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
         session_calls = Limiter(options.max_concurrent_logins, options.max_waiting_logins)
 
-        # Each line puts a layer around those above it: the last one is the first that a call comes to.
-        # Every exchange is told to log, metrics and traces.
+        # Each line adds a layer around those above it: a call reaches the last one first. Every exchange is reported to
+        # log, metrics and traces.
         self._send = observing(events, tracing)(self._transport.send)
-        # Nothing is sent to a vCenter that does not answer.
+        # Nothing is sent to a vCenter that does not respond.
         guarded_send = guarded(self.breaker)(self._send)
-        # Calls for sessions wait for places of their own, so that those of open sessions never wait behind them. A
-        # logout goes past the breaker: vCenter may be back by now, and a session that is not closed takes up room.
+        # Calls about sessions wait for separate places, so that calls with open sessions never wait for them. A logout
+        # bypasses the breaker: vCenter may be back, and a session that is not closed counts against its limit.
         self._session_send = limited(session_calls)(guarded_send)
         log_out = limited(session_calls)(on_any_connection(self._send))
         guard = LockoutGuard(clock=clock)
@@ -93,38 +91,38 @@ class VCenter:
             return SessionPool(self._session_send, log_out, api, guard=guard, policy=policy, events=events, clock=clock)
 
         self.sessions = sessions_of(RestSessions(self._errors))
-        # Callers get their turns fairly, and vCenter no more calls at once than it can bear.
+        # Callers get fair turns, and vCenter gets no more concurrent calls than it can handle.
         in_turn = limited(self.limiter)(guarded_send)
-        # A session is opened once, renewed when vCenter has ended it, and closed.
+        # A session is opened once, renewed after vCenter has ended it, and closed.
         in_session = with_session(self.sessions)(in_turn)
-        # A call is checked before vCenter is asked, and errors lose nothing.
+        # A call is checked before vCenter is called, and errors keep all details.
         translated = translating(events, self.release)(in_session)
-        # What certainly did not run is sent again, and nothing else.
+        # Only calls that certainly did not run are retried.
         retried = retrying(policy, policy.budget(), events, lambda: self.breaker.seconds_to_probe)(translated)
-        # Reads whose callers accept an age share an answer, and changes drop what they show in.
+        # Reads whose callers accept an age share a response, and changes invalidate what they affect.
         self.reads = SharedReads(retried, longest=options.max_timeout, lend=self._lend)
-        # Nobody is served whom the policy does not allow, and no change without its record.
+        # The policy applies to every call, and every change is recorded.
         self.call: Unary = admission(self.reads.call)
         self.files = FileTransport(options)
-        """Copies files to and from URLs that vCenter gives."""
+        """Copies files to and from URLs that vCenter returns."""
         self._sessions_of, self._in_turn = sessions_of, in_turn
         self._options, self._policy, self._events = options, policy, events
         self._versions = versions or VersionReader(options)
 
     @property
     def certificate(self) -> bytes | None:
-        """vCenter's certificate as it was seen last, in DER form; None without TLS or before the first call."""
+        """vCenter's certificate on the last connection, in DER form; None without TLS or before the first call."""
         return self._transport.certificate
 
     @property
     def connections(self) -> int:
-        """Connections to vCenter that are open, in use or kept."""
+        """Number of open connections to vCenter, in use or idle."""
         return self._transport.connections
 
     @cached_property
     def vim(self) -> Vim:
-        """vCenter's other API, for what REST does not have."""
-        # Only here: not every gateway needs it, and every start would take longer.
+        """The client of vCenter's other API, for what REST lacks."""
+        # Imported here: not every gateway needs it, and every start would take longer.
         from gateway.vim.client import Vim, VimParts
 
         return Vim(
@@ -144,12 +142,12 @@ class VCenter:
 
     @property
     def open_sessions(self) -> int:
-        """Sessions with vCenter that are open, of both APIs."""
+        """Number of open sessions with vCenter, of both APIs."""
         return sum(pool.open_sessions for pool in self._pools)
 
     @property
     def session_counts(self) -> SessionCounts:
-        """What happened to the sessions of both APIs so far."""
+        """Counts of session events of both APIs so far."""
         return SessionCounts(*(sum(each) for each in zip(*(astuple(pool.counts) for pool in self._pools), strict=True)))
 
     @property
@@ -158,9 +156,8 @@ class VCenter:
         return [self.sessions] if own is None else [self.sessions, own]
 
     async def authenticate(self, call: Call) -> None:
-        """Finds out whether vCenter accepts the credential of `call`, for what the gateway answers by itself.
-
-        Raises GatewayError (UNAUTHENTICATED) when it does not. A vCenter that does not answer has nothing against it.
+        """Checks whether vCenter accepts the credential of `call`, for rpcs that the gateway answers itself. Raises
+        GatewayError (UNAUTHENTICATED) if it does not. If vCenter does not respond, the credential counts as accepted.
         """
         credential = call.caller.credential
         deadline = min(call.deadline, asyncio.get_running_loop().time() + _QUESTION_SECONDS)
@@ -185,11 +182,11 @@ class VCenter:
         return (await self._versions.current()).api
 
     def file_failure(self, operation: str, answered: Answered) -> Failure:
-        """What a transfer ended in that was answered with an error."""
+        """The failure of a transfer that got an error response."""
         return self._errors.read(operation, answered.status, answered.headers, answered.body)
 
     async def close(self) -> None:
-        """Logs every session out and closes the connections."""
+        """Logs out of every session and closes the connections."""
         self.breaker.close()
         if "vim" in vars(self):
             await self.vim.close()
@@ -198,7 +195,7 @@ class VCenter:
         await self._transport.close()
 
     async def answers(self) -> bool:
-        """Whether vCenter answers a question that needs no session and does nothing."""
+        """Whether vCenter responds to a request that needs no session and has no effect."""
         deadline = asyncio.get_running_loop().time() + _QUESTION_SECONDS
         try:
             response = await self._send(Exchange(VERSIONS, {}, deadline))

@@ -1,4 +1,4 @@
-"""One HTTP exchange with vCenter as a value, and what carries it out."""
+"""One HTTP exchange with vCenter as a value, and the type of what executes it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ __all__ = ["Exchange", "Send", "SendLayer"]
 
 
 class Exchange(NamedTuple):
-    """A request that is to be sent once."""
+    """A request to be sent once."""
 
     request: RestRequest
     headers: Mapping[str, str]
     deadline: float
-    """When the answer must be there, in the event loop's time."""
+    """The deadline in the event loop's time."""
     call: Call | None = None
-    """The call it is for; None for what the gateway does on its own account."""
+    """The call that caused it; None for the gateway's own requests."""
     is_quick: bool = True
-    """Whether vCenter answers it soon when it is well, as anything that changes nothing."""
+    """Whether a healthy vCenter responds quickly, as for all reads."""
     read: Callable[[RestResponse], Awaitable[None] | None] | None = None
-    """Begins to read a large answer. The place of its call is given to another one when that has ended: so that large
-    answers which have come, and wait to be read, are never more than there are places."""
+    """Starts reading a large response. The place of its call is passed on only after that has ended, so that there are
+    never more large responses waiting to be read than places."""
 
     def with_headers(self, headers: Mapping[str, str]) -> Exchange:
-        """The same exchange with further header fields."""
+        """The same exchange with additional headers."""
         return Exchange(self.request, {**self.headers, **headers}, *self[2:])
 
 
 Send = Callable[[Exchange], Awaitable[RestResponse]]
-"""Carries out an exchange. Raises TransportError, or GatewayError where the gateway itself refuses it."""
+"""Executes an exchange. Raises TransportError, or GatewayError if the gateway itself refuses it."""
 SendLayer = Callable[[Send], Send]
 """Adds one concern to sending."""

@@ -1,5 +1,5 @@
-"""What can go wrong between the gateway and vCenter, told apart by what matters for repeating a call: whether vCenter
-can have received it. The words do not depend on the library that noticed the failure."""
+"""Failures between the gateway and vCenter, distinguished by what matters for a retry: whether vCenter may have
+received the call. The messages do not depend on the library that detected the failure."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = [
     "thumbprint_text",
 ]
 
-NO_ANSWER = "the connection to vCenter broke before its answer was complete"
-NO_HTTP = "what vCenter answered is not HTTP/1.1"
+NO_ANSWER = "the connection to vCenter broke before its response was complete"
+NO_HTTP = "vCenter's response is not HTTP/1.1"
 
 
 class Operation(Protocol):
-    """What was called, of whichever of vCenter's APIs."""
+    """The called operation, of any of vCenter's APIs."""
 
     @property
     def operation(self) -> str:
@@ -45,29 +45,29 @@ class Operation(Protocol):
 
     @property
     def task_form(self) -> str:
-        """Full name of the rpc that starts the same operation as a task; empty where there is none."""
+        """Full name of the rpc that starts the same operation as a task; empty if there is none."""
 
 
-_HOW_TO_FIND_OUT = "vCenter may go on with it, which cis.v1.TaskService/ListTasks shows; {} returns a task to follow"
+_HOW_TO_FIND_OUT = "vCenter may continue it, which cis.v1.TaskService/ListTasks shows; {} returns a task to follow"
 
 
 class TransportError(Exception):
-    """No answer came. The text goes to the caller."""
+    """There was no response. The caller gets the text."""
 
     reason = Reason.VCENTER_UNREACHABLE
     code: int | None = None
-    """Where it is not the one that belongs to the reason."""
+    """The code, if it is not that of the reason."""
     was_sent = True
     """Whether vCenter may have received the request."""
 
     def before_call(self) -> Self:
-        """The same error of a request that had to come before the call: the call itself was not sent."""
+        """The same error for a request that had to precede the call: the call itself was not sent."""
         error = type(self)(*self.args)
         error.was_sent = False
         return error
 
     def failure(self, method: Operation) -> Failure:
-        """What a call of `method` ends in."""
+        """The failure of a call of `method`."""
         code = BY_REASON[self.reason] if self.code is None else self.code
         failure = Failure(code, self.reason, str(self), metadata={"operation": method.operation})
         if not self.was_sent or method.is_read_only:
@@ -92,40 +92,40 @@ class CertificateError(NotSentError):
 
 
 class ConnectionLostError(TransportError):
-    """The connection broke after the request was sent, or while the answer came, or the answer is not HTTP."""
+    """The connection broke after the request was sent, or while the response arrived, or the response is not HTTP."""
 
     reason = Reason.VCENTER_CONNECTION_LOST
 
 
 class AnswerTimeoutError(TransportError):
-    """The request was sent and no complete answer came in time."""
+    """The request was sent, but no complete response arrived in time."""
 
     reason = Reason.VCENTER_TIMEOUT
 
 
 class NotSentTimeoutError(AnswerTimeoutError):
-    """The caller's time was over before the request was sent."""
+    """The caller's deadline expired before the request was sent."""
 
     was_sent = False
 
 
 class ConnectTimeoutError(NotSentError):
-    """There was no connection within the time that one may take."""
+    """No connection was opened within the connect timeout."""
 
     reason = Reason.VCENTER_TIMEOUT
     code = code_pb2.UNAVAILABLE
 
 
 class AnswerTooLargeError(TransportError):
-    """The answer exceeds the limit. The call was executed."""
+    """The response exceeds the limit. The call was executed."""
 
     reason = Reason.VCENTER_RESPONSE_TOO_LARGE
 
 
 def os_text(error: BaseException) -> str:
-    """What the operating system or OpenSSL says; asyncio and urllib3 put words of their own in the place of those."""
+    """The message of the operating system or OpenSSL, which asyncio and urllib3 replace with their own."""
     if isinstance(error, ssl.SSLError):
-        # Its numbers are not those of the system. Without a reason it has a text, which ends in a place in C.
+        # Its numbers are not those of the system. Without a reason, it has a text that ends with a location in C code.
         reason = getattr(error, "reason", None)
         return reason.replace("_", " ").lower() if reason else (error.strerror or str(error)).partition(" (_ssl.c")[0]
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
@@ -136,10 +136,10 @@ def os_text(error: BaseException) -> str:
 def certificate_text(error: Exception) -> str:
     """Why a certificate is not trusted."""
     why = getattr(error, "verify_message", "") or "it is not trusted"
-    return f"vCenter's certificate was refused: {why}"
+    return f"vCenter's certificate was rejected: {why}"
 
 
 def thumbprint_text(found: str) -> str:
-    """That a certificate is another one; `found` is its SHA-256 thumbprint in hexadecimal digits."""
+    """The message for an unexpected certificate; `found` is its SHA-256 thumbprint in hexadecimal digits."""
     pairs = ":".join(found[index : index + 2] for index in range(0, len(found), 2))
     return f"vCenter's certificate has the SHA-256 thumbprint {pairs}, which is not the configured one"

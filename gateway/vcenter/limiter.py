@@ -1,12 +1,11 @@
-"""Bounds how many calls are with vCenter at once, and shares the places fairly between callers.
+"""Limits the concurrent calls to vCenter, and shares the places fairly between callers.
 
-vCenter is easily overrun: beyond a few dozen calls at a time, all of them get slower. Further calls wait here, each
-within its own deadline. Places are given in turn to the connections whose calls wait, and within a connection to its
-identities: a caller can make up any number of users, but pays for each connection. So one caller with a thousand calls
-delays another's single call by one place and not by a thousand. When too many wait, further calls are refused
-immediately: a queue that nobody will be served from only wastes everybody's time. The room to wait is shared as the
-places are: a call for which there is none takes that of the last call of the connection, or else the identity, of which
-the most wait.
+vCenter is easily overloaded: beyond a few dozen concurrent calls, all of them get slower. Additional calls wait here,
+each within its own deadline. The connections whose calls wait get places in turn, and within a connection its
+identities: a caller can make up any number of users, but pays for each connection. Therefore, one caller with a
+thousand calls delays another's single call by one place, not by a thousand. If too many calls wait, additional calls
+are refused immediately: waiting in a queue that is never served only wastes time. The queue is shared like the places:
+a call that finds it full displaces the last call of the connection, or else the identity, with the most waiting calls.
 """
 
 from __future__ import annotations
@@ -34,42 +33,40 @@ _OWN: Path = ("", "")
 
 
 class Limiter:
-    """`limit` places, and room for `max_waiting` calls that wait for one. Belongs to one event loop."""
+    """`limit` places, and a queue of `max_waiting` calls. Belongs to one event loop."""
 
     def __init__(self, limit: int, max_waiting: int) -> None:
         self.limit = limit
         self.max_waiting = max_waiting
         self.active = 0
-        """Calls that have a place."""
+        """Number of calls that have a place."""
         self.waiting = 0
-        """Calls that wait for one."""
+        """Number of calls that wait for one."""
         self.refused = 0
-        """Calls that were refused so far."""
+        """Number of calls refused so far."""
         self._queues = _Queues()
         self._turns: WeakKeyDictionary[Call, _Turn] = WeakKeyDictionary()
-        """Of the calls that wait."""
+        """The queues of waiting calls."""
         self._lent: WeakKeyDictionary[Call, list[Path]] = WeakKeyDictionary()
-        """What others lent to calls that do not wait yet."""
+        """Turns lent to calls that do not wait yet."""
 
     async def enter(self, path: Path, deadline: float, call: Call | None = None) -> None:
-        """Takes a place, which `leave` gives back. `deadline` is in the event loop's time; `call` is what others may
-        lend their turn to.
-
-        Raises TimeoutError when the deadline passes before there is a place, and GatewayError (RESOURCE_EXHAUSTED, with
-        the time after which to try again) when too many wait.
+        """Takes a place, which `leave` returns. `deadline` is in the event loop's time; other calls may lend their turn
+        to `call`. Raises TimeoutError if the deadline expires before there is a place, and GatewayError
+        (RESOURCE_EXHAUSTED, with the retry delay) if too many calls wait.
         """
         if not self.take():
             await self._wait(path, deadline, call)
 
     def take(self) -> bool:
-        """Takes a place where one is free and nobody waits for it, and tells whether it did."""
+        """Takes a place if one is free and no call waits for it. Returns whether it did."""
         if self.active < self.limit and not self.waiting:
             self.active += 1
             return True
         return False
 
     def leave(self) -> None:
-        """Gives a place that is free to whose turn it is, or keeps it for the next call that comes."""
+        """Gives a free place to the call whose turn it is, or keeps it for the next call."""
         while self._queues:
             turn = self._queues.pop()
             self.waiting -= 1
@@ -79,7 +76,7 @@ class Limiter:
         self.active -= 1
 
     def lend(self, call: Call, path: Path) -> None:
-        """Lets `call` have the turn of `path` too: a call for which others wait runs when the first of them could."""
+        """Lets `call` use the turn of `path` too: a call that others wait for runs when the first of them could."""
         turn = self._turns.get(call)
         if turn is None:
             self._lent.setdefault(call, []).append(path)
@@ -106,7 +103,7 @@ class Limiter:
                 await turn.came
         except BaseException:
             if turn.came.done() and not turn.came.cancelled() and not turn.came.exception():
-                self.leave()  # The place came in the same moment in which the call gave up: it goes to the next.
+                self.leave()  # The place became free at the moment when the call gave up: the next call gets it.
             elif turn.paths:
                 self._queues.remove(turn)
                 self.waiting -= 1
@@ -117,12 +114,12 @@ class Limiter:
 
     def _refusal(self) -> GatewayError:
         self.refused += 1
-        text = f"{self.active} calls are with vCenter and {self.waiting} wait for their turn, which is the limit"
+        text = f"{self.active} calls to vCenter are in flight and {self.waiting} are waiting, which is the limit"
         return GatewayError(Failure.of(Reason.OVERLOADED, text, retry_delay=OVERLOADED_SECONDS))
 
 
 class _Turn:
-    """A call that waits, in one queue or, where others lent it their turn, in several."""
+    """A waiting call, in one queue or, if others lent it their turn, in several."""
 
     __slots__ = ("came", "paths")
 
@@ -136,12 +133,12 @@ _NO_IDENTITIES: OrderedDict[Hashable, deque[_Turn]] = OrderedDict()
 
 
 class _Queues:
-    """Connections in the order of their turns; in each its identities, likewise; in each of these its calls."""
+    """Connections in the order of their turns, with their identities in turn, and the calls of each identity."""
 
     def __init__(self) -> None:
         self._connections: OrderedDict[Hashable, OrderedDict[Hashable, deque[_Turn]]] = OrderedDict()
         self._sizes: dict[Hashable, int] = {}
-        """How many calls wait in the queues of each connection."""
+        """Number of waiting calls of each connection."""
 
     def __bool__(self) -> bool:
         return bool(self._connections)
@@ -154,7 +151,7 @@ class _Queues:
         turn.paths.append(path)
 
     def pop(self) -> _Turn:
-        """Whose turn it is; it does not wait any more."""
+        """Removes and returns the call whose turn it is."""
         connection, identities = next(iter(self._connections.items()))
         identity, calls = next(iter(identities.items()))
         turn = calls[0]
@@ -164,7 +161,7 @@ class _Queues:
         return turn
 
     def displaced_by(self, path: Path) -> _Turn | None:
-        """The call that has to make room for one more in the queue of `path`; None where no other queue is longer."""
+        """The call that must make room for a new one in the queue of `path`; None if no other queue is longer."""
         own, identity = path
         longest = max(self._sizes, key=self._sizes.__getitem__, default=own)
         if self._sizes.get(longest, 0) <= self._sizes.get(own, 0) + 1:
@@ -173,11 +170,11 @@ class _Queues:
         calls = max(reversed(identities.values()), key=len, default=_NO_CALLS)
         if longest == own and len(calls) <= len(identities.get(identity, _NO_CALLS)) + 1:
             return None
-        # What several wait for is left to them.
+        # A call that several wait for stays for the others.
         return next((turn for turn in reversed(calls) if len(turn.paths) == 1), None)
 
     def remove(self, turn: _Turn) -> None:
-        """Takes a call that waits out of all its queues."""
+        """Removes a waiting call from all its queues."""
         for connection, identity in turn.paths:
             identities = self._connections[connection]
             identities[identity].remove(turn)
@@ -190,12 +187,12 @@ class _Queues:
 
 
 def limited(limiter: Limiter) -> SendLayer:
-    """Sends each exchange when it has a place, which it keeps until its answer has been read."""
+    """Sends each exchange once it has a place, which it keeps until its response has been read."""
 
     def layer(send: Send) -> Send:
         async def enter(exchange: Exchange) -> RestResponse:
             deadline, call = exchange.deadline, exchange.call
-            if not limiter.take():  # Asked here first, since nearly every call finds a place.
+            if not limiter.take():  # Checked first, because nearly every call finds a place.
                 try:
                     await limiter.enter(_OWN if call is None else path_of(call), deadline, call)
                 except TimeoutError:
@@ -216,5 +213,5 @@ def limited(limiter: Limiter) -> SendLayer:
 
 
 def path_of(call: Call) -> Path:
-    """In which queue a call waits."""
+    """The queue of a call."""
     return call.caller.peer, call.caller.identity

@@ -1,9 +1,9 @@
-"""Keeps vCenter from locking accounts: it does that after five refused passwords within three minutes.
+"""Keeps vCenter from locking accounts, which it does after five wrong passwords within three minutes.
 
-The bound is on the account, over all spellings of the user name, all passwords and all callers. Of the four tries that
-are safe, passwords that have worked before may use three, and all others three: neither a caller who makes passwords up
-nor one who goes on with an old password takes the last try from the other. What is known of refused passwords is never
-pushed out by others: where there is room for no more accounts, no unknown password of a further one is tried.
+The limit applies to the account, across all spellings of the user name, all passwords and all callers. Of the four safe
+attempts, passwords that have worked before may use three, and all others three: neither a caller with made-up passwords
+nor one that keeps using an old password takes the last attempt from the other. Records of rejected passwords are never
+evicted by others: if no more accounts can be remembered, no unknown password of a new account is tried.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _BETWEEN_CLEANUPS = 1.0
 
 @dataclass(slots=True)
 class _Account:
-    """What counts is apart by kind: index 0 for passwords of which nothing is known, 1 for those that have worked."""
+    """Counted separately: index 0 for unknown passwords, 1 for those that have worked."""
 
     pending: list[int] = field(default_factory=lambda: [0, 0])
-    """Logins under way, each of which may be refused."""
+    """Logins in flight, each of which may be rejected."""
     refusals: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
-    """When passwords were refused, within the window."""
+    """Times of rejected passwords within the window."""
     refused: dict[bytes, tuple[float, int]] = field(default_factory=dict)
-    """Credentials that are not tried before this time, and how often in a row each was refused."""
+    """Credentials with the time of the next attempt, and how often in a row each was rejected."""
 
     def seconds_to_wait(self, kind: int, now: float) -> float:
-        """How long no further password of this kind may be tried."""
+        """How long no other password of this kind may be tried."""
         return max(
             _seconds_until_room(self.refusals[kind], self.pending[kind], _TRIES_OF_A_KIND, now),
             _seconds_until_room(sorted(self.refusals[0] + self.refusals[1]), sum(self.pending), _TRIES, now),
         )
 
     def forget(self, now: float) -> None:
-        """Drops what does not matter any more."""
+        """Removes expired entries."""
         for refusals in self.refusals:
             refusals[:] = [time for time in refusals if now - time < _WINDOW]
         self.refused = {key: value for key, value in self.refused.items() if value[0] > now - _WINDOW}
@@ -54,8 +54,8 @@ class _Account:
 
 
 def _seconds_until_room(refusals: list[float], pending: int, tries: int, now: float) -> float:
-    """How long it takes until fewer than `tries` refusals are within the window, each login under way counted as one;
-    0 when it is so now. `refusals` are in their order."""
+    """How long until fewer than `tries` rejections are within the window, counting each login in flight as one; 0 if
+    that is already so. `refusals` are in order."""
     recent = [time for time in refusals if now - time < _WINDOW]
     if pending + len(recent) < tries:
         return 0.0
@@ -64,7 +64,7 @@ def _seconds_until_room(refusals: list[float], pending: int, tries: int, now: fl
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A login under way. Exactly one of the methods is called, once."""
+    """A login in flight. Call exactly one of the methods, once."""
 
     guard: LockoutGuard
     account: _Account
@@ -77,19 +77,19 @@ class Attempt:
         self.ended()
 
     def ended(self) -> None:
-        """vCenter did not judge the password."""
+        """vCenter did not check the password."""
         self.account.pending[self.is_proven] -= 1
         self.guard.settle(self.credential)
 
     def unanswered(self) -> None:
-        """vCenter may have judged the password, and nobody knows how. One that has worked before is taken to be right;
-        any other one may have been refused."""
+        """vCenter may have checked the password, with unknown outcome. A password that has worked before counts as
+        right; any other may have been rejected."""
         if not self.is_proven:
             self.account.refusals[self.is_proven].append(self.guard.clock())
         self.ended()
 
     def refused(self) -> float:
-        """vCenter refused the password. Gives how long it is not tried again, in seconds."""
+        """vCenter rejected the password. Returns the seconds until it is tried again."""
         account, key, now = self.account, self.credential.digest, self.guard.clock()
         account.refusals[self.is_proven].append(now)
         _, before = account.refused.get(key, (0.0, 0))
@@ -110,13 +110,13 @@ class LockoutGuard:
         self._next_cleanup = 0.0
 
     def seconds_refused(self, credential: Basic) -> float:
-        """How long a credential is not tried because vCenter refused it; 0 where it did not."""
+        """How long a credential is not tried because vCenter rejected it; 0 if it may be tried."""
         account = self._accounts.get(credential.account)
         until, _ = account.refused.get(credential.digest, (0.0, 0)) if account else (0.0, 0)
         return max(0.0, until - self.clock())
 
     def seconds_to_wait(self, credential: Basic, *, is_proven: bool) -> float:
-        """How long no further password of the account is tried; 0 where one may be. `is_proven` is one that has
+        """How long no other password of the account is tried; 0 if one may be. `is_proven` means one that has
         worked."""
         account, now = self._accounts.get(credential.account), self.clock()
         if account is not None:
@@ -124,20 +124,20 @@ class LockoutGuard:
         return 0.0 if is_proven or self._has_room(now) else _WINDOW
 
     def begins(self, credential: Basic, *, is_proven: bool) -> Attempt:
-        """A login begins, to be told how it ended."""
+        """Starts a login; report its outcome to the returned attempt."""
         account = self._accounts.setdefault(credential.account, _Account())
         account.pending[is_proven] += 1
         return Attempt(self, account, credential, is_proven)
 
     def settle(self, credential: Basic) -> None:
-        """Drops what does not matter any more after a login ended."""
+        """Removes expired entries after a login has ended."""
         account = self._accounts[credential.account]
         account.forget(self.clock())
         if account.is_empty:
             del self._accounts[credential.account]
 
     def _has_room(self, now: float) -> bool:
-        """Whether another account can be remembered. Looks through all of them now and then only."""
+        """Whether another account can be remembered. Scans all of them only from time to time."""
         if len(self._accounts) >= self._max_accounts and now >= self._next_cleanup:
             self._next_cleanup = now + _BETWEEN_CLEANUPS
             for name, account in list(self._accounts.items()):

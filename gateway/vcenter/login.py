@@ -1,7 +1,7 @@
-"""Logins: when one may be tried, what its answer means, and what callers are told where there is none.
+"""Logins: when one may be tried, what its response means, and the error that callers get.
 
-A password that vCenter refused is not tried again for a while, since five refusals lock the account; a login that
-failed for another reason is not tried again immediately either.
+A password that vCenter rejected is not tried again for a while, because five rejections lock the account; a login that
+failed for another reason is not retried immediately either.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ __all__ = ["LoginState", "Logins", "as_told"]
 
 @dataclass(slots=True)
 class LoginState:
-    """What is known of one credential's logins."""
+    """The state of one credential's logins."""
 
     is_proven: bool = False
     """Whether the password has opened a session."""
     failures: int = 0
-    """How many logins in a row failed for another reason than the password."""
+    """How many logins in a row failed for a reason other than the password."""
     failure: Failure | None = None
-    """What the last of them ended in."""
+    """The failure of the last of them."""
     not_before: float = 0.0
-    """When the next one may be tried."""
+    """Time of the next attempt."""
 
 
 class Logins:
@@ -55,10 +55,10 @@ class Logins:
         self._max_call = max_call
         self._guard = guard
         self._everybody = LoginState()
-        """Of logins that failed for a reason that holds for all users."""
+        """Of logins that failed for a reason that applies to all users."""
 
     def require_leave(self, state: LoginState, credential: Basic) -> None:
-        """Raises GatewayError where no login may be tried now."""
+        """Raises GatewayError if no login may be tried now."""
         for put_off in (state, self._everybody):
             remaining = put_off.not_before - self._clock()
             if put_off.failure is not None and remaining > 0:
@@ -69,9 +69,9 @@ class Logins:
             raise GatewayError(_not_tried(wait))
 
     async def log_in(self, state: LoginState, credential: Basic, call: Call | None) -> str:
-        """One login, which gives the session id. Raises GatewayError, or TransportError.
+        """One login, which returns the session id. Raises GatewayError, or TransportError.
 
-        The guard learns of its beginning before anything else runs: however many passwords of a user come at once, each
+        The guard is notified before anything else runs: no matter how many passwords of a user arrive together, each
         counts for the next one.
         """
         attempt = self._guard.begins(credential, is_proven=state.is_proven)
@@ -108,7 +108,7 @@ class Logins:
         raise GatewayError(self._put_off(self._everybody if self._api.is_full(response) else state, failure))
 
     def _put_off(self, state: LoginState, failure: Failure, *, was_answered: bool = True) -> Failure:
-        """The login failed for another reason than the password: no further one is tried for a moment."""
+        """The login failed for a reason other than the password: no other login is tried for a moment."""
         state.failures += 1
         wait = self._policy.next_login(state.failures, failure.retry_delay, was_answered=was_answered)
         state.not_before = self._clock() + wait
@@ -122,25 +122,27 @@ class Logins:
 
 
 def as_told(failure: Failure, call: Call | None) -> Failure:
-    """The failure of a login as the caller of `call` reads it, who has to know whose password was refused."""
+    """The failure of a login for the caller of `call`, who must know whose password was rejected."""
     if failure.reason != Reason.CREDENTIALS_REJECTED or call is None or call.caller.identity.kind is Kind.VCENTER:
         return failure
-    text = "not your fault: the gateway's own account cannot log in, which its operator has to fix; " + failure.message
+    text = (
+        "not your fault: the gateway's service account cannot log in, which its operator must fix; " + failure.message
+    )
     code = BY_REASON[Reason.SERVICE_ACCOUNT_REJECTED]
     return failure.with_(code=code, reason=Reason.SERVICE_ACCOUNT_REJECTED, message=text, is_lasting=True)
 
 
 def _rejected(seconds: float) -> Failure:
-    """The password was refused, and is tried again after this time."""
+    """The password was rejected, and is tried again after this time."""
     text = (
-        f"vCenter rejected the user name or the password; they are tried again in {max(1, round(seconds))} s, "
-        "so that the account is not locked"
+        f"vCenter rejected the user name or the password; the gateway tries them again in "
+        f"{max(1, round(seconds))} s, so that the account is not locked"
     )
     return Failure.of(Reason.CREDENTIALS_REJECTED, text, retry_delay=seconds)
 
 
 def _not_tried(seconds: float) -> Failure:
-    """Other passwords of the user were refused, so that one more refusal might lock the account."""
+    """Other passwords of the user were rejected, and one more rejection might lock the account."""
     text = (
         "vCenter rejected other passwords of this user within the last minutes; the gateway tries this one in "
         f"{max(1, round(seconds))} s, so that the account is not locked"

@@ -1,4 +1,4 @@
-"""The layer that tells of each exchange with vCenter, and vCenter of the trace that it belongs to."""
+"""The layer that reports each exchange with vCenter, and propagates its trace to vCenter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["observing"]
 
 
 def observing(events: Events, tracing: Tracing | None) -> SendLayer:
-    """Tells `events` how each exchange ended, those included that `tracing` has begun to follow."""
+    """Reports the outcome of each exchange to `events`, with its span if `tracing` started one."""
 
     def layer(send: Send) -> Send:
         async def observe(exchange: Exchange) -> RestResponse:

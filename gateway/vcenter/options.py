@@ -1,4 +1,4 @@
-"""Where vCenter is and how its certificate is checked."""
+"""vCenter's address, and how its certificate is verified."""
 
 from __future__ import annotations
 
@@ -10,46 +10,47 @@ from gateway.settings import VCenterSettings
 
 __all__ = ["VCenterOptions", "ssl_context"]
 
-# Each default is stated once, where it is documented.
+# Each default is defined once, where it is documented.
 _DEFAULTS = VCenterSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class VCenterOptions:
-    """How to reach one vCenter. Raises ValueError with a sentence for a value that makes no sense."""
+    """How to reach one vCenter. Raises ValueError with a readable message for an invalid value."""
 
     url: str
-    """Scheme, host and optionally port, for instance `https://vcenter.example.com`."""
+    """Scheme, host and optionally port, for example `https://vcenter.example.com`."""
     ca_file: str | None = _DEFAULTS.ca_file
-    """PEM file of the authorities to trust in place of the system's. The asyncio client notices when it changes."""
+    """PEM file of the authorities to trust instead of the system's. The asyncio client reloads it when it changes."""
     thumbprint: str | None = _DEFAULTS.thumbprint
-    """SHA-256 thumbprint of vCenter's own certificate; it is then trusted by this alone, whoever signed it."""
+    """SHA-256 thumbprint of vCenter's own certificate, which is then trusted by this alone, no matter who signed it."""
     verify: bool = _DEFAULTS.verify
-    """False turns every check of the certificate off."""
+    """False turns off all verification of the certificate."""
     proxy: str | None = _DEFAULTS.proxy
-    """Host and port of an HTTP proxy that makes a tunnel to vCenter."""
+    """Host and port of an HTTP proxy that opens a tunnel to vCenter."""
     connect_timeout: float = _DEFAULTS.connect_timeout_seconds
     """Seconds for DNS, TCP and TLS together."""
     read_timeout: float = _DEFAULTS.read_timeout_seconds
-    """Seconds for a whole call without side effects when the caller sets no deadline."""
+    """Seconds for a whole call without side effects if the caller sets no deadline."""
     change_timeout: float = _DEFAULTS.change_timeout_seconds
-    """The same for a call that changes something."""
+    """The same for a change."""
     max_timeout: float = _DEFAULTS.max_timeout_seconds
-    """Seconds that no call takes longer than, whatever deadline the caller sets."""
+    """Maximum seconds of any call, no matter which deadline the caller sets."""
     max_concurrent_calls: int = _DEFAULTS.max_concurrent_calls
-    """Calls that are with vCenter at once, each on a connection of its own; further ones wait for their turn."""
+    """Maximum number of concurrent calls to vCenter, each on its own connection; additional ones wait for their
+    turn."""
     max_waiting_calls: int = _DEFAULTS.max_waiting_calls
-    """Calls that wait for their turn; further ones are refused."""
+    """Maximum number of calls that wait for their turn; additional ones are refused."""
     max_concurrent_logins: int = _DEFAULTS.max_concurrent_logins
-    """The same of logins and other calls about sessions, which have places of their own."""
+    """The same for logins and other calls about sessions, which have separate places."""
     max_waiting_logins: int = _DEFAULTS.max_waiting_logins
     max_transfers: int = _DEFAULTS.max_transfers
-    """Files that are copied to and from guests at once; further ones are refused."""
+    """Maximum number of concurrent file transfers to and from guests; additional ones are refused."""
     max_response_bytes: int = _DEFAULTS.max_response_bytes
-    """Largest answer that is read."""
+    """Maximum size of a response."""
 
     def seconds_for(self, read_only: bool, timeout: float | None) -> float:
-        """How long a call may take, given the caller's own remaining seconds, None where the caller set no deadline."""
+        """How long a call may take, given the caller's own remaining seconds, None if the caller set no deadline."""
         if timeout is None:
             timeout = self.read_timeout if read_only else self.change_timeout
         return min(timeout, self.max_timeout)
@@ -61,7 +62,7 @@ class VCenterOptions:
 
     @classmethod
     def of(cls, settings: VCenterSettings, url: str | None = None) -> VCenterOptions:
-        """The options that the settings describe; `url` takes the place of theirs. Raises ValueError without any."""
+        """The options from the settings; `url` overrides theirs. Raises ValueError without a URL."""
         return cls(
             url=url or settings.url or "",
             ca_file=settings.ca_file,
@@ -82,9 +83,8 @@ class VCenterOptions:
 
 
 def ssl_context(options: VCenterOptions) -> ssl.SSLContext:
-    """The TLS settings without the thumbprint, which the transports compare themselves.
-
-    Raises OSError or ssl.SSLError when the CA file cannot be read.
+    """The TLS settings without the thumbprint, which the transports compare themselves. Raises OSError or ssl.SSLError
+    if the CA file cannot be read.
     """
     context = ssl.create_default_context(cafile=options.ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -1,6 +1,7 @@
-"""Whether vCenter can be called, and what to do where it cannot: for the log at the start, and for the status page.
+"""Checks whether vCenter can be called, and what to do if not, for the log at the start and for the status page.
 
-Most who set a gateway up meet a certificate that nobody trusts yet, and would learn of it from their callers.
+Most new installations encounter a certificate that is not trusted yet; without this, operators would learn of it from
+their callers.
 """
 
 from __future__ import annotations
@@ -20,23 +21,21 @@ __all__ = ["VCenterProbe", "VCenterState"]
 
 @dataclass(frozen=True, slots=True)
 class VCenterState:
-    """What is known about the way to vCenter."""
+    """The state of the connection to vCenter."""
 
     reachable: bool | None = None
-    """Whether vCenter answers; None as long as nobody has asked."""
+    """Whether vCenter responds; None before the first request."""
     problem: str = ""
-    """Why it does not answer, or why its version is not known."""
+    """Why it does not respond, or why its version is unknown."""
     remedy: str = ""
     """What to do about it."""
     api: str | None = None
-    """Version of the API, for instance `8.0.3.0`."""
+    """Version of the API, for example `8.0.3.0`."""
 
 
 class VCenterProbe:
-    """Asks one vCenter for the versions that it tells everybody, without login. Whatever the answer was, it is kept for
-    a minute.
-
-    It has a connection of its own: asking takes no place from calls, and says nothing to the breaker.
+    """Requests the public list of versions from one vCenter, without login. Any response is cached for a minute. It
+    uses its own connection: the request takes no place from calls, and does not affect the breaker.
     """
 
     def __init__(self, options: VCenterOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,7 +46,7 @@ class VCenterProbe:
         self._asking = asyncio.Lock()
 
     async def current(self) -> VCenterState:
-        """The state, within a few seconds. Raises nothing."""
+        """The state, within a few seconds. Never raises."""
         async with self._asking:
             version = await self._reader.current()
             if version is not self._version:
@@ -71,8 +70,8 @@ class VCenterProbe:
 
 
 def _about_certificate(options: VCenterOptions) -> VCenterState | None:
-    """What is wrong with the certificate that vCenter shows; None where it is fine by now."""
-    # Only here: it takes megabytes, and most certificates are fine.
+    """The problem of the certificate that vCenter presents; None if it is valid now."""
+    # Imported here: it needs megabytes, and most certificates are valid.
     from gateway.vcenter.certificate import CertificateFindingError, check_certificate
 
     parts = urlsplit(options.url)

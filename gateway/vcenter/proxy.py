@@ -1,4 +1,4 @@
-"""A connection to vCenter through an HTTP proxy, which makes a tunnel (CONNECT) and sees nothing but its two ends.
+"""A connection to vCenter through an HTTP proxy, which opens a tunnel (CONNECT) and sees only its two ends.
 
 The proxy resolves vCenter's name. It gets no credentials.
 """
@@ -19,19 +19,19 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 
 
 class ProxyError(OSError):
-    """The proxy made no tunnel. `strerror` says why."""
+    """The proxy opened no tunnel. `strerror` says why."""
 
     def __init__(self, text: str) -> None:
         super().__init__(None, text)
 
 
 def place(proxy: str | None, host: str, port: int) -> tuple[str, int]:
-    """Where a connection leads that is for `host` and `port`: there, or to the proxy where there is one."""
+    """The address to connect to for `host` and `port`: that address, or the proxy if there is one."""
     return (host, port) if proxy is None else split_address(proxy)
 
 
 async def open_tunnel(sock: socket.socket, host: str, port: int) -> None:
-    """Makes a connection to a proxy one to `host`. Raises ProxyError, or the OSError of the connection."""
+    """Turns a connection to a proxy into one to `host`. Raises ProxyError, or the OSError of the connection."""
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(sock, _request(host, port))
     head = b""
@@ -40,7 +40,7 @@ async def open_tunnel(sock: socket.socket, host: str, port: int) -> None:
 
 
 def open_socket(proxy: str | None, host: str, port: int, timeout: float) -> socket.socket:
-    """A connection to `host`, through the proxy where there is one; blocks. Raises ProxyError or another OSError."""
+    """A connection to `host`, through the proxy if there is one; blocks. Raises ProxyError or another OSError."""
     sock = socket.create_connection(place(proxy, host, port), timeout)
     if proxy is None:
         return sock
@@ -67,17 +67,17 @@ def _more(data: bytes) -> bytes:
 
 
 def _is_complete(head: bytes) -> bool:
-    """Whether the proxy has made the tunnel; False as long as its answer is not complete."""
+    """Whether the proxy has opened the tunnel; False as long as its response is incomplete."""
     if len(head) > _MAX_HEAD_BYTES:
-        raise ProxyError("the head of the proxy's answer is too large")
+        raise ProxyError("the head of the proxy's response is too large")
     if _END not in head:
         return False
     status = _STATUS.match(head)
     if status is None:
-        raise ProxyError("what the proxy answered is not HTTP")
+        raise ProxyError("the proxy's response is not HTTP")
     if not status[1].startswith(b"2"):
         raise ProxyError(f"the proxy refused the connection with HTTP {status[1].decode()}")
-    # In the tunnel the gateway speaks first: what comes before is no answer of vCenter's.
+    # In the tunnel, the gateway speaks first: earlier data is not from vCenter.
     if not head.endswith(_END) or head.count(_END) > 1:
-        raise ProxyError("the proxy sent more than the answer")
+        raise ProxyError("the proxy sent more than its response")
     return True

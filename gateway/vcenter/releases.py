@@ -1,4 +1,4 @@
-"""What depends on the release of vCenter: the form of some calls, and what it means that an operation is missing."""
+"""Handles differences between vCenter releases: the form of some calls, and errors for missing operations."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _NUMBERS = re.compile(r"\d+")
 
 
 def is_older(release: str, than: str) -> bool:
-    """Whether a version of the vSphere API such as `7.0.3.0` came before another one."""
+    """Whether a version of the vSphere API, such as `7.0.3.0`, is older than another one."""
     return _numbers(release) < _numbers(than)
 
 
 def form_for(release: str | None, request: RestRequest) -> RestRequest:
-    """The call in the form that a vCenter of this release expects; the older form where its release is not known."""
+    """The call in the form that a vCenter of this release expects; the older form if the release is unknown."""
     newer = request.newer
     return request if newer is None or release is None or is_older(release, newer.since) else newer.request
 
 
 def with_release(failure: Failure, method: Method, release: str | None) -> Failure:
-    """The failure of an operation that vCenter does not have, with the release that brought the operation."""
+    """The failure of an operation that vCenter does not have, with the release that introduced the operation."""
     if release is None or not is_older(release, method.since):
         return failure
-    text = f"{method.name} needs vCenter {method.since} or newer, this is {_short(release)}"
+    text = f"{method.name} needs vCenter {method.since} or later, but this is {_short(release)}"
     return failure.with_(message=text, metadata={**failure.metadata, "since": method.since, "release": release})
 
 

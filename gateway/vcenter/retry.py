@@ -1,14 +1,12 @@
-"""Decides whether, when and how often something is tried again, by the gateway or by its callers.
+"""Decides whether, when and how often the gateway or its callers retry.
 
-Nothing else in the gateway does: whoever refuses a call takes the time after which to come again from here. One case
-needs no decision: a call that met an ended session, which vCenter did not run, is sent once more with a new one
-(`with_session`).
+Nothing else in the gateway does: all refusals take their retry delay from here. One case needs no decision: a call with
+an expired session, which vCenter did not execute, is sent once more with a new one (`with_session`).
 
-A change is sent again only when vCenter certainly did not run it: there was no connection. A call without side effects,
-or with a client token by which vCenter recognizes it, is also sent again after a lost connection, 502, 503 and
-RESOURCE_BUSY. What vCenter itself calls a lasting state is
-not. Every wait is jittered, grows, and ends before the caller's deadline; and a budget bounds how many calls are sent
-again, so that an outage is not multiplied.
+A change is retried only if vCenter certainly did not execute it: there was no connection. A call without side effects,
+or with a client token by which vCenter recognizes it, is also retried after a lost connection, 502, 503 and
+RESOURCE_BUSY, but not if vCenter reports a lasting state. Waits use exponential backoff with jitter, and end before the
+caller's deadline; and a budget limits the number of retries, so that they do not multiply the load of an outage.
 """
 
 from __future__ import annotations
@@ -39,24 +37,24 @@ __all__ = [
 ]
 
 OVERLOADED_SECONDS = 1.0
-"""For a call that is refused because too many wait for their turn."""
+"""For a call that is refused because too many calls wait."""
 TOO_MANY_STREAMS_SECONDS = 5.0
 """For a stream that is refused because too many are open."""
 FIRST_PROBE_SECONDS = 2.0
-"""How long nothing is sent to a vCenter that does not answer; twice as long after each probe that fails."""
+"""How long nothing is sent to a vCenter that does not respond; twice as long after each failed probe."""
 LONGEST_PROBE_SECONDS = 30.0
 SHORTEST_SECONDS = 0.1
-"""No caller is told to come again sooner."""
+"""Minimum retry delay for callers."""
 REJECTED_SECONDS = 300.0
-"""For a password that vCenter refused and that has never worked. vCenter counts refusals for three minutes."""
+"""For a password that vCenter rejected and that has never worked. vCenter counts rejections for three minutes."""
 PROVEN_REJECTED_SECONDS = (5.0, 30.0, 300.0)
-"""For one that has worked before, by how often in a row it was refused: vCenter itself may be at fault."""
+"""For one that has worked before, by how often in a row it was rejected: vCenter itself may be at fault."""
 LOGIN_UNDER_WAY_SECONDS = 1.0
-"""For a password that has to wait for how the logins under way end."""
+"""For a password that must wait for the outcome of logins in flight."""
 DEAD_CONNECTIONS = 8
-"""How many connections that turn out to be dead a logout tries before its last one."""
+"""How many dead connections a logout tries before its last attempt."""
 
-# After which the same read may well succeed: a proxy lost the service, or there was none.
+# Statuses after which the same read may succeed: a proxy lost the service, or there was none.
 _TRANSIENT_STATUSES = frozenset({"502", "503"})
 _NO_ANSWER = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CONNECTION_LOST, Reason.VCENTER_TIMEOUT})
 _BUSY = "RESOURCE_BUSY"
@@ -66,13 +64,13 @@ _DEFAULTS = RetrySettings()
 
 
 class RetryBudget:
-    """Lets about `ratio` of all calls be sent again, and `reserve` of them even when hardly anything is called."""
+    """Allows retries of about `ratio` of all calls, and `reserve` of them even with hardly any calls."""
 
     def __init__(self, ratio: float = _DEFAULTS.budget_ratio, reserve: float = 10.0) -> None:
         self._ratio = ratio
         self._reserve = reserve
         self._tokens: dict[str, float] = {}
-        """What is left of an operation's. Each has its own: one that never succeeds takes nothing from the others."""
+        """The remaining budget of each operation: one that never succeeds takes nothing from the others."""
 
     def called(self, operation: str) -> None:
         """A call was made for the first time."""
@@ -81,7 +79,7 @@ class RetryBudget:
             self._tokens[operation] = min(self._reserve, tokens + self._ratio)
 
     def take(self, operation: str) -> bool:
-        """Whether a call may be sent again now; if so, it counts."""
+        """Whether a call may be retried now; if so, it is counted."""
         tokens = self._tokens.get(operation, self._reserve)
         if tokens < 1:
             return False
@@ -91,24 +89,24 @@ class RetryBudget:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and after which time a call is sent again. Times are in seconds."""
+    """How often and after which time a call is retried. Times are in seconds."""
 
     tries: int = _DEFAULTS.tries
-    """How often a call is sent, the first time included."""
+    """Maximum number of attempts, including the first."""
     backoff: float = _DEFAULTS.backoff_seconds
-    """The longest wait before the second try; it doubles with each further one."""
+    """Maximum wait before the second attempt; it doubles with each attempt."""
     max_backoff: float = _DEFAULTS.max_backoff_seconds
     budget_ratio: float = _DEFAULTS.budget_ratio
-    """The share of an operation's calls that may be sent again, beside a small reserve."""
+    """The share of an operation's calls that may be retried, in addition to a small reserve."""
     login_backoff: float = _DEFAULTS.login_backoff_seconds
-    """How long no login is tried after one that failed; it doubles with each further one."""
+    """How long no login is tried after a failed one; it doubles with each failure."""
     max_login_backoff: float = _DEFAULTS.max_login_backoff_seconds
     jitter: Callable[[float, float], float] = random.uniform
     """Picks a wait between the two."""
 
     def next(self, failure: Failure, attempt: int, *, is_repeatable: bool) -> float | None:
-        """How long to wait after try number `attempt` ended in `failure`; None for never. A budget has its say after
-        that, and the deadline."""
+        """How long to wait after attempt number `attempt` failed with `failure`; None for no retry. The budget and the
+        deadline apply afterwards."""
         if attempt >= self.tries or not _may_repeat(failure, is_repeatable):
             return None
         wait = self.jitter(0, min(self.max_backoff, self.backoff * 2 ** (attempt - 1)))
@@ -116,9 +114,9 @@ class RetryPolicy:
 
     def next_login(self, failures: int, advised: float | None, *, was_answered: bool = True) -> float:
         """How long no login of the same credential is tried after `failures` in a row that were not about the password.
-        `advised` is what vCenter asks for; a vCenter that asks for an hour is asked again sooner. After a login that
-        was not answered the wait is that of a call: the connection broke, which the next one may not, and the breaker
-        sees to it where none holds."""
+        `advised` is vCenter's `Retry-After`; if vCenter asks for an hour, the gateway retries sooner. After a login
+        without a response, the wait is that of a call: the next connection may work, and otherwise the breaker
+        opens."""
         first, most = self.login_backoff, self.max_login_backoff
         if not was_answered:
             first, most = self.backoff, self.max_backoff
@@ -128,7 +126,7 @@ class RetryPolicy:
 
     @classmethod
     def of(cls, settings: RetrySettings) -> RetryPolicy:
-        """The policy that the settings describe."""
+        """The policy from the settings."""
         return cls(
             tries=settings.tries,
             backoff=settings.backoff_seconds,
@@ -139,20 +137,20 @@ class RetryPolicy:
         )
 
     def budget(self) -> RetryBudget:
-        """A budget of its own for one vCenter."""
+        """A new budget for one vCenter."""
         return RetryBudget(self.budget_ratio)
 
     @staticmethod
     def advised(failure: Failure) -> Failure:
-        """The failure with the time after which the caller may try again, where that follows from what it is."""
+        """The failure with a retry delay, if its kind implies one."""
         if failure.reason == _BUSY and failure.domain == VCENTER_DOMAIN and failure.retry_delay is None:
             return failure.with_(retry_delay=_BUSY_SECONDS)
         return failure
 
     @staticmethod
     def told(failure: Failure) -> Failure:
-        """The failure as its caller reads it. vCenter may ask for an hour where it is well again within a minute, and
-        clients obey: they are told to come back sooner."""
+        """The failure for the caller. vCenter may ask for an hour although it recovers within a minute, and clients
+        obey, so they are told to retry sooner."""
         if failure.retry_delay is not None and failure.retry_delay > _MAX_ADVICE and failure.domain == VCENTER_DOMAIN:
             return failure.with_(retry_delay=_MAX_ADVICE)
         return failure
@@ -164,7 +162,7 @@ class RetryPolicy:
 
 
 def _may_repeat(failure: Failure, is_repeatable: bool) -> bool:
-    """Whether the same call may well succeed a moment later, and does no harm when it is sent again."""
+    """Whether the same call may succeed a moment later, and is safe to retry."""
     if failure.reason in _NO_ANSWER:
         return failure.code == code_pb2.UNAVAILABLE and (is_repeatable or not failure.may_have_executed)
     if not is_repeatable or failure.is_lasting:
@@ -176,7 +174,7 @@ def _may_repeat(failure: Failure, is_repeatable: bool) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ClientRetries:
-    """How clients repeat reads that ended in UNAVAILABLE, by gRPC's own retries. Times are in seconds."""
+    """How clients retry reads that failed with UNAVAILABLE, with gRPC's own retries. Times are in seconds."""
 
     max_attempts: int = 4
     initial_backoff: float = 0.2
@@ -184,9 +182,9 @@ class ClientRetries:
     backoff_multiplier: float = 2
     codes: tuple[str, ...] = ("UNAVAILABLE",)
     max_tokens: float = 20
-    """Of many failing calls only a part is repeated, so that an outage is not multiplied."""
+    """Only a part of many failing calls is retried, so that retries do not multiply the load of an outage."""
     token_ratio: float = 0.1
 
 
 CLIENT_RETRIES = ClientRetries()
-"""What clients/service_config.json and the retries of clients without one are generated from."""
+"""Source of clients/service_config.json and of the retries of clients without one."""

@@ -1,4 +1,4 @@
-"""The layers that send again: a call when the policy says so, and what does no harm on another connection."""
+"""The layers that retry: calls according to the policy, and safe requests on another connection."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ __all__ = ["on_any_connection", "retrying"]
 def retrying(
     policy: RetryPolicy, budget: RetryBudget, events: Events, seconds_refused: Callable[[], float] = lambda: 0.0
 ) -> Layer:
-    """Sends a call again within its deadline, as far as `policy` and `budget` allow.
-
-    `seconds_refused` is how long nothing is sent at all, 0 where it is. A call that is not sent again for that reason
-    ends in what became of it when it was sent.
+    """Retries a call within its deadline, as far as `policy` and `budget` allow. `seconds_refused` is how long the
+    breaker refuses calls, 0 if it does not. A call that is not retried for that reason fails with the error of its last
+    attempt.
     """
 
     def layer(unary: Unary) -> Unary:
@@ -56,8 +55,8 @@ def retrying(
 
 
 def on_any_connection(send: Send) -> Send:
-    """Sends what does no harm when it is sent twice. A kept connection that turns out to be dead is no reason to give
-    up; the next try takes another one, or a new one when all are used up."""
+    """Sends a request that is safe to repeat. If an idle connection turns out to be dead, the next attempt uses another
+    one, or a new one after all of them."""
 
     async def try_again(exchange: Exchange) -> RestResponse:
         for _ in range(DEAD_CONNECTIONS):

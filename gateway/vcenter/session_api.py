@@ -1,7 +1,7 @@
-"""How a session is opened, questioned and closed: what the pool of sessions has to know of one of vCenter's APIs.
+"""How a session is opened, probed and closed: what the pool of sessions needs from one of vCenter's APIs.
 
-vCenter has two APIs, REST and VIM, and before release 8.0.3 each has sessions of its own. The rules for sessions are
-the same for both; only the requests and the answers differ.
+vCenter has two APIs, REST and VIM, and before release 8.0.3 each has its own sessions. The rules for sessions are the
+same for both; only the requests and the responses differ.
 """
 
 from __future__ import annotations
@@ -33,51 +33,52 @@ LOGIN, PROBE, LOGOUT = (
 )
 _TOO_MANY_OF_USER = b"failedToLoginMaxUserSessionCountReached"
 _TOO_MANY = b"failedToLoginMaxSessionCountReached"
-"""vCenter has as many sessions as it takes, whoever has them."""
+"""vCenter has reached its total limit of sessions."""
 
 
 class SessionRequest(NamedTuple):
-    """A request about a session, and the header fields that hold its secrets."""
+    """A request about a session, and the headers that contain its secrets."""
 
     request: RestRequest
     headers: Mapping[str, str]
 
 
 class SessionApi(Protocol):
-    """One of vCenter's APIs, as far as sessions go. An answer of 2xx to a login is one that accepted the password."""
+    """The session operations of one of vCenter's APIs. A 2xx response to a login means that the password was
+    accepted."""
 
     login_operation: str
 
     def header(self, session_id: str) -> Mapping[str, str]:
-        """The header fields by which a request belongs to a session."""
+        """The headers that identify the session of a request."""
 
     def login(self, credential: Basic) -> SessionRequest:
         """Opens a session."""
 
     def probe(self, session_id: str) -> SessionRequest:
-        """Asks whether a session is alive, and changes nothing."""
+        """Checks whether a session is alive, without side effects."""
 
     def logout(self, session_id: str) -> SessionRequest:
         """Closes a session."""
 
     def session_id(self, response: RestResponse) -> str:
-        """The session that a login opened. Raises GatewayError where the answer has none to work with."""
+        """The session that a login opened. Raises GatewayError if the response has no usable one."""
 
     def login_refused(self, response: RestResponse) -> Failure:
-        """Why a login was refused; with the reason CREDENTIALS_REJECTED where the password was."""
+        """Why a login was refused; with the reason CREDENTIALS_REJECTED if the password was rejected."""
 
     def has_judged(self, response: RestResponse) -> bool:
-        """Whether the answer to a login that was refused tells what vCenter made of the password."""
+        """Whether the response to a refused login shows that vCenter checked the password."""
 
     def is_full(self, response: RestResponse) -> bool:
-        """Whether the answer to a login that was refused says that no user can log in, since vCenter has as many
-        sessions as it takes."""
+        """Whether the response to a refused login means that no user can log in, because vCenter has reached its limit
+        of sessions."""
 
     def is_alive(self, response: RestResponse) -> bool:
-        """Whether the answer to a probe says so."""
+        """Whether the response to a probe shows that the session is alive."""
 
     def was_refused(self, response: RestResponse) -> bool:
-        """Whether an answer says that the session is not accepted."""
+        """Whether a response means that the session is not accepted."""
 
 
 class RestSessions:
@@ -116,8 +117,8 @@ class RestSessions:
         return 200 <= response.status < 300
 
     def was_refused(self, response: RestResponse) -> bool:
-        # vCenter's error type decides; the HTTP status only where there is none. Most errors are read only once, where
-        # they are translated.
+        # vCenter's error type decides; the HTTP status only without one. Most errors are parsed only once, where they
+        # are translated.
         if response.status < 400 or (response.status != 401 and b"unauthenticated" not in response.body.lower()):
             return False
         read = self._errors.read("", response.status, response.headers, response.body)
@@ -136,12 +137,12 @@ def login_refused(errors: ErrorReader, response: RestResponse) -> Failure:
 
 
 def read_session_id(response: RestResponse) -> str:
-    """The session id in the answer to a login that succeeded. Raises GatewayError where there is none to work with."""
+    """The session id in the response to a successful login. Raises GatewayError if there is no usable one."""
     try:
         session_id, _ = parse(response.body)
     except (NotJsonError, TooManyElementsError):
         session_id = None
     if not is_session_id(session_id):
-        text = "vCenter's answer to the login holds no session id"
+        text = "vCenter's response to the login has no session id"
         raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
     return cast(str, session_id)

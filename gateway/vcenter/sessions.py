@@ -1,7 +1,7 @@
-"""vCenter sessions for callers who give a user name and a password.
+"""vCenter sessions for callers with a user name and a password.
 
-Rules that clients of vCenter learned the hard way: however many calls wait, there is one login; a session is renewed
-before vCenter ends it; and every session that was opened is closed. `login` has those about passwords.
+The rules: no matter how many calls wait, there is one login; a session is renewed before vCenter ends it; and every
+opened session is closed. `login` has the rules about passwords.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from gateway.vcenter.session_api import SessionApi
 __all__ = ["Session", "SessionCounts", "SessionPool", "SessionTimes"]
 
 _DOUBTS = 3
-"""So many refusals in a row that can be about a user of the guest are taken to be about the session."""
+"""After this many rejections in a row that may be about a guest user, the session counts as invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionTimes:
-    """How long sessions and refusals last, in seconds."""
+    """Lifetimes of sessions and rejections, in seconds."""
 
     max_idle: float = 25 * 60
     """Unused for longer than this, a session is replaced: vCenter ends it after 30 minutes."""
     max_age: float = 23 * 3600
     """Older than this, a session is replaced: vCenter ends it after 24 hours."""
     max_call: float = 30
-    """How long a login, or the question whether a session is alive, may take."""
+    """How long a login, or a probe of a session, may take."""
     max_logout: float = 5
-    """How long the end of a session may take."""
+    """How long a logout may take."""
     between_replacements: float = 60
-    """How often at most a session is replaced that vCenter says is alive."""
+    """Minimum time between two replacements of a session that vCenter reports as alive."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,9 +56,9 @@ class Session:
     opened: float
     used: float
     verified: float
-    """When vCenter last said that it is alive."""
+    """When vCenter last reported it as alive."""
     doubts: int = 0
-    """How often in a row vCenter refused calls with it, and then said that it is alive."""
+    """How often in a row vCenter rejected calls with it, but reported it as alive."""
 
 
 @dataclass(slots=True, eq=False)
@@ -67,16 +67,16 @@ class _Entry:
     login: asyncio.Task[Session] | None = None
     state: LoginState = field(default_factory=LoginState)
     replaced: float = -math.inf
-    """When a session was last replaced that was said to be alive."""
+    """When a session that was reported as alive was last replaced."""
 
 
 @dataclass(slots=True)
 class SessionCounts:
-    """What happened to sessions so far."""
+    """Counts of session events so far."""
 
     logins: int = 0
     rejected: int = 0
-    """Logins that vCenter refused because of the user name or the password."""
+    """Logins that vCenter rejected because of the user name or the password."""
     expired: int = 0
     """Sessions that vCenter had ended."""
     renewed: int = 0
@@ -86,10 +86,9 @@ class SessionCounts:
 
 
 class SessionPool:
-    """At most one session a credential, and at most `limit` of them; the longest unused goes first.
-
-    Nor are more than `limit` credentials remembered that have opened none: they push out each other and never a
-    session, else anybody could end everybody's sessions with passwords that are made up.
+    """At most one session per credential, and at most `limit` of them; the least recently used is evicted first. At
+    most `limit` credentials without a session are remembered: they evict each other but never a session; otherwise,
+    anyone could end all sessions with made-up passwords.
     """
 
     def __init__(
@@ -115,9 +114,9 @@ class SessionPool:
             send, api, policy or RetryPolicy(), clock, self._times.max_call, guard or LockoutGuard(clock=clock)
         )
         self._proven: OrderedDict[bytes, _Entry] = OrderedDict()
-        """Credentials that have opened a session, the longest unused first."""
+        """Credentials that have opened a session, the least recently used first."""
         self._unproven: OrderedDict[bytes, _Entry] = OrderedDict()
-        """Those whose login is under way, or failed."""
+        """Those whose login is in flight, or failed."""
         self._opening: set[asyncio.Task[Session]] = set()
         self._logouts: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -128,8 +127,8 @@ class SessionPool:
         return sum(entry.session is not None for entry in self._proven.values())
 
     async def get(self, credential: Basic, call: Call | None = None) -> Session:
-        """The credential's session, opened if need be, on behalf of `call`. Raises GatewayError, or TransportError from
-        the login."""
+        """The credential's session, opened if necessary, on behalf of `call`. Raises GatewayError, or TransportError
+        from the login."""
         entry = self._entry(credential)
         session, now = entry.session, self._clock()
         if session is not None:
@@ -148,18 +147,18 @@ class SessionPool:
         *,
         carries_secrets: bool = False,
     ) -> Session:
-        """The session to use after vCenter refused what was sent with `stale` at the time `since`, on behalf of `call`.
+        """The session to use after vCenter rejected a request with `stale` at the time `since`, on behalf of `call`.
 
-        The same session comes back when it is alive and the refusal can be about something else, such as the password
-        of a user of the guest, which only what `carries_secrets` can have. However many calls fail at once, vCenter is
-        asked once and sees one login.
+        Returns the same session if it is alive and the rejection may be about something else, such as the password of a
+        guest user, which requires `carries_secrets`. No matter how many calls fail together, vCenter gets one probe and
+        one login.
         """
         entry = self._entry(credential)
         if entry.session is stale and stale.verified <= since:
             await self._single_flight(entry, lambda: self._check(entry, credential, stale, call), call)
         if entry.session is not stale:
             return await self.get(credential, call)
-        # Alive as vCenter says, and yet refused. Where the call brought no other password, the session is half dead.
+        # Reported as alive, but rejected. If the call has no other password, the session is broken.
         now = self._clock()
         if carries_secrets and stale.doubts < _DOUBTS:
             return stale
@@ -174,7 +173,7 @@ class SessionPool:
         return self._clock()
 
     async def close(self) -> None:
-        """Closes every session at vCenter. Failures are passed over: vCenter ends idle sessions by itself."""
+        """Closes every session at vCenter. Failures are ignored, because vCenter ends idle sessions itself."""
         self._closed = True
         if self._opening:
             _, late = await asyncio.wait(self._opening, timeout=self._times.max_logout)
@@ -199,11 +198,11 @@ class SessionPool:
         return entry
 
     def _keep(self, entry: _Entry, key: bytes) -> None:
-        """Keeps a session that was opened, for which the longest unused one may have to go."""
+        """Keeps an opened session, which may evict the least recently used one."""
         if self._unproven.get(key) is entry:
             del self._unproven[key]
         if self._closed or self._proven.setdefault(key, entry) is not entry:
-            self._retire(entry)  # Forgotten while it was opened, and the credential has another one by now.
+            self._retire(entry)  # Forgotten while it was opened, and the credential now has another one.
             return
         if len(self._proven) > self._limit:
             self._retire(self._proven.popitem(last=False)[1], "displaced")
@@ -211,8 +210,8 @@ class SessionPool:
     async def _single_flight(
         self, entry: _Entry, action: Callable[[], Awaitable[Session]], call: Call | None
     ) -> Session:
-        """Runs one action an entry at a time, for `call` and all that come meanwhile; it goes on when the caller who
-        started it gives up."""
+        """Runs one action per entry at a time, for `call` and all calls that arrive meanwhile; it continues if the
+        caller that started it cancels."""
         if entry.login is None:
             entry.login = asyncio.ensure_future(action())
             self._opening.add(entry.login)
@@ -236,7 +235,7 @@ class SessionPool:
             if self.api.was_refused(probe):
                 self._retire(entry, "expired", log_out=False)
             else:
-                self._retire(entry)  # Nobody knows whether it is alive, so it is not left open.
+                self._retire(entry)  # Its state is unknown, so it is not left open.
         return await self._open(entry, credential, call)
 
     async def _open(self, entry: _Entry, credential: Basic, call: Call | None) -> Session:
@@ -257,7 +256,7 @@ class SessionPool:
         return session
 
     def _retire(self, entry: _Entry, cause: str = "", *, log_out: bool = True) -> None:
-        """Takes the session out of use, where there is one, and closes it at vCenter in the background."""
+        """Stops using the session, if there is one, and closes it at vCenter in the background."""
         session, entry.session = entry.session, None
         if session is None:
             return
@@ -279,4 +278,4 @@ class SessionPool:
 def _finished(entry: _Entry, task: asyncio.Task[Session]) -> None:
     entry.login = None
     if not task.cancelled():
-        task.exception()  # Seen here, since every waiting caller may have given up.
+        task.exception()  # Retrieved here, because every waiting caller may have cancelled.

@@ -1,8 +1,8 @@
-"""Copies files to and from the URLs that vCenter gives for them, piece by piece.
+"""Copies files to and from the URLs that vCenter returns, chunk by chunk.
 
-The URL may lead to the ESXi host that runs the machine instead of to vCenter. It is a secret by itself, so nothing else
-is sent with it: no session and no password. Memory stays the same whatever the size of a file: a piece is read when the
-last one has been taken, so that a slow reader slows the sender down, and the other way round.
+The URL may point to the ESXi host that runs the machine instead of to vCenter. It is a secret itself, so nothing else
+is sent with it: no session and no password. Memory does not depend on the size of a file: a chunk is read after the
+last one has been consumed, so that a slow reader slows down the sender, and vice versa.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from gateway.vcenter.transport import trust_of
 __all__ = ["Answered", "Download", "FileTransport", "HostCertificate"]
 
 _BUFFER = 256 * 1024
-"""Bytes that are read at once. As many may have arrived beyond them."""
+"""Bytes that are read at a time. The same number may have arrived in addition."""
 _IDLE_SECONDS = 60.0
 _MAX_ERROR_BYTES = 64 * 1024
 
 HostCertificate = Callable[[], Awaitable[bytes | None]]
-"""Gives the certificate that vCenter knows the machine's host by, in DER form; None where it tells none."""
+"""Returns the certificate that vCenter reports for the machine's host, in DER form; None if it reports none."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer to a transfer: its status, its header fields, and the begin of its body where it is an error."""
+    """The response to a transfer: its status, its headers, and the beginning of its body if it is an error."""
 
     status: int
     headers: Mapping[str, str]
@@ -63,16 +63,16 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file that comes."""
+    """A file being downloaded."""
 
     answered: Answered
     chunks: AsyncIterator[bytes]
-    """What follows `offset`, in pieces of any size. Raises a TransportError."""
+    """The content after `offset`, in chunks of any size. Raises a TransportError."""
 
 
 class FileTransport:
-    """Opens a connection for each transfer. The other side may do nothing for `idle_seconds` at most. Belongs to one
-    event loop."""
+    """Opens a connection for each transfer. The other side may be idle for at most `idle_seconds`. Belongs to one event
+    loop."""
 
     def __init__(self, options: VCenterOptions, *, idle_seconds: float = _IDLE_SECONDS) -> None:
         self._options = options
@@ -84,7 +84,7 @@ class FileTransport:
     async def download(self, url: str, offset: int, certificate: HostCertificate) -> AsyncIterator[Download]:
         """Reads a file from its byte `offset` on. Raises a TransportError."""
         url = self._with_host(url)
-        # A server that does not know ranges sends the whole file; what is not wanted of it is thrown away.
+        # A server without range support sends the whole file; the unwanted part is discarded.
         fields = {"Range": f"bytes={offset}-"} if offset else {}
         async with self._opened(url, certificate) as (reader, writer):
             writer.write(_head("GET", url, fields))
@@ -98,14 +98,14 @@ class FileTransport:
                 yield Download(await answer.error(answered), _nothing())
 
     async def upload(self, url: str, size: int, chunks: AsyncIterator[bytes], certificate: HostCertificate) -> Answered:
-        """Writes a file of exactly `size` bytes. Raises a TransportError, and what `chunks` raises: the file is then
-        not complete."""
+        """Writes a file of exactly `size` bytes. Raises a TransportError, and exceptions of `chunks`: the file is then
+        incomplete."""
         url = self._with_host(url)
         async with self._opened(url, certificate) as (reader, writer):
             fields = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
             writer.write(_head("PUT", url, fields))
             answer = _Answer(reader, self._idle)
-            # It may come early, where there is no room for instance.
+            # It may arrive early, for example if there is no space.
             answering = asyncio.ensure_future(answer.head(while_sending=True))
             try:
                 with contextlib.suppress(ConnectionError):
@@ -137,7 +137,7 @@ class FileTransport:
         self, url: str, certificate: HostCertificate
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._options.url.startswith("https:") and not url.startswith("https:"):
-            raise NotSentError("vCenter gave a URL without TLS for the file")
+            raise NotSentError("vCenter returned a URL without TLS for the file")
         host, port = _authority(url)
         is_vcenter = (host, port) == self._vcenter
         try:
@@ -157,7 +157,7 @@ class FileTransport:
     async def _open_known(
         self, host: str, port: int, known: bytes, url: str
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connects to a host whose certificate vCenter has told."""
+        """Connects to a host whose certificate vCenter has reported."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.check_hostname = False
@@ -165,7 +165,9 @@ class FileTransport:
         opened = await self._open(host, port, context, url)
         if _certificate(opened[1]) != known:
             opened[1].transport.abort()
-            raise CertificateError(f"{host}'s certificate is neither trusted nor the one that vCenter knows it by")
+            raise CertificateError(
+                f"{host}'s certificate is neither trusted nor the one that vCenter reports for this host"
+            )
         return opened
 
     async def _open(
@@ -183,14 +185,14 @@ class FileTransport:
             raise NotSentError(f"{host}, which has the file, cannot be reached: {os_text(error)}") from None
 
     def _with_host(self, url: str) -> str:
-        """The URL with vCenter's own name where it leaves the host open."""
+        """The URL with vCenter's own name if it leaves the host open."""
         parts = urlsplit(url)
         if parts.hostname != "*":
             return url
         return parts._replace(netloc=join_address(self._vcenter[0], parts.port or self._vcenter[1])).geturl()
 
     def _trust(self, *, is_vcenter: bool) -> ssl.SSLContext | None:
-        """Whom to trust: for hosts without the thumbprint, which is vCenter's own."""
+        """The TLS context; for hosts without the thumbprint, which is vCenter's own."""
         if is_vcenter not in self._trusts:
             options = self._options if is_vcenter else replace(self._options, thumbprint=None)
             self._trusts[is_vcenter] = trust_of(options)
@@ -198,7 +200,7 @@ class FileTransport:
 
 
 class _Answer:
-    """Reads an answer: its head, then its body."""
+    """Reads a response: its head, then its body."""
 
     def __init__(self, reader: asyncio.StreamReader, idle_seconds: float) -> None:
         self._reader = reader
@@ -210,13 +212,13 @@ class _Answer:
         self._has_head = self._is_complete = False
 
     async def head(self, *, while_sending: bool = False) -> Answered:
-        """Status and header fields, once they are there. While the request is being sent, that may take its time."""
+        """Status and headers, once they arrive. While the request is being sent, that may take a while."""
         while not self._has_head:
             await self._feed(None if while_sending else self._idle)
         return Answered(self._parser.get_status_code(), self._headers)
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The body, in pieces as they come."""
+        """The body, in chunks as they arrive."""
         while True:
             chunks, self._chunks = self._chunks, []
             for chunk in chunks:
@@ -226,7 +228,7 @@ class _Answer:
             await self._feed(self._idle)
 
     async def error(self, answered: Answered) -> Answered:
-        """The same with the begin of the body, as far as it comes."""
+        """The same with the beginning of the body, as far as it arrives."""
         body = bytearray()
         with contextlib.suppress(AnswerTimeoutError, ConnectionLostError, ConnectionError):
             async for chunk in self.body():
@@ -239,13 +241,13 @@ class _Answer:
         data = await _in_time(self._reader.read(_BUFFER), idle_seconds)
         if not data:
             if self._has_head and not {"content-length", "transfer-encoding"} & self._headers.keys():
-                self._is_complete = True  # Its end is that of the connection.
+                self._is_complete = True  # It ends with the connection.
                 return
             raise ConnectionLostError("the connection for the file broke before its end")
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserCallbackError):
-            raise ConnectionLostError("what has the file does not answer in HTTP/1.1") from None
+            raise ConnectionLostError("the server that has the file does not respond in HTTP/1.1") from None
 
     # httptools' callbacks.
 
@@ -256,7 +258,7 @@ class _Answer:
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        # An interim answer has a proper one behind it.
+        # A final response follows an interim one.
         self._has_head = self._parser.get_status_code() >= 200
 
     def on_body(self, data: bytes) -> None:
@@ -267,7 +269,7 @@ class _Answer:
 
 
 async def _without(chunks: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:
-    """What follows the first `count` bytes."""
+    """Everything after the first `count` bytes."""
     async for chunk in chunks:
         if count >= len(chunk):
             count -= len(chunk)
@@ -287,7 +289,7 @@ async def _in_time(action: Awaitable[T], seconds: float | None) -> T:
         async with asyncio.timeout(seconds):
             return await action
     except TimeoutError:
-        raise AnswerTimeoutError(f"nothing of the file has moved for {seconds:g} seconds") from None
+        raise AnswerTimeoutError(f"no data of the file was transferred for {seconds:g} seconds") from None
 
 
 def _head(verb: str, url: str, fields: Mapping[str, str]) -> bytes:

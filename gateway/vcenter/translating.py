@@ -1,6 +1,5 @@
-"""Where a call becomes a REST call, and the answer a reply.
-
-A few calls depend on vCenter's release, which is asked for only then.
+"""Translates a call into a REST call, and the response into a reply. A few calls depend on vCenter's release, which is
+requested only for those.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ __all__ = ["translating"]
 
 _OPERATION_NOT_FOUND = "OPERATION_NOT_FOUND"
 _LARGE = 256 * 1024
-"""Size of an answer in bytes from which on its translation takes milliseconds."""
+"""Size of a response in bytes from which its translation takes milliseconds."""
 
 
 def translating(events: Events, release: Callable[[], Awaitable[str | None]]) -> Callable[[Send], Unary]:
-    """Has vCenter carry out each call by what sends its exchange. `release` gives the version of vCenter's API."""
+    """Executes each call by sending its exchange. `release` returns the version of vCenter's API."""
 
     def layer(send: Send) -> Unary:
         async def translate(call: Call) -> Reply:
@@ -58,7 +57,7 @@ def translating(events: Events, release: Callable[[], Awaitable[str | None]]) ->
         return translate
 
     async def keep(large: list[Reply], binding: Binding, response: RestResponse) -> None:
-        # A thread of its own, since the event loop would stand still for as long as this takes.
+        # In a separate thread, because this would block the event loop.
         large.append(await asyncio.to_thread(decoded, binding, response))
 
     def decoded(binding: Binding, response: RestResponse) -> Reply:

@@ -1,4 +1,4 @@
-"""The connections to one vCenter, and one HTTP exchange on one of them. Foreign exceptions end here."""
+"""The connections to one vCenter, and one HTTP exchange on one of them. Foreign exceptions are translated here."""
 
 from __future__ import annotations
 
@@ -36,41 +36,40 @@ from gateway.vcenter.proxy import open_tunnel, place
 __all__ = ["Transport", "trust_of"]
 
 _KEEP_SECONDS = 15.0
-"""How long a connection is kept that nobody uses."""
+"""How long an idle connection is kept."""
 _ADDRESSES_SECONDS = 10.0
-"""How long the addresses of vCenter's name are used without asking again."""
+"""How long the resolved addresses of vCenter's name are cached."""
 _NEXT_ADDRESS_SECONDS = 0.25
-"""How long one address is tried before another one is tried beside it (RFC 8305)."""
+"""How long one address is tried before another one is tried in parallel (RFC 8305)."""
 _LAST_MOMENT = 0.05
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
 
 
 class Transport:
-    """A pool of connections to one vCenter. To be made and closed within a running event loop.
-
-    Raises ValueError for a file of authorities that cannot be used; one that changes is used for new connections.
+    """A pool of connections to one vCenter. Create and close it within a running event loop. Raises ValueError if the
+    file of authorities cannot be used; new connections use a changed file.
     """
 
     def __init__(self, options: VCenterOptions, events: Events | None = None) -> None:
         parts = urlsplit(options.url)
         self._host = parts.hostname or ""
         self._name = self._host.partition("%")[0]
-        """Without a zone, which means something to this machine only."""
+        """Without a zone, which is meaningful only on this machine."""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._options = options
         self._place = place(options.proxy, self._host, self._port)
-        """Where connections lead."""
+        """The address of connections."""
         through = f" through the proxy {options.proxy}" if options.proxy else ""
         self._unreachable = f"vCenter cannot be reached{through}"
         self._trust = trust_of(options)
         self._trusted: ssl.SSLContext | None = None
-        """By which the kept connections were made."""
+        """The context of the idle connections."""
         self._common = (
             f" HTTP/1.1\r\nHost: {parts.netloc.replace(self._host, self._name)}\r\nUser-Agent: {USER_AGENT}\r\nAccept: "
         )
         self._idle: list[Connection] = []
-        """The one used last is the last one."""
+        """The most recently used one is last."""
         self._open: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._resolving: asyncio.Future[None] | None = None
@@ -78,7 +77,7 @@ class Transport:
         self._addresses_until = 0.0
         self._events = events or Events()
         self.certificate: bytes | None = None
-        """What vCenter showed on the connection made last, in DER form; None without TLS."""
+        """The certificate on the last opened connection, in DER form; None without TLS."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,28 +89,27 @@ class Transport:
 
     @property
     def connections(self) -> int:
-        """Connections that are open, in use or kept."""
+        """Number of open connections, in use or idle."""
         return len(self._open)
 
     async def close(self) -> None:
-        """Closes all connections; calls under way fail."""
+        """Closes all connections; calls in flight fail."""
         for pending in (self._sweep, self._resolving):
             if pending is not None:
                 pending.cancel()
         for connection in list(self._open):
             connection.fail(ConnectionLostError("the gateway closed its connections to vCenter"))
         self._idle.clear()
-        await asyncio.sleep(0)  # The sockets are closed in the loop's next round.
+        await asyncio.sleep(0)  # The sockets are closed in the loop's next iteration.
 
     async def send(self, exchange: Exchange) -> RestResponse:
-        """Sends one request, once, and reads the answer, all until its deadline.
-
-        Cancelling it closes the connection. Raises a TransportError.
+        """Sends one request once, and reads the response, all before its deadline. Cancelling it closes the connection.
+        Raises a TransportError.
         """
         loop = asyncio.get_running_loop()
         now, deadline = loop.time(), exchange.deadline
-        # The connection has to be there a moment earlier: when only the whole is timed, nobody can tell whether the
-        # request was sent.
+        # The connection must be open a moment earlier: with a single timeout for everything, it would be unknown
+        # whether the request was sent.
         connect_by = deadline - min(_LAST_MOMENT, (deadline - now) / 10)
         trusted = self._trust()
         connection = self._kept(trusted, now) or await self._connect(trusted, connect_by)
@@ -137,7 +135,7 @@ class Transport:
         return (head + ("Content-Length: 0\r\n\r\n" if request.method in _WITH_BODY else "\r\n")).encode("latin-1")
 
     def _kept(self, trusted: ssl.SSLContext | None, now: float) -> Connection | None:
-        """A kept connection that can be used, made by what is trusted now."""
+        """An idle connection that can be used, opened with the current trust settings."""
         if trusted is not self._trusted:
             self._trusted = trusted
             for connection in self._idle:
@@ -160,7 +158,7 @@ class Transport:
             self._sweep = loop.call_later(_KEEP_SECONDS, self._close_unused, loop)
 
     def _close_unused(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Closes the connections that were not used for so long, and comes again as long as any are kept."""
+        """Closes connections that were idle for too long, and reschedules itself as long as any are idle."""
         oldest = loop.time() - _KEEP_SECONDS
         for connection in [connection for connection in self._idle if connection.idle_since <= oldest]:
             self._idle.remove(connection)
@@ -181,7 +179,7 @@ class Transport:
             async with asyncio.timeout_at(by):
                 connection = await self._open_connection(trusted, loop)
         except TimeoutError as error:
-            if isinstance(error, OSError) and error.errno:  # The network's, not ours.
+            if isinstance(error, OSError) and error.errno:  # The network's timeout, not ours.
                 raise NotSentError(f"{self._unreachable}: {os_text(error)}") from None
             if by == until:
                 raise _no_time() from None
@@ -191,7 +189,7 @@ class Transport:
         except OSError as error:
             raise NotSentError(f"{self._unreachable}: {os_text(error)}") from None
         if not connection.is_open:
-            raise NotSentError(f"{self._unreachable}: it closes connections at once")
+            raise NotSentError(f"{self._unreachable}: it closes connections immediately")
         self._open.add(connection)
         if (tls := connection.tls) is not None:
             self._look_at(tls.getpeercert(binary_form=True) or b"", connection)
@@ -224,8 +222,8 @@ class Transport:
         if loop.time() >= self._addresses_until:
             if self._resolving is None:
                 self._resolving = asyncio.ensure_future(self._resolve(loop))
-            # Goes on when its caller gives up. Where a name server is dead, an answer may take longer than a call has
-            # time; begun anew for each call, it would never come.
+            # Continues if its caller cancels. If a name server is down, a response may take longer than a call's
+            # deadline; restarted for each call, it would never arrive.
             await outlived(self._resolving)
         return self._addresses
 
@@ -238,7 +236,7 @@ class Transport:
             self._resolving = None
 
     def _look_at(self, certificate: bytes, connection: Connection) -> None:
-        """Tells of a certificate that is another one; refuses it where it is not the one that is configured."""
+        """Reports a changed certificate; rejects it if it is not the configured one."""
         if certificate != self.certificate:
             before, self.certificate = self.certificate, certificate
             self._events.certificate_changed(CertificateChanged(certificate, before is None))
@@ -251,7 +249,7 @@ class Transport:
 
 
 def _has_zone(address: _AddressInfo) -> bool:
-    """Whether it says by which network interface it is reached, which its text alone does not."""
+    """Whether it has a zone (network interface), which its text does not include."""
     return len(address[4]) == 4 and address[4][3] != 0
 
 
@@ -260,18 +258,18 @@ def _no_time() -> NotSentTimeoutError:
 
 
 def trust_of(options: VCenterOptions) -> Callable[[], ssl.SSLContext | None]:
-    """Whom to trust, to be asked for each call: the file of authorities may have been renewed."""
+    """Returns the TLS context; call it for each call, because the file of authorities may have been renewed."""
     if not options.url.startswith("https:"):
         return lambda: None
     if options.ca_file is not None and options.thumbprint is None:
         return ReloadedFile(options.ca_file, lambda content: _context_of_file(options)).current
-    context = ssl_context(options)  # Reads the system's authorities, which takes its time.
+    context = ssl_context(options)  # Reads the system's authorities, which takes a while.
     return lambda: context
 
 
 def _context_of_file(options: VCenterOptions) -> ssl.SSLContext:
-    # OpenSSL reads the file by itself, and takes more forms of it than of a text.
+    # OpenSSL reads the file itself, because it accepts more formats from a file than from text.
     try:
         return ssl_context(options)
     except OSError:
-        raise ValueError("it holds no certificate in PEM form") from None
+        raise ValueError("it contains no certificate in PEM format") from None

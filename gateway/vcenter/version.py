@@ -1,7 +1,7 @@
-"""Which version of the API a vCenter has: from the list of versions that it gives to everybody.
+"""Reads the version of vCenter's API from its public list of versions.
 
-This is the list that vCenter's own SDKs choose a version from. It takes no login, and unlike the SOAP call that would
-tell the build too, it opens no session with vCenter, which has room for a limited number of those.
+vCenter's own SDKs choose a version from this list. It needs no login, and unlike the SOAP call that would also return
+the build, it opens no session with vCenter, whose sessions are limited.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from gateway.vcenter.transport import Transport
 __all__ = ["VERSIONS", "VCenterVersion", "VersionReader", "read_releases"]
 
 VERSIONS = RestRequest("GET", "/sdk/vimServiceVersions.xml", None, "GET /sdk/vimServiceVersions.xml")
-"""Needs no session and does nothing, so it also tells whether vCenter answers at all."""
+"""Needs no session and has no effect, so it also shows whether vCenter responds at all."""
 _TIMEOUT = 2.0
 _MAX_BYTES = 64 * 1024
 _FRESH_SECONDS = 60.0
 _PROBLEM_SECONDS = 2.0
-"""How long it is not asked again after there was no answer."""
-# The list begins with the newest version; older ones stand in an element of their own behind it. No XML parser is
-# needed for that, nor one that would have to be kept from expanding what an answer defines.
+"""How long it is not requested again without a response."""
+# The list begins with the latest version; older ones follow in a separate element. This needs no XML parser, which
+# would have to be kept from expanding entities.
 _RELEASES = re.compile(rb"<namespace>\s*<name>urn:vim25</name>\s*(<version>.*?)</namespace>", re.DOTALL)
 _RELEASE = re.compile(rb"<version>([0-9][0-9A-Za-z.]{0,30})</version>")
 _MAX_RELEASES = 100
@@ -36,25 +36,24 @@ _MAX_RELEASES = 100
 
 @dataclass(frozen=True, slots=True)
 class VCenterVersion:
-    """What is known about vCenter's version: its releases, or a problem."""
+    """vCenter's version: its releases, or a problem."""
 
     releases: tuple[str, ...] = ()
-    """Releases of the API that vCenter speaks, the newest first."""
+    """Releases of the API that vCenter supports, the latest first."""
     problem: str = ""
-    """Why it is not known."""
+    """Why it is unknown."""
     error: Exception | None = field(default=None, compare=False, repr=False)
-    """What kept vCenter from answering; None where it answered, whatever that was."""
+    """Why vCenter did not respond; None if it responded, no matter what."""
 
     @property
     def api(self) -> str | None:
-        """Version of the API, for instance `8.0.3.0`: that of the product with a fourth number."""
+        """Version of the API, for example `8.0.3.0`: that of the product with a fourth number."""
         return self.releases[0] if self.releases else None
 
 
 class VersionReader:
-    """Asks one vCenter when somebody wants to know, and not again for a minute, or for two seconds without an answer.
-
-    It has a connection of its own: asking takes no place from calls, and says nothing to the breaker.
+    """Requests the list from one vCenter on demand, and not again for a minute, or for two seconds without a response.
+    It uses its own connection: the request takes no place from calls, and does not affect the breaker.
     """
 
     def __init__(self, options: VCenterOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -70,7 +69,7 @@ class VersionReader:
         self._asking = asyncio.Lock()
 
     async def current(self) -> VCenterVersion:
-        """The version, within about two seconds. Raises nothing."""
+        """The version, within about two seconds. Never raises."""
         async with self._asking:
             if self._clock() >= self._fresh_until:
                 self._version = await self._ask()
@@ -89,7 +88,7 @@ class VersionReader:
                 self._transport = Transport(self._options)
             deadline = asyncio.get_running_loop().time() + _TIMEOUT
             answer = await self._transport.send(Exchange(VERSIONS, {}, deadline))
-        except (TransportError, ValueError) as error:  # The latter is about the file of authorities.
+        except (TransportError, ValueError) as error:  # ValueError is about the file of authorities.
             return VCenterVersion(problem=str(error), error=error)
         if answer.status != 200:
             return VCenterVersion(problem=f"vCenter answered with HTTP status {answer.status}")
@@ -99,7 +98,7 @@ class VersionReader:
 
 
 def read_releases(content: bytes) -> tuple[str, ...]:
-    """The releases in vCenter's list of versions, the newest first; none where it cannot be read."""
+    """The releases in vCenter's list of versions, the latest first; empty if the list cannot be read."""
     found = _RELEASES.search(content)
     names = _RELEASE.findall(found[1]) if found and _RELEASE.match(found[1]) else []
     return tuple(name.decode() for name in names[:_MAX_RELEASES])

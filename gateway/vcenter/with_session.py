@@ -1,4 +1,4 @@
-"""The layer that gives each exchange the session of its caller, and a new one where vCenter has ended it."""
+"""The layer that adds the caller's session to each exchange, and a new one if vCenter has ended it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def with_session(sessions: SessionPool) -> SendLayer:
-    """Sends exchanges of calls with a session. One that the caller brings is used as it is and never renewed."""
+    """Sends exchanges of calls with a session. A caller's own session is used unchanged and never renewed."""
 
     def layer(send: Send) -> Send:
         async def send_as(exchange: Exchange) -> RestResponse:
@@ -48,21 +48,21 @@ async def in_session(
     *,
     carries_secrets: bool = False,
 ) -> RestResponse:
-    """Sends an exchange of `api` with the session of a credential, and once more with a new one where vCenter refused
-    it. `carries_secrets` tells that a refusal may be about another password, that of a user of the guest."""
+    """Sends an exchange of `api` with the session of a credential, and once more with a new one if vCenter rejected it.
+    `carries_secrets` means that a rejection may be about another password, that of a guest user."""
     call = exchange.call
     session = await _within(exchange.deadline, sessions.get(credential, call))
     sent = sessions.now()
     response = await send(exchange.with_headers(api.header(session.id)))
     if not api.was_refused(response):
         if session.doubts and carries_secrets:
-            session.doubts = 0  # Refusals were about the passwords of users of the guest.
+            session.doubts = 0  # The rejections were about passwords of guest users.
         return response
     renewing = sessions.renew(credential, session, sent, call, carries_secrets=carries_secrets)
     renewed = await _within(exchange.deadline, renewing)
     if renewed is session:
         return response
-    # vCenter ran nothing: the one case in which any call may be sent again.
+    # vCenter executed nothing: the only case in which any call may be sent again.
     return await send(exchange.with_headers(api.header(renewed.id)))
 
 

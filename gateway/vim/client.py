@@ -1,8 +1,8 @@
-"""vCenter's VIM API: the other half of vCenter, with what its REST API lacks.
+"""The client of vCenter's VIM API, which has what the REST API lacks.
 
 It shares connections, limiter, breaker and retry policy with the REST API. From release 8.0.3 on, one session serves
-both APIs. Before, a credential has a second session here, by the same rules; one guard counts the refused passwords of
-both, so that no account is locked. A wait for changes takes minutes when all is well: it bypasses limiter and breaker.
+both APIs. Before, a credential has a second session here, with the same rules; one guard counts the rejected passwords
+of both, so that no account is locked. A wait for changes normally takes minutes, so it bypasses limiter and breaker.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from gateway.vim.values import Data, Fault, ObjectContent, Ref
 __all__ = ["SHARED_SESSIONS", "Vim", "VimClient", "VimParts"]
 
 SHARED_SESSIONS = (8, 0, 3)
-"""From this release on, a session of the REST API is one of this API too."""
+"""From this release on, a session of the REST API is valid for this API too."""
 _LARGE = 256 * 1024
-"""Size of an answer in bytes from which on reading it takes milliseconds."""
+"""Size of a response in bytes from which reading it takes milliseconds."""
 _WAIT_MARGIN = 30.0
-"""Seconds by which a wait may take longer than vCenter was asked to wait."""
+"""Seconds by which a wait may exceed the requested time."""
 _GRACE = 5.0
-"""Seconds that the end of a wait, or of a collector, may take when nobody waits for it any more."""
+"""Seconds that ending an abandoned wait or collector may take."""
 _SERVICE_INSTANCE = Ref("ServiceInstance", "ServiceInstance")
 
 
 @dataclass(frozen=True, slots=True)
 class _FileRead:
-    """The call that reads a file beside the API."""
+    """The call that reads a file served next to the API."""
 
     operation: str = "GET /folder"
     is_read_only: bool = True
@@ -71,18 +71,18 @@ class VimParts:
     sessions: SessionPool
     """Those of the REST API."""
     own_sessions: Callable[[VimSessions], SessionPool]
-    """Makes the pool of the sessions of this API, for a vCenter where they are apart."""
+    """Creates the pool of this API's sessions, for a vCenter with separate sessions."""
     send: Send
-    """Sends exchanges of calls, in their turn."""
+    """Sends exchanges of calls, through the limiter."""
     send_wait: Send
-    """Sends exchanges that take their time by intention."""
+    """Sends exchanges that are intentionally slow."""
     policy: RetryPolicy
     budget: RetryBudget
     events: Events
 
 
 class Vim:
-    """The VIM API of one vCenter. To be used and closed within one event loop."""
+    """The VIM API of one vCenter. Use and close it within one event loop."""
 
     def __init__(self, parts: VimParts) -> None:
         self.parts = parts
@@ -93,7 +93,7 @@ class Vim:
 
     @cached_property
     def codec(self) -> Codec:
-        """Made when this API is used for the first time: the table of its types takes a few milliseconds to read."""
+        """Created on first use, because reading the table of types takes a few milliseconds."""
         return Codec(load_schema(), self.parts.errors)
 
     @cached_property
@@ -107,20 +107,20 @@ class Vim:
 
     @property
     def own_sessions(self) -> SessionPool | None:
-        """The sessions that only this API has, None as long as there was none."""
+        """The sessions that only this API has, None before the first one."""
         return self._own_sessions if "_own_sessions" in vars(self) else None
 
     @property
     def endings(self) -> int:
-        """What still ends at vCenter although nobody waits for it."""
+        """Background tasks that end something at vCenter."""
         return len(self._endings)
 
     def client(self, credential: Credential, call: Call | None = None) -> VimClient:
-        """The API as a credential sees it, on behalf of `call`; of the gateway itself where there is none."""
+        """The API for a credential, on behalf of `call`, or of the gateway itself if there is none."""
         return VimClient(self, credential, call)
 
     async def close(self) -> None:
-        """Logs out the sessions that only this API has."""
+        """Logs out of the sessions that only this API has."""
         if self._endings:
             _, late = await asyncio.wait(self._endings, timeout=_GRACE)
             for ending in late:
@@ -130,9 +130,8 @@ class Vim:
             await self.own_sessions.close()
 
     async def release(self) -> str:
-        """The release of the API to speak: the newest one that vCenter and the schema both know.
-
-        Raises GatewayError where vCenter does not tell.
+        """The API release to use: the latest one that both vCenter and the schema support. Raises GatewayError if
+        vCenter does not report its releases.
         """
         version = await self.parts.versions.current()
         if version.releases:
@@ -146,32 +145,33 @@ class Vim:
             if isinstance(version.error, TransportError):
                 reason = version.error.reason
             code = {} if version.error is None else {"code": code_pb2.UNAVAILABLE}
-            text = f"the release of vCenter's VIM API is not known: {version.problem}"
+            text = f"the release of vCenter's VIM API is unknown: {version.problem}"
             raise GatewayError(Failure.of(reason, text, **code))
         return self._release
 
     def session_pool(self, credential: Credential) -> SessionPool:
-        """Whose sessions serve a credential. Raises GatewayError for a session id that is none of this API."""
+        """The pool with the sessions of a credential. Raises GatewayError for a session id that is not valid for this
+        API."""
         if self._shares_sessions:
             if isinstance(credential, SessionId) and not is_cookie(credential.value):
-                raise GatewayError(Failure.of(Reason.CREDENTIALS_MALFORMED, "the session id is none of vCenter's"))
+                raise GatewayError(Failure.of(Reason.CREDENTIALS_MALFORMED, "the session id is not one of vCenter's"))
             return self.parts.sessions
         if isinstance(credential, SessionId):
             text = (
-                f"a session id of vCenter's REST API opens its VIM API from vCenter 8.0.3 on, and this one speaks "
+                "a session id of vCenter's REST API gives access to its VIM API from vCenter 8.0.3 on, and this one is "
                 f"{self._release}; call with a user name and a password"
             )
             raise GatewayError(Failure.of(Reason.VCENTER_TOO_OLD, text))
         return self._own_sessions
 
     async def content_of(self, ask: Callable[[], Awaitable[Data]]) -> Data:
-        """The references to vCenter's singletons, asked for once a release."""
+        """The references to vCenter's singletons, requested once per release."""
         if self._content is None:
             self._content = await ask()
         return self._content
 
     def finish(self, ending: Awaitable[Any]) -> None:
-        """Has something end in the background, at most until the stop. It may fail."""
+        """Ends something in the background, at most until the shutdown. It may fail."""
 
         async def quietly() -> None:
             with contextlib.suppress(GatewayError, TimeoutError):
@@ -184,7 +184,7 @@ class Vim:
 
 
 class VimClient:
-    """The VIM API as one credential sees it."""
+    """The VIM API for one credential."""
 
     def __init__(self, vim: Vim, credential: Credential, call: Call | None) -> None:
         self._vim = vim
@@ -201,10 +201,8 @@ class VimClient:
     async def call(
         self, this: Ref, name: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
     ) -> Any:
-        """Calls a method and gives its result, None for a method without one.
-
-        `timeout` is in seconds; by default that of any read or change. What only reads is sent again as far as the
-        policy for retries allows. Raises GatewayError.
+        """Calls a method and returns its result, None for a method without one. `timeout` is in seconds; by default,
+        that of reads or changes. Reads are retried according to the retry policy. Raises GatewayError.
         """
         release = await self._vim.release()
         method = self._vim.codec.method(this, name)
@@ -227,7 +225,8 @@ class VimClient:
             await asyncio.sleep(delay)
 
     async def file(self, target: str) -> bytes:
-        """A file that vCenter serves beside its API, by path and query, as they are to be sent. Raises GatewayError."""
+        """A file that vCenter serves next to its API, by path and query, which are sent unchanged. Raises
+        GatewayError."""
         await self._vim.release()
         request = RestRequest("GET", target, None, _FILE.operation, media_type="*/*")
         deadline = self._deadline(self._parts.options.seconds_for(_FILE.is_read_only, None))
@@ -241,11 +240,10 @@ class VimClient:
         return response.body
 
     async def wait_for_updates(self, collector: Ref, version: str, *, seconds: int, most: int) -> Data | None:
-        """Waits up to `seconds` for changes after `version`; gives at most `most` of them, None when there are none.
-
-        `collector` must be one that nobody else waits on. The wait has no place among the calls, tells the breaker
-        nothing and is never sent again. A caller that is cancelled leaves immediately; the wait is then ended at
-        vCenter, since one that only loses its connection may take changes with it. Raises GatewayError.
+        """Waits up to `seconds` for changes after `version`; returns at most `most` of them, None if there are none.
+        Nothing else may wait on `collector`. The wait bypasses limiter and breaker and is never retried. A cancelled
+        caller returns immediately; the wait is then ended at vCenter, because one that only loses its connection may
+        consume changes. Raises GatewayError.
         """
         release = await self._vim.release()
         method = self._vim.codec.method(collector, "WaitForUpdatesEx")
@@ -263,14 +261,14 @@ class VimClient:
         return result
 
     async def properties(self, objects: Sequence[Ref], paths: Sequence[str]) -> list[ObjectContent]:
-        """Properties of known objects, all of one type. Those that are gone, or that the credential may not see, are
-        missing. Raises GatewayError."""
+        """Properties of known objects, all of one type. Objects that no longer exist, or that the credential may not
+        see, are missing. Raises GatewayError."""
         filters = [of_objects(objects, paths)]
         arguments = {"specSet": filters, "options": {}}
         for is_last in (False, True):
             result = await self.call(PROPERTY_COLLECTOR, "RetrievePropertiesEx", arguments)
             if result is not None and "token" in result:
-                # More than vCenter gives at once. What else reads by the common collector would end these pages.
+                # More than vCenter returns at a time. Other reads with the common collector would end these pages.
                 token = {"token": result["token"]}
                 self._vim.finish(self.call(PROPERTY_COLLECTOR, "CancelRetrievePropertiesEx", token))
                 return [found async for page in self.retrieve(filters) for found in page]
@@ -284,9 +282,9 @@ class VimClient:
     ) -> AsyncGenerator[list[ObjectContent], None]:
         """Properties of any number of objects, in pages. Objects may change between pages.
 
-        The pages belong to a collector of their own: on a common one, two reads would end each other. It is destroyed
-        at the end, so a caller that stops early closes the iterator. Raises GatewayError; with UNAVAILABLE where the
-        session ended meanwhile, never with a shorter list.
+        The pages use a separate collector: on a common one, two reads would end each other. It is destroyed at the end,
+        so a caller that stops early must close the iterator. Raises GatewayError, with UNAVAILABLE if the session ended
+        meanwhile, and never returns a shorter list.
         """
         collector: Ref = await self.call(PROPERTY_COLLECTOR, "CreatePropertyCollector")
         try:
@@ -304,7 +302,7 @@ class VimClient:
             self._vim.finish(self.call(collector, "DestroyPropertyCollector"))
 
     def failure(self, operation: str, fault: Fault) -> Failure:
-        """What a call ends in whose task ended in a fault, or that found one at a property."""
+        """The failure of a call whose task ended with a fault, or that found one in a property."""
         return self._vim.codec.failure(operation, fault)
 
     async def _page(self, collector: Ref, name: str, arguments: Mapping[str, Any]) -> Data | None:
@@ -313,13 +311,13 @@ class VimClient:
         except GatewayError as error:
             if error.failure.metadata.get("vi_fault") != "ManagedObjectNotFound":
                 raise
-            # A collector lives as long as its session. Anything else that is gone would be missing, not in the way.
+            # A collector lives as long as its session. Any other missing object would be omitted from the result.
             raise self._no_session() from None
         return page
 
     async def _has_session(self, *, renew: bool = False) -> bool:
-        """Whether the session is one for vCenter. Without one, the property collector answers with nothing instead of
-        an error, which must never be taken for an empty inventory."""
+        """Whether the session is valid for vCenter. Without one, the property collector returns nothing instead of an
+        error, which must never be mistaken for an empty inventory."""
         asked = {"specSet": [of_objects([SESSION_MANAGER], ["currentSession"])], "options": {}}
         found = _objects(await self.call(PROPERTY_COLLECTOR, "RetrievePropertiesEx", asked))
         if any("currentSession" in content.values for content in found):
@@ -334,7 +332,7 @@ class VimClient:
         if isinstance(self._credential, SessionId):
             text = "vCenter does not accept the session id"
             return GatewayError(Failure(code_pb2.UNAUTHENTICATED, "UNAUTHENTICATED", text, domain=VCENTER_DOMAIN))
-        text = "the session with vCenter ended while the call was under way"
+        text = "the session with vCenter ended during the call"
         return GatewayError(Failure.of(Reason.VCENTER_CONNECTION_LOST, text))
 
     async def _end_wait(self, collector: Ref, waiting: asyncio.Future[Any]) -> None:
@@ -349,12 +347,12 @@ class VimClient:
     async def _once(
         self, method: VimMethod, request: RestRequest, release: str, deadline: float, *, is_wait: bool = False
     ) -> Any:
-        """Sends a request, in a new session where vCenter has ended the old one, and reads the answer."""
+        """Sends a request, in a new session if vCenter has ended the old one, and reads the response."""
         large: list[Any] = []
 
         async def read(response: RestResponse) -> None:
             if response.status < 300 and len(response.body) >= _LARGE:
-                # A thread of its own, since the event loop would stand still for as long as this takes.
+                # In a separate thread, because this would block the event loop.
                 large.append(await asyncio.to_thread(self._vim.codec.decode, method, response))
 
         headers = dict(self._vim.sessions.soap_action(release))
@@ -383,7 +381,7 @@ class VimClient:
 
 
 def _numbers(release: str) -> tuple[int, ...]:
-    """A release as numbers to compare; `6.7.3` and the like are older than all that count."""
+    """A release as comparable numbers; `6.7.3` and similar ones are older than all supported ones."""
     return tuple(int(part) for part in release.split(".") if part.isdigit())
 
 

@@ -1,4 +1,4 @@
-"""Calls of VIM methods as HTTP requests, and what their answers mean."""
+"""Encodes calls of VIM methods as HTTP requests, and decodes their responses."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ READS = frozenset(
         "ValidateCredentialsInGuest",
     }
 )
-"""Methods without side effects: sent again after a lost connection. Not among them are those that move a cursor, or use
-up a token."""
+"""Methods without side effects, which are retried after a lost connection. Methods that move a cursor or consume a
+token are not included."""
 
 _PATH = "/sdk"
 _MEDIA_TYPE = "text/xml; charset=utf-8"
@@ -50,25 +50,25 @@ _MEDIA_TYPE = "text/xml; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class VimMethod:
-    """A method of a type of objects."""
+    """A method of an object type."""
 
     method: Method
     operation: str
-    """For instance `vim.VirtualMachine.CreateSnapshot_Task`."""
+    """For example `vim.VirtualMachine.CreateSnapshot_Task`."""
 
     @property
     def is_read_only(self) -> bool:
-        """Whether it has no side effects, so that it may be sent again."""
+        """Whether it has no side effects, so that it may be retried."""
         return self.method.name in READS
 
     @property
     def task_form(self) -> str:
-        """None: a method that takes long returns a task by itself."""
+        """None: a long-running method returns a task itself."""
         return ""
 
 
 class Codec:
-    """Encodes calls and decodes answers, without any I/O."""
+    """Encodes calls and decodes responses, without any I/O."""
 
     def __init__(self, schema: Schema, errors: ErrorReader) -> None:
         self.schema = schema
@@ -77,13 +77,12 @@ class Codec:
         self._faults = Faults(schema, errors)
 
     def method(self, of: Ref, name: str) -> VimMethod:
-        """A method of an object. Raises KeyError where the API has none of this name."""
+        """A method of an object. Raises KeyError if the API has none with this name."""
         return VimMethod(self.schema.method(name), f"vim.{of.type}.{name}")
 
     def encode(self, method: VimMethod, this: Ref, arguments: Mapping[str, Any], release: str) -> RestRequest:
-        """The request that calls a method, in the words of a release of the API.
-
-        Raises GatewayError (INVALID_ARGUMENT) for a text that cannot be sent.
+        """The request that calls a method, for a release of the API. Raises GatewayError (INVALID_ARGUMENT) for text
+        that cannot be sent.
         """
         try:
             body = write_call(self.schema, method.method, this, arguments)
@@ -92,7 +91,7 @@ class Codec:
         return RestRequest("POST", _PATH, body, method.operation, media_type=_MEDIA_TYPE)
 
     def decode(self, method: VimMethod, response: RestResponse) -> Any:
-        """The result of a method. Raises GatewayError for a fault, and for what is no answer of its."""
+        """The result of a method. Raises GatewayError for a fault, and for an invalid response."""
         try:
             answer = self._reader.read(method.method, response.body)
         except TooManyElementsError:
@@ -109,18 +108,18 @@ class Codec:
         return answer.value
 
     def failure(self, operation: str, fault: Fault) -> Failure:
-        """What a call of `operation` ends in that vCenter answered with this fault, or a task that ended in it."""
+        """The failure of a call of `operation` that got this fault, or whose task ended with it."""
         return self._faults.failure(operation, fault)
 
     def fault(self, response: RestResponse) -> Fault | None:
-        """The fault in an answer to whatever method, None where it is something else."""
+        """The fault in a response to any method, None if it is something else."""
         try:
             return self._reader.fault(response.body)
         except (NotReadableError, TooManyElementsError):
             return None
 
     def page(self, operation: str, response: RestResponse) -> Failure:
-        """What an answer means that vCenter itself did not give, but the proxy in front of it, for instance."""
+        """The failure of a response that is not from vCenter itself but, for example, from the proxy in front of it."""
         return self._errors.read(operation, response.status, response.headers, response.body)
 
     def _page(self, method: VimMethod, response: RestResponse) -> GatewayError:

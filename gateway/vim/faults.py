@@ -1,7 +1,7 @@
-"""What faults of the VIM API mean: each becomes the vAPI error that the REST API would give, and by that a failure.
+"""Maps faults of the VIM API: each becomes the vAPI error that the REST API would return, and thereby a failure.
 
-Callers see one kind of error, whichever of vCenter's two APIs a call needed. The names of the faults go with it, since
-this table is the gateway's and not vCenter's.
+Callers see one kind of error, no matter which of vCenter's APIs a call uses. The names of the faults are included,
+because this mapping is the gateway's and not vCenter's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.vim.values import Data, Fault, Ref
 __all__ = ["BY_FAULT", "Faults", "error_type_of"]
 
 BY_FAULT: Mapping[str, str] = {
-    # Whoever is not logged in lacks permission, says vCenter: NotAuthenticated is derived from NoPermission.
+    # In vCenter, NotAuthenticated is derived from NoPermission.
     "NotAuthenticated": "UNAUTHENTICATED",
     "InvalidLogin": "UNAUTHENTICATED",
     "AuthenticationRequired": "UNAUTHENTICATED",
@@ -29,7 +29,7 @@ BY_FAULT: Mapping[str, str] = {
     "RestrictedVersion": "UNAUTHORIZED",
     "RestrictedByAdministrator": "UNAUTHORIZED",
     "GuestPermissionDenied": "UNAUTHORIZED",
-    # As the REST API answers for a user of the guest whose password is wrong.
+    # Like the REST API for a guest user with a wrong password.
     "InvalidGuestLogin": "UNAUTHENTICATED",
     "ManagedObjectNotFound": "NOT_FOUND",
     "NotFound": "NOT_FOUND",
@@ -76,7 +76,7 @@ BY_FAULT: Mapping[str, str] = {
     "RuntimeFault": "INTERNAL_SERVER_ERROR",
     "MethodFault": "ERROR",
 }
-"""vAPI error types by the name of a fault, for all that are derived from it too: the closest one decides."""
+"""vAPI error types by fault name, including all derived faults: the closest one decides."""
 
 _STATISTICS = "vpxd.stats"
 _LIMITS = frozenset({"RestrictedByAdministrator"})
@@ -84,7 +84,7 @@ _MAX_ARGUMENTS = 20
 
 
 def error_type_of(schema: Schema, fault: Fault) -> str:
-    """The vAPI error type that a fault stands for."""
+    """The vAPI error type of a fault."""
     if fault.type == "InvalidPowerState":
         wanted, found = fault.data.get("requestedState"), fault.data.get("existingState")
         if wanted is not None and wanted == found:
@@ -95,14 +95,14 @@ def error_type_of(schema: Schema, fault: Fault) -> str:
 
 
 class Faults:
-    """Makes failures of faults, as `errors` makes them of the answers of the REST API."""
+    """Creates failures from faults, like `errors` from responses of the REST API."""
 
     def __init__(self, schema: Schema, errors: ErrorReader) -> None:
         self._schema = schema
         self._errors = errors
 
     def failure(self, operation: str, fault: Fault) -> Failure:
-        """What a call of `operation` ends in that vCenter answered with this fault."""
+        """The failure of a call of `operation` that got this fault."""
         error = {
             "error_type": error_type_of(self._schema, fault),
             "messages": [
@@ -115,7 +115,7 @@ class Faults:
             "data": _plain(fault.data),
         }
         failure = self._errors.read(operation, _FAULT_STATUS, {}, orjson.dumps(error))
-        # The HTTP status of a fault says nothing, and that of a task has none.
+        # The HTTP status of a fault is meaningless, and the fault of a task has none.
         return replace(failure, metadata={"operation": operation, "vi_fault": fault.type})
 
 
@@ -124,7 +124,7 @@ _FAULT_STATUS = 500
 
 
 def _plain(data: Data) -> dict[str, Any]:
-    """The members of a fault that say which object, argument or state it is about, as JSON has them."""
+    """The members of a fault that identify its object, argument or state, as JSON."""
     found: dict[str, Any] = {}
     for name, value in data.items():
         if isinstance(value, Ref):

@@ -1,4 +1,4 @@
-"""Which properties of which objects are read or watched: the specifications that the property collector takes."""
+"""Specifications for the property collector: which properties of which objects are read or watched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["in_view", "of_objects"]
 def in_view(view: Ref, type: str, paths: Iterable[str]) -> Data:  # noqa: A002 - the API's word
     """Properties of all objects of a type in a view: a ContainerView or a ListView.
 
-    A view that is gone, as with the session that made it, is an error and not a view of nothing.
+    A missing view, for example of an ended session, is an error and not an empty view.
     """
     step = Data("TraversalSpec", name="view", type=view.type, path="view", skip=False)
     objects = Data("ObjectSpec", obj=view, skip=True, selectSet=[step])
@@ -20,7 +20,8 @@ def in_view(view: Ref, type: str, paths: Iterable[str]) -> Data:  # noqa: A002 -
 
 
 def of_objects(objects: Sequence[Ref], paths: Iterable[str]) -> Data:
-    """Properties of known objects, all of one type and at least one. One that is gone is missing from the answer."""
+    """Properties of known objects, at least one and all of one type. An object that no longer exists is missing from
+    the response."""
     each = [Data("ObjectSpec", obj=obj, skip=False) for obj in objects]
     return _filter(objects[0].type, paths, each, missing_is_told=True)
 

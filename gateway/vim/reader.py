@@ -1,9 +1,9 @@
-"""Reads SOAP answers of the VIM API into Python values.
+"""Reads SOAP responses of the VIM API into Python values.
 
-An answer cannot define entities, since nothing but an XML declaration may come before its first element. The number of
-its elements is bounded, and so is the depth of its structures: a small answer never becomes a large value.
+A response cannot define entities, because only an XML declaration may precede its first element. The number of its
+elements and the depth of its structures are limited: a small response never becomes a large value.
 
-Expat builds the tree in C. Handlers in Python for each tag took longer than reading the finished tree does.
+Expat builds the tree in C. Python handlers for each tag were slower than reading the finished tree.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from gateway.vim.values import Data, Fault, ObjectContent, ObjectUpdate, Ref, un
 __all__ = ["MAX_ELEMENTS", "Answer", "NotReadableError", "Reader", "TooManyElementsError"]
 
 MAX_ELEMENTS = 1_000_000
-"""How many tags an answer may have; a machine with 16 properties has about 100. Without a bound, 30 MiB of `<a/>` take
-gigabytes of memory."""
+"""Maximum number of tags in a response; a machine with 16 properties has about 100. Without a limit, 30 MiB of `<a/>`
+use gigabytes of memory."""
 
 _MAX_DEPTH = 150
-"""How deep structures may be nested. The longest chain of snapshots is 32, and has one structure in another each."""
+"""Maximum nesting of structures. The longest chain of snapshots is 32, each nested in its parent."""
 _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}(?:<\?xml\s[^?<>]{0,200}\?>)?\s{0,100}<[A-Za-z_]")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MAX_MENDED_BYTES = 4 * 1024 * 1024
@@ -36,7 +36,7 @@ _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _VIM = "{urn:vim25}"
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _NAMES = frozenset({"name", "config.name", "summary.config.name", "info.entityName"})
-"""Paths of properties that are names of objects."""
+"""Paths of properties that contain names of objects."""
 _MAX_TEXT = 2000
 _MAX_STATED = 10_000
 _MAX_NAME = 100
@@ -45,30 +45,30 @@ _Read = Callable[[Element, int], Any]
 
 
 class NotReadableError(Exception):
-    """The answer is not what a method answers. The text of the error has nothing of it."""
+    """The response is not valid for a method. The error's text contains nothing of it."""
 
 
 class TooManyElementsError(Exception):
-    """The answer has more than MAX_ELEMENTS tags."""
+    """The response has more than MAX_ELEMENTS tags."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a method answered."""
+    """The response of a method."""
 
     value: Any = None
-    """The result, None where there is none."""
+    """The result, None if there is none."""
     fault: Fault | None = None
 
 
 class Reader:
-    """Reads answers by the types of a schema. It may be used by several threads."""
+    """Reads responses according to the types of a schema. Thread-safe."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._members: dict[str, Mapping[str, tuple[str, _Read, bool]]] = {}
         self._stated: dict[str, _Read] = {}
-        """Readers by what values state as their type."""
+        """Readers by the declared type of values."""
         self._special: Mapping[str, _Read] = {
             "LocalizedMethodFault": self._localized_fault,
             "ObjectContent": self._object_content,
@@ -76,19 +76,19 @@ class Reader:
         }
 
     def read(self, method: Method, body: bytes) -> Answer:
-        """The answer in a body. Raises NotReadableError and TooManyElementsError."""
+        """The response in a body. Raises NotReadableError and TooManyElementsError."""
         content = _content(body)
         try:
             if content.tag == f"{_SOAP}Fault":
                 return Answer(fault=self._fault(content))
             if content.tag != f"{_VIM}{method.name}Response":
-                raise NotReadableError("answers another method")
+                raise NotReadableError("is for another method")
             return Answer(self._result(content, method.result))
         except (ValueError, OverflowError, binascii.Error):
-            raise NotReadableError("has a value of another type than its own") from None
+            raise NotReadableError("has a value of the wrong type") from None
 
     def fault(self, body: bytes) -> Fault | None:
-        """The fault in an answer to whatever method, None where there is none. Raises as `read` does."""
+        """The fault in a response to any method, None if there is none. Raises like `read`."""
         content = _content(body)
         return self._fault(content) if content.tag == f"{_SOAP}Fault" else None
 
@@ -104,11 +104,11 @@ class Reader:
         return values[0] if values else None
 
     def _fault(self, element: Element) -> Fault:
-        """A fault in the place of a result. Its type is that of the first thing in its detail."""
+        """A fault instead of a result. Its type is that of the first element in its detail."""
         message = element.findtext("faultstring", "")[:_MAX_TEXT]
         detail = element.find("detail")
         if detail is None or not len(detail):
-            # Before a method was found: the request itself is wrong, or the server.
+            # Before a method was found: the request itself, or the server, is at fault.
             code = element.findtext("faultcode", "").rpartition(":")[2]
             name = "InvalidRequest" if code.startswith("Client") else "RuntimeFault"
             return Fault(name, message, Data(name))
@@ -117,18 +117,18 @@ class Reader:
         return self._typed_fault(fault, fault.get(_TYPE) or declared, message)
 
     def _localized_fault(self, element: Element, depth: int) -> Fault:
-        """A fault that a structure holds, with what vCenter says of it beside it."""
+        """A fault in a structure, with vCenter's message next to it."""
         fault = element.find(f"{_VIM}fault")
         message = element.findtext(f"{_VIM}localizedMessage", "")[:_MAX_TEXT]
         if fault is None:
-            raise NotReadableError("has a fault of no type")
+            raise NotReadableError("has a fault without a type")
         return self._typed_fault(fault, fault.get(_TYPE, "MethodFault"), message, depth)
 
     def _typed_fault(self, element: Element, stated: str, message: str, depth: int = _MAX_DEPTH) -> Fault:
         name = _local(stated)
         if not is_name(name):
             name = "MethodFault"
-        # A fault that came after this schema has at least what all faults have.
+        # A fault that is newer than this schema has at least the members of all faults.
         known = name if self._schema.shape(name) is not None else "MethodFault"
         return Fault(name, message, self._filled(Data(known), element, depth))
 
@@ -136,7 +136,7 @@ class Reader:
         values: dict[str, Any] = {}
         missing: dict[str, Fault] = {}
         obj = self._changes(element, values, missing, depth, f"{_VIM}propSet")
-        if None in values.values():  # Some send what is unset.
+        if None in values.values():  # Some servers send unset values.
             values = {path: value for path, value in values.items() if value is not None}
         return ObjectContent(obj, values, missing)
 
@@ -149,7 +149,7 @@ class Reader:
     def _changes(
         self, element: Element, values: dict[str, Any], missing: dict[str, Fault], depth: int, changes: str
     ) -> Ref:
-        """Fills in the properties of one object, and gives its reference. Nearly everything that is read is here."""
+        """Fills in the properties of one object, and returns its reference. Nearly all reading happens here."""
         obj: Ref | None = None
         readers = self._stated
         for child in element:
@@ -162,7 +162,7 @@ class Reader:
                     stated = part.get(_TYPE, "")
                     value = (readers.get(stated) or self._reader_of_type(stated))(part, depth)
                 if not path:
-                    raise NotReadableError("has a property of no name")
+                    raise NotReadableError("has a property without a name")
                 if path in _NAMES and isinstance(value, str):
                     value = unescaped_name(value)
                 values[path] = value
@@ -173,7 +173,7 @@ class Reader:
                 if fault is not None:
                     missing[child.findtext(f"{_VIM}path", "")] = self._localized_fault(fault, depth)
         if obj is None:
-            raise NotReadableError("has properties of no object")
+            raise NotReadableError("has properties without an object")
         return obj
 
     def _structure(self, declared: str) -> _Read:
@@ -181,7 +181,7 @@ class Reader:
             stated = element.get(_TYPE)
             name = declared if stated is None else _local(stated)
             if name != declared and self._schema.shape(name) is None:
-                name = declared  # A type that came after this schema: what it has of the declared one can be read.
+                name = declared  # A type that is newer than this schema: the members of the declared type can be read.
             return self._filled(Data(name), element, depth)
 
         return read
@@ -221,7 +221,7 @@ class Reader:
         return _SCALARS.get(kind) or self._special.get(kind) or self._structure(kind)
 
     def _reader_of_type(self, stated: str) -> _Read:
-        """The reader of a value that states its type."""
+        """The reader of a value with an explicit type."""
         read = self._stated.get(stated)
         if read is None:
             kind = self._schema.kind_of(_local(stated))
@@ -236,7 +236,7 @@ class Reader:
 
 
 def _content(body: bytes) -> Element:
-    """What the envelope holds."""
+    """The content of the envelope."""
     envelope = _tree(body)
     content = envelope.find(f"{_SOAP}Body")
     if envelope.tag != f"{_SOAP}Envelope" or content is None or not len(content):
@@ -255,7 +255,7 @@ def _tree(body: bytes) -> Element:
         if len(body) > _MAX_MENDED_BYTES:
             raise NotReadableError("is not well-formed XML") from None
     try:
-        # Names and notes come from everywhere: one control character must not make a whole list unreadable.
+        # Names and notes come from many sources: one control character must not make a whole list unreadable.
         return _parsed(_NOT_XML.sub("\ufffd", body.decode(errors="replace")).encode())
     except ParseError:
         raise NotReadableError("is not well-formed XML") from None

@@ -1,6 +1,7 @@
-"""The types and methods of the VIM API: from a table of all of them, of which a line is read when it is needed.
+"""The types and methods of the VIM API, from a table whose lines are parsed on demand.
 
-The table has all 3,000 types, since any of them may be in an answer: a fault, an event or a device of a derived type.
+The table has all 3,000 types, because any of them may be in a response: a fault, an event or a device of a derived
+type.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _ARRAY = "ArrayOf"
 
 
 class Kind(NamedTuple):
-    """What kind of value something is."""
+    """The kind of a value."""
 
     name: str
     """`string`, `name` (escaped as vCenter does it), `int`, `float`, `bool`, `time`, `bytes`, `ref`, `any`, or the name
@@ -44,7 +45,7 @@ class Shape:
     base: str
     """Empty where there is none."""
     members: tuple[Member, ...]
-    """In the order in which they have to come, those of the base types first."""
+    """In the required order, those of the base types first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,13 @@ class Schema:
         lines = [line for line in table.splitlines() if not line.startswith("#")]
         divide = lines.index("methods")
         self.release = lines[0].removeprefix("release ")
-        """The newest release of the API that the table knows."""
+        """The latest release of the API in the table."""
         self._types = _by_name(lines[1:divide])
         self._methods = _by_name(lines[divide + 1 :])
         self._shapes: dict[str, Shape] = {}
 
     def shape(self, name: str) -> Shape | None:
-        """A type of structures, None where there is none of this name."""
+        """A type of structures, None if there is none with this name."""
         shape = self._shapes.get(name)
         if shape is None and name in self._types:
             base, *members = self._types[name].split(" ")
@@ -80,12 +81,12 @@ class Schema:
         return shape
 
     def method(self, name: str) -> Method:
-        """A method. Raises KeyError where there is none of this name."""
+        """A method. Raises KeyError if there is none with this name."""
         result, *parameters = self._methods[name].split(" ")
         return Method(name, _kind(result), tuple(map(_member, parameters)))
 
     def kind_of(self, type_name: str) -> Kind:
-        """The kind of a value that states its type: of XML Schema's, the API's, or an array of either."""
+        """The kind of a value with an explicit type: one of XML Schema's, the API's, or an array of either."""
         is_list = type_name.startswith(_ARRAY)
         name = type_name.removeprefix(_ARRAY)
         if is_list and name not in self._types:
@@ -93,7 +94,7 @@ class Schema:
             name = next((each for each in _ALIASES if each.lower() == name.lower()), name)
         if name in _ALIASES:
             return Kind(_ALIASES[name], is_list)
-        # What is left are texts: strings, URIs, paths, and the values of enumerations.
+        # Everything else is text: strings, URIs, paths, and the values of enumerations.
         return Kind(name if name in self._types else "string", is_list)
 
     def lineage(self, name: str) -> Iterator[str]:
@@ -105,7 +106,7 @@ class Schema:
 
 @cache
 def load_schema() -> Schema:
-    """The schema that is part of the program, read once a process."""
+    """The packaged schema, read once per process."""
     return Schema(resources.files("gateway.vim").joinpath("schema.txt").read_text(encoding="utf-8"))
 
 

@@ -1,7 +1,7 @@
-"""Sessions of the VIM API: how they are opened, questioned and closed by SOAP.
+"""Sessions of the VIM API: how they are opened, probed and closed over SOAP.
 
-The two objects that this takes have the same ids at every vCenter. They are not looked up: vCenter opens a session for
-whoever asks without one, and nobody would close it.
+The two required objects have the same ids in every vCenter. They are not looked up, because vCenter opens a session for
+a request without one, and nothing would close it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOT_AUTHENTICATED = "NotAuthenticated"
 
 
 class VimSessions:
-    """The sessions of the VIM API. `release` gives the release in whose words requests are."""
+    """The sessions of the VIM API. `release` returns the API release of requests."""
 
     def __init__(self, codec: Codec, release: Callable[[], str]) -> None:
         self._codec = codec
@@ -41,7 +41,7 @@ class VimSessions:
         self.login_operation = self._login.operation
 
     def header(self, session_id: str) -> Mapping[str, str]:
-        """The cookie that holds the session."""
+        """The cookie with the session."""
         return {"Cookie": f'{_COOKIE}="{session_id}"'}
 
     def login(self, credential: Basic) -> SessionRequest:
@@ -51,7 +51,7 @@ class VimSessions:
         return SessionRequest(request, self.soap_action(release))
 
     def probe(self, session_id: str) -> SessionRequest:
-        """Asks which session this is: it takes no privilege, and without a session there is none."""
+        """Requests the current session: this needs no privilege, and without a session there is none."""
         arguments = {"specSet": [of_objects([SESSION_MANAGER], ["currentSession"])], "options": {}}
         request = self._codec.encode(self._probe, PROPERTY_COLLECTOR, arguments, self._release())
         return self._about(request, session_id)
@@ -63,7 +63,7 @@ class VimSessions:
     def session_id(self, response: RestResponse) -> str:
         found = _SET_COOKIE.search(response.headers.get("set-cookie", ""))
         if found is None or not is_cookie(found[1]):
-            text = "vCenter's answer to the login holds no session"
+            text = "vCenter's response to the login has no session"
             raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
         return found[1]
 
@@ -81,7 +81,7 @@ class VimSessions:
         return not leaves_open(response.status, response.body) or self._codec.fault(response) is not None
 
     def is_full(self, response: RestResponse) -> bool:
-        return False  # No fault tells it from one that concerns a single user.
+        return False  # No fault distinguishes it from the limit of a single user.
 
     def is_alive(self, response: RestResponse) -> bool:
         try:
@@ -91,13 +91,13 @@ class VimSessions:
         return any("currentSession" in found.values for found in _objects(result))
 
     def was_refused(self, response: RestResponse) -> bool:
-        # Most answers are read only once, where they are translated.
+        # Most responses are parsed only once, where they are translated.
         if _NOT_AUTHENTICATED.encode() not in response.body:
             return False
         if not 200 <= response.status < 300:
             fault = self._codec.fault(response)
             return fault is not None and _is_about_session(fault)
-        # The property collector answers without a session too: each property is missing then.
+        # The property collector also responds without a session: then each property is missing.
         try:
             result = self._codec.decode(self._probe, response)
         except GatewayError:
@@ -105,7 +105,7 @@ class VimSessions:
         return any(_is_about_session(fault) for found in _objects(result) for fault in found.missing.values())
 
     def soap_action(self, release: str) -> Mapping[str, str]:
-        """The header field that tells the release."""
+        """The header with the release."""
         return {"SOAPAction": f'"urn:vim25/{release}"'}
 
     def _about(self, request: RestRequest, session_id: str) -> SessionRequest:
@@ -113,7 +113,7 @@ class VimSessions:
 
 
 def is_cookie(value: str) -> bool:
-    """Whether a session id can be the value of a cookie as it is."""
+    """Whether a session id can be the value of a cookie unchanged."""
     return is_session_id(value) and not set('";,\\') & set(value)
 
 

@@ -1,7 +1,7 @@
-"""What values of the VIM API are in Python.
+"""Values of the VIM API in Python.
 
-Texts, numbers, booleans, bytes, times and lists are Python's own; the value of an enumeration is its text. An unset
-member is absent; an unset value that stands by itself is None.
+Strings, numbers, booleans, bytes, times and lists are Python's own; the value of an enumeration is a string. An unset
+member is absent; an unset standalone value is None.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ __all__ = ["Data", "Fault", "ObjectContent", "ObjectUpdate", "Ref", "escaped_nam
 
 
 class Ref(NamedTuple):
-    """A reference to an object at vCenter, for instance `Ref("VirtualMachine", "vm-62")`."""
+    """A reference to an object in vCenter, for example `Ref("VirtualMachine", "vm-62")`."""
 
     type: str
     value: str
 
 
 class Data(dict[str, Any]):
-    """A structure: its members by name, and the name of its type, which may be derived from the one that was asked for.
-
-    To vCenter, a plain dict does as well where the type is the declared one.
+    """A structure: its members by name, and the name of its type, which may be derived from the declared one. In
+    requests, a plain dict works as well if the type is the declared one.
     """
 
     __slots__ = ("type",)
@@ -42,18 +41,18 @@ class Data(dict[str, Any]):
     __hash__ = None  # as a dict's
 
     def __repr__(self) -> str:
-        # Members may hold the password of a guest's user.
+        # Members may contain the password of a guest user.
         return f"Data({self.type!r}, {', '.join(self)})"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a method, a task or the look at a property ended in."""
+    """The fault of a method, a task or a property."""
 
     type: str
-    """For instance `TaskInProgress`."""
+    """For example `TaskInProgress`."""
     message: str
-    """What vCenter says to a person, empty where it says nothing."""
+    """vCenter's message for people, empty if there is none."""
     data: Data = field(repr=False)
 
 
@@ -65,12 +64,12 @@ class ObjectContent:
     values: Mapping[str, Any]
     """By path. A property that is unset is absent."""
     missing: Mapping[str, Fault]
-    """Why the paths that could not be read are missing."""
+    """The faults of paths that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectUpdate:
-    """What changed at one object."""
+    """The changes of one object."""
 
     kind: str
     """`enter`, `modify` or `leave`."""
@@ -85,7 +84,7 @@ _ESCAPED = re.compile("%(?:2f|5c|25)", re.IGNORECASE)
 
 
 def unescaped_name(name: str) -> str:
-    r"""The name of an object as people know it: vCenter writes `%2f`, `%5c` and `%25` for `/`, `\` and `%`."""
+    r"""The human-readable name of an object: vCenter writes `%2f`, `%5c` and `%25` for `/`, `\` and `%`."""
     return _ESCAPED.sub(lambda found: _ESCAPES[found[0].lower()], name) if "%" in name else name
 
 

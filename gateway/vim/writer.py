@@ -1,4 +1,4 @@
-"""Writes calls of VIM methods as SOAP requests: every method by its line in the schema, none by code of its own."""
+"""Writes calls of VIM methods as SOAP requests: every method from its line in the schema, without specific code."""
 
 from __future__ import annotations
 
@@ -28,14 +28,12 @@ _INT32 = range(-(2**31), 2**31)
 
 
 class NotWritableError(Exception):
-    """A text holds characters that XML has no place for. The text of the error has no part of it."""
+    """A text contains characters that XML does not allow. The error's message contains no part of it."""
 
 
 def write_call(schema: Schema, method: Method, this: Ref, arguments: Mapping[str, Any]) -> bytes:
-    """The request that calls `method` of `this`. Arguments that are None are left out.
-
-    Raises NotWritableError for a text that cannot be sent, and TypeError for an argument that is not the method's or
-    has a value of another kind, which is a mistake in the program.
+    """The request that calls `method` of `this`. Arguments that are None are omitted. Raises NotWritableError for text
+    that cannot be sent, and TypeError for an unknown argument or one of the wrong kind, which is a programming error.
     """
     out: list[str] = [_HEAD.format(method.name)]
     _ref(out, "_this", "", this)
@@ -111,7 +109,7 @@ def _ref(out: list[str], tag: str, attribute: str, value: Any) -> None:
 
 
 def _stated(value: Any) -> tuple[str, str]:
-    """The kind of a value that has to state its type, and what it states."""
+    """The kind and the declared type of a value that must declare its type."""
     if isinstance(value, Data):
         return value.type, value.type
     if isinstance(value, Ref):
@@ -126,7 +124,7 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         _refuse("string", value)
     if _NOT_XML.search(value):
-        raise NotWritableError("holds a control character or another one that XML does not allow")
+        raise NotWritableError("contains a control character or another character that XML does not allow")
     return value.translate(_ESCAPES)
 
 
@@ -182,4 +180,4 @@ _STATED: Mapping[type, tuple[str, str]] = {
     bytes: ("bytes", "xsd:base64Binary"),
     str: ("string", "xsd:string"),
 }
-"""Kinds of the values of Python types, and what a value of the kind states as its type."""
+"""Kinds of Python types, and the declared type of their values."""

@@ -50,6 +50,10 @@ class Process:
         """The highest that the memory of the process alone has been."""
         return _status(self.pid, "VmHWM")
 
+    def reset_peak_rss(self) -> None:
+        """From now on, the peak is what memory grows to from here."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
+
     def wait_for_port(self, port: int) -> None:
         """Waits until connections are taken. Raises BenchError with the log's end where the process ends instead."""
         deadline = time.monotonic() + _START_SECONDS
@@ -87,9 +91,10 @@ def started(command: Sequence[str], log: Path, cores: str = SERVER_CORES) -> Ite
         process.stop()
 
 
-def pinned(command: Sequence[str], cores: str) -> list[str]:
-    """The command on these cores."""
-    return ["taskset", "--cpu-list", cores, *command]
+def pinned(command: Sequence[str], cores: str, *, goes_first: bool = False) -> list[str]:
+    """The command on these cores, where it need not wait for others if it goes first and root runs the benchmark."""
+    first = ["chrt", "--fifo", "1"] if goes_first and os.geteuid() == 0 else []
+    return [*first, "taskset", "--cpu-list", cores, *command]
 
 
 def free_port() -> int:

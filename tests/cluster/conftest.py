@@ -14,6 +14,28 @@ from tests.cluster.cluster import Cluster, Helm
 from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.helm.chart import ROOT, helm
 
+_LEFT_OUT = pytest.StashKey[list[pytest.Item]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Knows the tests that `--quick` leaves out: `long`, with the reason."""
+    config.addinivalue_line("markers", "long(reason): takes too long for each change")
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Keeps what is left out, for the summary."""
+    if items:
+        items[0].config.stash.setdefault(_LEFT_OUT, []).extend(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Names what `--quick` left out, and why."""
+    if config.option.markexpr != "not long":
+        return
+    for item in config.stash.get(_LEFT_OUT, []):
+        if marker := item.get_closest_marker("long"):
+            terminalreporter.write_line(f"left out: {item.nodeid}: {marker.args[0]}")
+
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.build import BUILD, ROOT, BuildError, static_program
+from tests.cluster.build import BUILD, BuildError, static_program
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.names import name_server
 
-__all__ = ["ADDRESS", "FOLDER", "clean", "make_images", "missing", "node", "prepare"]
+__all__ = ["ADDRESS", "CGROUP", "FOLDER", "Need", "clean", "make_images", "missing", "node", "prepare"]
 
 ADDRESS = "198.18.255.1"
 """Of the node, and of what tests serve to pods."""
@@ -32,22 +32,40 @@ _PACKAGES = (
     *("libnftnl11", "libnfnetlink0", "libnetfilter-conntrack3", "libseccomp2", "ipset", "libipset13", "libmnl0"),
 )
 _SOCKET = FOLDER / "containerd.sock"
-_CGROUP = "vcenter-gateway-node"
+CGROUP = "vcenter-gateway-node"
+"""Of all pods, for each controller."""
+_GATEWAY = "localhost/vcenter-gateway:test"
 
 
-def missing() -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a machine needs to run pods."""
+
+    name: str
+    of_kernel: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def missing() -> list[Need]:
     """What this machine lacks to run pods; empty where it lacks nothing."""
+    can_try = os.geteuid() == 0 and shutil.which("unshare") is not None and shutil.which("ip") is not None
     needs = {
-        "root": os.geteuid() == 0,
-        "Debian's apt-get": shutil.which("apt-get") is not None,
-        "unshare": shutil.which("unshare") is not None,
-        "iproute2's ip": shutil.which("ip") is not None,
+        Need("root"): os.geteuid() == 0,
+        Need("Debian's apt-get"): shutil.which("apt-get") is not None,
+        Need("Go, which builds Kubernetes"): shutil.which("go") is not None,
+        Need("unshare"): shutil.which("unshare") is not None,
+        Need("iproute2's ip"): shutil.which("ip") is not None,
+        Need("the image that `make image-test` builds"): (BUILD.parent / "image" / "storage").is_dir(),
+    }
+    of_kernel = {
         "version 1 of control groups (with version 2 it was not tried)": Path("/sys/fs/cgroup/memory/tasks").exists(),
         "the overlay file system": "overlay" in Path("/proc/filesystems").read_text(encoding="utf-8"),
-        "bridges and virtual Ethernet in its kernel": _has_links(),
+        "bridges and virtual Ethernet in its kernel": not can_try or _has_links(),
         "iptables' tables in its kernel": Path("/proc/net/ip_tables_names").exists(),
-        "the image that `make image-test` builds": (BUILD.parent / "image" / "storage").is_dir(),
     }
+    needs |= {Need(name, of_kernel=True): there for name, there in of_kernel.items()}
     return [need for need, there in needs.items() if not there]
 
 
@@ -79,12 +97,11 @@ def make_images() -> list[Path]:
     folder = FOLDER / "images"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    _push("localhost/vcenter-gateway:test", folder / "gateway.tar")
+    _push(_GATEWAY, folder / "gateway.tar")
     _make_image("pause:1", "scratch", static_program("pause"), "/pause", folder)
     if (envoy := _envoy()) is not None:
-        base = re.search(r"^ARG BASE=(.*)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.M)
-        assert base
-        _make_image("envoy:test", base[1], envoy, "/usr/local/bin/envoy", folder)
+        # It needs the C library of Debian, which the gateway's image has.
+        _make_image("envoy:test", _GATEWAY, envoy, "/usr/local/bin/envoy", folder)
     return sorted(folder.iterdir())
 
 
@@ -118,7 +135,7 @@ def _buildah(*arguments: str) -> str:
 
 def clean() -> None:
     """Removes the control groups of pods that are gone."""
-    for folder in Path("/sys/fs/cgroup").glob(f"*/{_CGROUP}"):
+    for folder in Path("/sys/fs/cgroup").glob(f"*/{CGROUP}"):
         for below, _, _ in os.walk(folder, topdown=False):
             Path(below).rmdir()
 
@@ -214,7 +231,7 @@ def _write_kubelet(run: Path, ca: Path, certificate: Path, key: Path) -> None:
         "kind": "KubeletConfiguration",
         "failCgroupV1": False,
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{_CGROUP}",
+        "cgroupRoot": f"/{CGROUP}",
         "containerRuntimeEndpoint": f"unix://{_SOCKET}",
         "failSwapOn": False,
         "enforceNodeAllocatable": ["pods"],

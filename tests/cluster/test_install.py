@@ -39,7 +39,7 @@ def test_a_release_from_beginning_to_end(cluster: Cluster, helms: Helm, example:
     release = ("gw", str(CHART), "--namespace", example.namespace)
     installed = helms.ok("install", *release, values=example.values)
     assert installed.stderr == ""
-    assert "Sessions with vCenter" in installed.stdout
+    assert "vCenter sessions" in installed.stdout
     try:
         deployments = eventually(lambda: made(cluster, example), "the pods are made")
         taken_as_they_are(cluster, helms.ok("get", "hooks", "gw", "--namespace", example.namespace).stdout)

@@ -144,7 +144,7 @@ def test_another_name_is_refused(release: Release) -> None:
     for values in ({"nameOverride": "other"}, {"fullnameOverride": "other"}):
         text = release.refused_upgrade(VCENTER | values)
         assert f'this release has the Deployment "{NAME}"' in text
-        assert "keep the names that it was installed with" in text
+        assert "keep the original names" in text
     assert release.deployment()
     release.upgrade(VCENTER)
 

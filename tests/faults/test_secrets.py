@@ -376,6 +376,6 @@ async def test_callers_of_a_service_account(tmp_path: Path, collector: Collector
 
 async def _reported(process: Running, calls: Planting, identity: tuple[str, str]) -> None:
     end = time.monotonic() + 20
-    while "tokens.yaml changed and cannot be used" not in process.stderr:
+    while "tokens.yaml changed but cannot be used" not in process.stderr:
         assert time.monotonic() < end
         await calls.call(READ, READ_REQUEST, identity)

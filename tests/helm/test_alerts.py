@@ -165,12 +165,12 @@ def test_what_an_alert_says(tmp_path: Path) -> None:
     rules = check_rules(rules_of_the_chart(), tmp_path)
     for alert, minutes, scraped, summary in (
         ("VCenterGatewayErrors", 15, calls("0+90x20", "0+10x20"), f"10% of the calls of apps/{JOB} fail."),
-        ("VCenterGatewaySaturated", 15, [series("limiter_waiting", "3x20")], "Calls of gw-0 wait for their turn."),
+        ("VCenterGatewaySaturated", 15, [series("limiter_waiting", "3x20")], "Calls of gw-0 are queued."),
         (
             "VCenterGatewayCertificateExpires",
             60,
             [series("certificate_expiry_timestamp_seconds", f"{2 * 86400 + 3600}x100", certificate="vcenter")],
-            f"The vcenter certificate of apps/{JOB} ends in 2d 0h 0m 0s.",
+            f"The vcenter certificate of apps/{JOB} expires in 2d 0h 0m 0s.",
         ),
     ):
         [rule] = [rule for group in rules_of_the_chart() for rule in group["rules"] if rule["alert"] == alert]
@@ -236,5 +236,5 @@ def test_every_alert_is_explained() -> None:
     assert list(found) == list(rules)
     for name, section in found.items():
         assert section.startswith(f"{rules[name]['labels']['severity'].capitalize()}"), name
-        assert "**Means**" in section, name
+        assert "**Meaning**" in section, name
         assert "**Do**" in section, name

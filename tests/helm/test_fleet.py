@@ -142,12 +142,12 @@ def test_an_ingress_of_a_fleet_leads_to_the_router() -> None:
 
 HOSTS = {"enabled": True, "hosts": ["vcenter.example.com"]}
 CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
-    ("a router without a fleet", VCENTER | {"router": {"enabled": True}}, "router.enabled is for a fleet"),
+    ("a router without a fleet", VCENTER | {"router": {"enabled": True}}, "router.enabled requires a fleet"),
     ("a default that is not there", fleet(router={"enabled": True, "default": "x"}), 'router.default is "x"'),
     (
         "a router without names",
         fleet(router={"enabled": True}, headlessService={"enabled": False}),
-        "the router finds the pods by the headless services",
+        "the router discovers the pods through the headless services",
     ),
     (
         "certificates that end at the router",
@@ -156,12 +156,12 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
             secrets={"clientCa": {"value": "A"}},
             tls={"enabled": True, "existingSecret": "a"},
         ),
-        "callers' certificates end at the router",
+        "would not receive callers' certificates",
     ),
     ("an Ingress without names", VCENTER | {"ingress": {"enabled": True}}, "set ingress.hosts"),
-    ("an Ingress that cannot choose", fleet(ingress=HOSTS), "an Ingress cannot choose by metadata"),
+    ("an Ingress that cannot choose", fleet(ingress=HOSTS), "an Ingress cannot route by metadata"),
     ("a route without a Gateway", VCENTER | {"grpcRoute": {"enabled": True}}, "set grpcRoute.parentRefs"),
-    ("a vCenter without an address", {"vcenters": {"east": {}}}, "there is no vCenter"),
+    ("a vCenter without an address", {"vcenters": {"east": {}}}, "no vCenter is configured"),
     ("a name that no object may have", {"vcenters": {"East": VCENTER}}, "does not match pattern"),
     ("a value that is the release's", fleet() | {"vcenters": {"east": {"image": {"tag": "2"}}}}, "image"),
 ]

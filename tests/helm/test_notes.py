@@ -35,9 +35,9 @@ def test_sessions_are_added_up(given: dict[str, Any], expected: tuple[int, int, 
     """Pods, those of a rolling update included, times workers times identities, beside what vCenter allows."""
     pods, workers, each, everything = expected
     text = notes(given)
-    assert f"{pods} pods (those of a rolling update included) x {workers} workers" in text
-    assert f"= {each} for each user, of 550 that vCenter allows" in text
-    assert f"x 10 identities = {everything}, of 1000 that it allows in all" in text
+    assert f"{pods} pods (including those of a rolling update) x {workers} workers" in text
+    assert f"= {each} for each user; vCenter allows 550" in text
+    assert f"x 10 identities = {everything} in total; vCenter allows 1000" in text
     assert "more sessions" not in text
 
 
@@ -45,7 +45,7 @@ def test_a_service_account_is_one_identity() -> None:
     """However many callers there are."""
     given = values({"secrets": {"vcenterPassword": {"value": "a"}, "tokens": {"value": "tokens: []"}}})
     given["config"]["auth"] = {"mode": "service-account", "user": "gateway@vsphere.local"}
-    assert "x 1 identities = 3, of 1000" in notes(given)
+    assert "x 1 identities = 3 in total; vCenter allows 1000" in notes(given)
 
 
 def test_too_many_sessions() -> None:
@@ -54,7 +54,7 @@ def test_too_many_sessions() -> None:
     assert "these are more sessions than vCenter allows" in notes(values(many))
     many["sizing"] = {"identities": 20, "sessionsInAll": 3000}
     assert "more sessions" not in notes(values(many))
-    assert "gets more sessions than vCenter allows" in notes(values({"replicaCount": 300}, workers=2))
+    assert "needs more sessions than vCenter allows" in notes(values({"replicaCount": 300}, workers=2))
 
 
 def test_what_is_not_safe_is_said() -> None:
@@ -65,11 +65,11 @@ def test_what_is_not_safe_is_said() -> None:
     unsafe = values(settle_seconds=0)
     unsafe["config"]["vcenter"]["verify"] = False
     text = notes(unsafe)
-    assert "vCenter's certificate is not verified" in text
+    assert "does not verify vCenter's certificate" in text
     assert "calls fail whenever a pod stops" in text
     assert "without TLS" not in notes(values({"tls": {"enabled": True, "existingSecret": "a"}}))
     unsafe["config"]["vcenter"]["url"] = "http://vcenter.example.com"
-    assert "vCenter is called without TLS" in notes(unsafe)
+    assert "the gateway calls vCenter without TLS" in notes(unsafe)
 
 
 def test_addresses() -> None:
@@ -81,7 +81,7 @@ def test_addresses() -> None:
     assert "helm --namespace apps test gw" in text
     without = notes(values({"headlessService": {"enabled": False}}))
     assert "headless" not in without
-    assert "Clients: gw-vcenter-gateway.apps:50051" in without
+    assert "Address for clients: gw-vcenter-gateway.apps:50051" in without
 
 
 TOKENS = {"vcenterPassword": {"existingSecret": "a"}, "tokens": {"existingSecret": "b"}}

@@ -291,6 +291,21 @@ def test_helm_test_with_a_token() -> None:
     assert {"name": "token", "secret": secret} in item["spec"]["volumes"]
 
 
+def test_helm_test_as_a_service_account() -> None:
+    """The test's pod runs as it, and has its token for the gateway's audience and no other."""
+    pod = only(render({}, CHART / "ci" / "kubernetes-callers-values.yaml"), "Pod")
+    [container] = pod["spec"]["containers"]
+    assert pod["spec"]["serviceAccountName"] == "gateway-test"
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    position = container["args"].index("--token-file")
+    assert container["args"][position + 1] == "/etc/token/token"
+    [volume] = [item for item in pod["spec"]["volumes"] if item["name"] == "token"]
+    [source] = volume["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == "vcenter-gateway"
+    assert {"name": "token", "mountPath": "/etc/token", "readOnly": True} in container["volumeMounts"]
+    assert "command" not in container
+
+
 def test_helm_test_without_an_account() -> None:
     """The call has to be refused as one without credentials: the gateway answers, and lets nobody in."""
     container = only(render(), "Pod")["spec"]["containers"][0]

@@ -166,11 +166,11 @@ async def test_the_metadata_chooses(tmp_path: Path) -> None:
         assert await found.machines("west") == 5
         assert await refused(found, "north") == (
             "INVALID_ARGUMENT",
-            "the metadata x-vcenter names no vCenter of this gateway; it has east, west",
+            "unknown vCenter in the metadata x-vcenter; this gateway serves east, west",
         )
         assert await refused(found) == (
             "INVALID_ARGUMENT",
-            "the call does not say which vCenter it is for; set the metadata x-vcenter to one of east, west",
+            "the call does not select a vCenter; set the metadata x-vcenter to one of east, west",
         )
         assert "envoy_cluster_upstream_rq" in await asyncio.to_thread(read, f"{found.probes}/metrics")
         with pytest.raises(OSError, match="404"):

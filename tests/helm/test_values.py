@@ -29,31 +29,31 @@ PASSWORD = {"vcenterPassword": {"existingSecret": "vcenter"}}
 TLS = {"enabled": True, "existingSecret": "certificate"}
 
 CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
-    ("nothing to serve", {}, "there is no vCenter"),
+    ("nothing to serve", {}, "no vCenter is configured"),
     (
         "simulator and vCenter",
         with_config({"simulator": {"enabled": True}}),
-        "simulator.enabled and config.vcenter.url exclude each other",
+        "simulator.enabled and config.vcenter.url are mutually exclusive",
     ),
     (
         "an open service account",
         with_config({"secrets": PASSWORD}, auth=ACCOUNT),
-        "anybody who reaches the gateway could use the service account",
+        "anyone who can reach the gateway could use the service account",
     ),
     (
         "a service account without a password",
         with_config({"secrets": {"tokens": {"value": "tokens: []"}}}, auth=ACCOUNT),
-        "a service account has a name and a password",
+        "a service account requires a name and a password",
     ),
     (
         "a password in passthrough mode",
         with_config({"secrets": PASSWORD}),
-        "need config.auth.mode=service-account",
+        "require config.auth.mode=service-account",
     ),
     (
         "JWTs of any issuer",
         with_config({"secrets": {**PASSWORD, "jwks": {"value": "{}"}}}, auth=ACCOUNT),
-        "a JWT is checked for its issuer and its audience",
+        "the gateway checks the issuer and audience of JWTs",
     ),
     (
         "ServiceAccounts with any audience",
@@ -68,128 +68,150 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     (
         "issuers in passthrough mode",
         with_config({}, auth={"jwt": {"issuers": [{"issuer": "https://a.example", "discovery": True}]}}),
-        "config.auth.jwt.issuers, config.auth.user and config.auth.certificates need config.auth.mode=service-account",
+        "config.auth.jwt.issuers, config.auth.user and config.auth.certificates "
+        "require config.auth.mode=service-account",
     ),
     (
         "ServiceAccounts in passthrough mode",
         with_config({"auth": {"kubernetes": {"enabled": True}}}),
         "set config.auth.mode=service-account",
     ),
-    ("TLS without a certificate", with_config({"tls": {"enabled": True}}), "tls.enabled needs a certificate"),
-    ("a certificate without TLS", with_config({"tls": {"existingSecret": "a"}}), "TLS is off"),
+    ("TLS without a certificate", with_config({"tls": {"enabled": True}}), "tls.enabled requires a certificate"),
+    ("a certificate without TLS", with_config({"tls": {"existingSecret": "a"}}), "TLS is disabled"),
     (
         "two certificates",
         with_config({"tls": {**TLS, "certificate": "A", "key": "B"}}),
-        "there is more than one certificate",
+        "more than one certificate is configured",
     ),
     (
         "a certificate without its key",
         with_config({"tls": {"enabled": True, "certificate": "A"}}),
-        "tls.certificate and tls.key belong together",
+        "tls.certificate and tls.key require each other",
     ),
     (
         "cert-manager without an issuer",
         with_config({"tls": {"enabled": True, "certManager": {"enabled": True}}}),
-        "needs an issuer",
+        "requires an issuer",
     ),
     (
         "client certificates without TLS",
         with_config({"secrets": {"clientCa": {"value": "A"}}}),
-        "callers show certificates over TLS only",
+        "callers can present certificates only over TLS",
     ),
     (
         "names in certificates without authorities",
         with_config({"secrets": PASSWORD, "tls": TLS}, auth={**ACCOUNT, "certificates": ["ci"]}),
-        "needs the callers' authorities",
+        "requires the CA certificates of the callers",
     ),
     (
         "a caller's token without callers",
         with_config({"tests": {"tokenSecret": "ci"}}),
-        "tests.tokenSecret has the token of a caller",
+        "tests.tokenSecret contains a caller's token",
+    ),
+    (
+        "a ServiceAccount that tests where its tokens are not accepted",
+        with_config({"tests": {"serviceAccountName": "ci"}}),
+        "set auth.kubernetes.enabled=true",
+    ),
+    (
+        "two callers of the test",
+        with_config(
+            {
+                "secrets": PASSWORD,
+                "auth": {"kubernetes": {"enabled": True}},
+                "tests": {"serviceAccountName": "ci", "tokenSecret": "ci"},
+            },
+            auth=ACCOUNT,
+        ),
+        "set only one of tests.serviceAccountName and tests.tokenSecret",
     ),
     (
         "workers above the CPU limit",
         with_config({"resources": {"limits": {"cpu": "1500m"}}}, server={"workers": 3}),
-        "config.server.workers is 3 and resources.limits.cpu 1500m",
+        "config.server.workers is 3 and resources.limits.cpu is 1500m",
     ),
     (
         "too little time to stop",
         with_config({"terminationGracePeriodSeconds": 40}),
-        "terminationGracePeriodSeconds must be more than the 65 seconds",
+        "terminationGracePeriodSeconds must exceed the 65 seconds",
     ),
     (
         "one port twice",
         with_config({"ports": {"grpc": 9090}}),
         "ports.grpc and ports.admin are the same",
     ),
-    ("the chart's address", with_config(server={"listen": "0.0.0.0:1234"}), "config.server.listen is the chart's"),
-    ("the chart's tracing", with_config(tracing={"enabled": True}), "config.tracing is the chart's"),
-    ("a collector without tracing", with_config({"tracing": {"endpoint": "http://c:4318"}}), "tracing is off"),
+    (
+        "the chart's address",
+        with_config(server={"listen": "0.0.0.0:1234"}),
+        "config.server.listen is managed by the chart",
+    ),
+    ("the chart's tracing", with_config(tracing={"enabled": True}), "config.tracing is managed by the chart"),
+    ("a collector without tracing", with_config({"tracing": {"endpoint": "http://c:4318"}}), "tracing is disabled"),
     (
         "traces that are not let out",
         with_config(
             {"tracing": {"enabled": True}, "networkPolicy": {"enabled": True, "vcenterCidrs": ["192.0.2.10/32"]}}
         ),
-        "the network policy keeps traces from the collector",
+        "the network policy blocks traces to the collector",
     ),
-    ("the chart's simulator", {"config": {"simulator": {"enabled": True}}}, "config.simulator is the chart's"),
+    ("the chart's simulator", {"config": {"simulator": {"enabled": True}}}, "config.simulator is managed by the chart"),
     (
         "a file twice",
         {
             "config": {"vcenter": {"url": URL, "ca_file": "/elsewhere"}},
             "secrets": {"vcenterCa": {"existingSecret": "ca"}},
         },
-        "config.vcenter.ca_file comes from the values vcenterCa",
+        "config.vcenter.ca_file and the value secrets.vcenterCa define the same file",
     ),
     (
         "a secret twice",
         with_config({"secrets": {"vcenterCa": {"value": "A", "existingConfigMap": "b"}}}),
-        "secrets.vcenterCa is given more than once",
+        "secrets.vcenterCa has more than one source",
     ),
     (
         "simulators that scale",
         {"simulator": {"enabled": True}, "autoscaling": {"enabled": True}},
-        "each simulator has a state of its own",
+        "each simulator has its own state",
     ),
     (
         "fewer at most than at least",
         with_config({"autoscaling": {"enabled": True, "minReplicas": 9}}),
-        "autoscaling.minReplicas is more",
+        "autoscaling.minReplicas is greater",
     ),
     (
         "nothing to scale by",
         with_config({"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": None}}),
-        "needs something to go by",
+        "autoscaling.enabled requires a target",
     ),
     (
         "a budget that keeps all pods",
         with_config({"podDisruptionBudget": {"minAvailable": 2}}),
-        "podDisruptionBudget.minAvailable keeps all of 2 pods",
+        "podDisruptionBudget.minAvailable protects all 2 pods",
     ),
     (
         "a budget that keeps most of few pods",
         with_config({"podDisruptionBudget": {"minAvailable": "51%"}}),
-        "podDisruptionBudget.minAvailable keeps all of 2 pods",
+        "podDisruptionBudget.minAvailable protects all 2 pods",
     ),
     (
         "a budget that keeps all pods of a quiet night",
         with_config({"podDisruptionBudget": {"minAvailable": 3}, "autoscaling": {"enabled": True, "minReplicas": 3}}),
-        "podDisruptionBudget.minAvailable keeps all of 3 pods",
+        "podDisruptionBudget.minAvailable protects all 3 pods",
     ),
     (
         "a password in vCenter's URL",
         {"config": {"vcenter": {"url": "https://root:very-secret@vcenter.example.com"}}},
-        "config.vcenter.url is scheme, host and optionally port",
+        "config.vcenter.url must consist only of a scheme, a host and optionally a port",
     ),
     (
         "a path in vCenter's URL",
         {"config": {"vcenter": {"url": "https://vcenter.example.com/api"}}},
-        "config.vcenter.url is scheme, host and optionally port",
+        "config.vcenter.url must consist only of a scheme, a host and optionally a port",
     ),
     (
         "a name that no service may have",
         with_config({"fullnameOverride": "vcenter.gateway"}),
-        'Kubernetes takes no service named "vcenter.gateway"',
+        '"vcenter.gateway" is not a valid Kubernetes service name',
     ),
     (
         "scraped twice",
@@ -241,7 +263,7 @@ def test_budgets_that_let_a_pod_go(budget: dict[str, Any]) -> None:
 @pytest.mark.parametrize("release", ["my.release", "2024"])
 def test_releases_with_names_that_services_cannot_have(release: str) -> None:
     """Helm takes them; Kubernetes would say no to the services, after it has made half of the other objects."""
-    assert f'Kubernetes takes no service named "{release}-vcenter-gateway"' in refusal(VCENTER, release)
+    assert f'"{release}-vcenter-gateway" is not a valid Kubernetes service name' in refusal(VCENTER, release)
 
 
 def emptied(values: dict[str, Any]) -> dict[str, Any]:

@@ -95,7 +95,7 @@ async def test_password_file_that_changes(tmp_path: Path) -> None:
             failure = await refusal(as_ci(system, READ, READ_REQUEST))
             assert (failure.code, failure.reason) == ("UNAVAILABLE", "SERVICE_ACCOUNT_REJECTED")
             assert failure.trailing["grpc-retry-pushback-ms"] == "-1"
-            assert failure.message.startswith("not your fault: the gateway's own account cannot log in")
+            assert failure.message.startswith("not your fault: the gateway's service account cannot log in")
         assert system.simulator.sessions.counts()["rejected_logins"] == 1
         write_password(tmp_path)
 

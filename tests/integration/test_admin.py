@@ -405,8 +405,8 @@ async def test_certificates(tmp_path: Path) -> None:
         theirs = x509.load_pem_x509_certificate(system.simulator.certificate_pem.encode()).not_valid_after_utc
         assert await expiry(certificate="vcenter") == theirs.timestamp()
         page = (await system.admin.get("/"))[1]
-        assert "Own certificate" in page
-        assert "ends soon" in page, "it is valid for an hour"
+        assert "Gateway's certificate" in page
+        assert "expires soon" in page, "it is valid for an hour"
 
 
 async def test_all_metrics(system: System) -> None:
@@ -645,7 +645,7 @@ async def test_port_in_use(workers: str) -> None:
 
 @pytest.mark.parametrize(
     ("address", "words"),
-    [("nonsense", "HOST:PORT"), ("127.0.0.1:50051", "cannot be the one of the gRPC server")],
+    [("nonsense", "HOST:PORT"), ("127.0.0.1:50051", "must differ from the port of the gRPC server")],
 )
 def test_wrong_addresses(address: str, words: str) -> None:
     """An address that cannot work stops the start with a sentence."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import termios
@@ -26,6 +27,7 @@ from tests.integration.service_account import TOKEN, guarded, service_settings
 from tests.integration.test_watch_tasks import pass_time
 
 CLONE = "vcenter.v1.VmService/CloneVmTask"
+GET_ID, GET_POWER_ID = "com.vmware.vcenter.VM.get", "com.vmware.vcenter.vm.power.get"
 IDENTITY = ("--user", ADMINISTRATOR)
 ENVIRONMENT = {"VCENTER_PASSWORD": PASSWORD}
 
@@ -125,6 +127,22 @@ async def test_names_in_other_commands(system: System) -> None:
         assert (ended.code, "did you mean" in ended.words) == (Exit.USAGE, True)
 
 
+async def test_what_to_do_about_errors(system: System) -> None:
+    """What goes wrong in the first minutes comes with what to do about it: no credentials, the address of something
+    else than a gateway, a deadline that is too short."""
+    place = system.simulator.url.removeprefix("http://")
+    missing, other, late, late_change = await asyncio.gather(
+        run("call", "--target", system.address, "ListVms"),
+        run("call", "--target", place, "ListVms"),
+        call(system, "ListVms", "--deadline", "0.000001"),
+        call(system, START, "vm: vm-1002", "--deadline", "0.000001"),
+    )
+    assert (missing.code, "hint: give --user NAME or --token-file FILE" in missing.words) == (Exit.IDENTITY, True)
+    assert (other.code, f"{place} speaks HTTP but not gRPC" in other.words) == (Exit.UNREACHABLE, True)
+    assert (late.code, late.words.partition("hint: ")[2]) == (Exit.TIMEOUT, "--deadline SECONDS allows more time")
+    assert (late_change.code, "may have been executed" in late_change.words) == (Exit.TIMEOUT, True)
+
+
 async def test_many_requests(system: System) -> None:
     """Each line is a call over one connection; answers come in order, also of those that fail."""
     requests = '{"vm": "vm-1001"}\n{"vm": "vm-1"}\n\n{"vm": 1}\n{"vm": "vm-1002"}\n'
@@ -156,7 +174,7 @@ async def test_many_requests_that_all_fail_the_same_way(tmp_path: Path) -> None:
     path.write_text('{"vm": "vm-1001"}\n' * 3)
     ended = await run("call", "--target", "127.0.0.1:1", "GetPower", str(path))
     assert (ended.code, len(lines_of(ended))) == (Exit.UNREACHABLE, 1)
-    assert "stopped at line 1; 0 requests were answered before" in ended.stderr
+    assert "stopped at line 1; 0 requests were answered" in ended.stderr
 
 
 async def test_ctrl_c_of_many_requests(system: System, tmp_path: Path) -> None:
@@ -167,7 +185,129 @@ async def test_ctrl_c_of_many_requests(system: System, tmp_path: Path) -> None:
     async with running(tmp_path, *called(system, START, str(path)), variables=ENVIRONMENT) as process:
         await eventually(lambda: system.simulator.record.of(START_ID), "the first request", 30)
         assert await process.end(signal.SIGINT) == Exit.INTERRUPTED
-        assert "0 requests were answered, 0 failed; line 1 may have been executed" in process.stderr
+        assert "\n0 requests were answered, 0 failed\nline 1 may have been executed\n" in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("rpc", "arguments", "at_a_time"),
+    [
+        pytest.param("GetPower", (), 8, id="reads"),
+        pytest.param("GetPower", ("-P", "3"), 3, id="fewer reads"),
+        pytest.param(START, ("--parallel", "5"), 5, id="changes"),
+    ],
+)
+async def test_calls_at_a_time(
+    system: System, tmp_path: Path, rpc: str, arguments: tuple[str, ...], at_a_time: int
+) -> None:
+    """After the first one, so many calls are made at a time. Ctrl-C ends them, and names the changes that may have been
+    executed."""
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"vm": "vm-1002"}\n' * 40)
+    operation = START_ID if rpc == START else GET_POWER_ID
+    system.simulator.faults.add(Fault.error("NOT_FOUND"), operation=operation)
+    system.simulator.faults.add(Fault("hang"), operation=operation, times=None)
+    calls = lambda: system.simulator.record.of(operation)  # noqa: E731
+    async with running(tmp_path, *called(system, rpc, str(path), *arguments), variables=ENVIRONMENT) as process:
+        await eventually(lambda: len(calls()) == 1 + at_a_time, "the calls", 30)
+        assert await process.end(signal.SIGINT) == Exit.INTERRUPTED
+        assert json.loads(process.stdout)["line"] == 1
+        *_, counts = [line for line in process.stderr.splitlines() if "were answered" in line]
+        assert counts == "0 requests were answered, 1 failed"
+        lost = [line for line in process.stderr.splitlines() if line.endswith("may have been executed")]
+        assert lost == [f"line {2 + number} may have been executed" for number in range(at_a_time) if rpc == START]
+    assert len(calls()) == 1 + at_a_time
+
+
+async def test_order_of_answers(system: System, tmp_path: Path) -> None:
+    """Answers have the order of the requests, whichever comes first, with what the gateway says beside each."""
+    vms = [f"vm-{number}" for number in range(1001, 1020)]
+    path = tmp_path / "requests.jsonl"
+    path.write_text("".join(f'{{"vm": "{vm}"}}\n' for vm in vms))
+    for seconds in (0.4, 0.1, 0.3, 0.2):
+        system.simulator.faults.add(Fault.latency(seconds), operation=GET_ID, times=1)
+    ended = await call(system, "GetVm", str(path), "-v", "--parallel", "19")
+    assert ended.code == Exit.OK, ended.stderr
+    listed = {vm["vm"]: vm["name"] for vm in json.loads((await call(system, "ListVms")).stdout)["vms"]}
+    assert [answer["vm"]["name"] for answer in lines_of(ended)] == [listed[vm] for vm in vms]
+    assert ended.stderr.count("x-request-id: ") == len(vms)
+
+
+async def test_tasks_of_many_requests(system: System, tmp_path: Path) -> None:
+    """With --wait, several tasks run at a time. Ctrl-C names those that still run, by the lines that started them."""
+    path = tmp_path / "clones.jsonl"
+    path.write_text("".join(f'{{"spec": {{"name": "copy-{number}"}}}}\n' for number in range(4)))
+    arguments = called(system, CLONE, str(path), "--source", "web-0001", "--wait", "-P", "2")
+    async with running(tmp_path, *arguments, variables=ENVIRONMENT) as process:
+        await eventually(lambda: len(system.gateway.streams) == 1, "the first task", 30)
+        pass_time(system, 3600)
+        await eventually(lambda: process.stdout and len(system.gateway.streams) == 2, "two further tasks", 30)
+        assert await process.end(signal.SIGINT) == Exit.INTERRUPTED
+        assert json.loads(process.stdout)["status"] == "TASK_STATUS_SUCCEEDED"
+        assert re.findall(r"^line (\d): the task \S+ still runs$", process.stderr, re.MULTILINE) == ["2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        pytest.param(("GetVm", "vm: vm-1001", "-P", "2"), "--parallel is for many requests: give --lines", id="one"),
+        pytest.param(("WatchGateway", "--lines", "-P", "2"), "streams, so its calls are made one after", id="stream"),
+        pytest.param(("GetVm", "--lines", "-P", "0"), "0 is not in the range 1<=x<=64", id="below"),
+        pytest.param(("GetVm", "--lines", "-P", "65"), "65 is not in the range 1<=x<=64", id="above"),
+    ],
+)
+async def test_wrong_use_of_parallel(arguments: tuple[str, ...], text: str) -> None:
+    """What cannot be done in parallel is refused before anything is called."""
+    ended = await run("call", *arguments)
+    assert (ended.code, text in ended.words) == (Exit.USAGE, True), ended.words
+
+
+@pytest.mark.parametrize("most", ["1", "64"])
+async def test_parallel_calls_of_a_vcenter(system: System, tmp_path: Path, most: str) -> None:
+    """Without a gateway, the calls share one session."""
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"vm": "vm-1001"}\n' * 100)
+    arguments = ("--vcenter", system.simulator.url, *IDENTITY, "-P", most, "-o", "name")
+    ended = await run("call", "GetPower", str(path), *arguments, password=PASSWORD)
+    assert (ended.code, ended.stderr) == (Exit.OK, "")
+    logins = [call for call in system.simulator.record if (call.method, call.target) == ("POST", "/api/session")]
+    assert len(logins) == 1
+    assert len(system.simulator.record.of(GET_POWER_ID)) == 100
+
+
+async def test_requests_of_a_pipe_that_is_silent(system: System) -> None:
+    """Each request is answered when it comes, though the pipe stays open."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *called(system, "GetPower", "--lines"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **ENVIRONMENT},
+    )
+    assert process.stdin
+    assert process.stdout
+    for vm in ("vm-1001", "vm-1002"):
+        process.stdin.write(f'{{"vm": "{vm}"}}\n'.encode())
+        async with asyncio.timeout(30):
+            assert "power" in json.loads(await process.stdout.readline())
+    process.stdin.close()
+    assert await process.wait() == Exit.OK
+
+
+async def test_a_hopeless_request_of_a_pipe_that_is_silent() -> None:
+    """Where every request would fail, the command ends without waiting for another one."""
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "call", "--target", "127.0.0.1:1", "GetPower", "--lines"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin
+    assert process.stderr
+    process.stdin.write(b'{"vm": "vm-1001"}\n')
+    async with asyncio.timeout(30):
+        text = await process.stderr.read()
+        assert await process.wait() == Exit.UNREACHABLE
+    assert text.decode().splitlines()[-1] == "stopped at line 1; 0 requests were answered"
 
 
 async def test_requests_that_stream(system: System) -> None:

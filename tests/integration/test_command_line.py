@@ -329,7 +329,7 @@ async def test_straight_at_a_vcenter(simulated: Simulated) -> None:
         run(*way, READ, VM, password="hunter2"),
     )
     assert (good.code, json.loads(good.stdout)) == (Exit.OK, {"power": {"state": "POWER_STATE_POWERED_ON"}})
-    assert (failed.code, failed.stderr.splitlines()[0]) == (Exit.FAILED, "NOT_FOUND NOT_FOUND")
+    assert (failed.code, failed.stderr.splitlines()[0]) == (Exit.FAILED, "NOT_FOUND")
     assert (refused.code, "CREDENTIALS_REJECTED" in refused.words) == (Exit.IDENTITY, True)
     assert "hunter2" not in refused.words
 
@@ -411,9 +411,9 @@ async def test_the_other_protocol(simulated: Simulated, served: Served) -> None:
     usable = await run("check", "--vcenter", served.simulator)
     assert "not used: the URL is http (" in usable.words, "a vCenter without TLS that the URL says so of"
     assert to_tls.code == to_plain.code == Exit.UNREACHABLE
-    assert "speaks TLS, and the URL says http (" in to_tls.words
+    assert "uses TLS, but the URL says http (" in to_tls.words
     assert f"-> Use {simulated.url}." in to_tls.words
-    assert "speaks plain HTTP, and the URL says https (" in to_plain.words
+    assert "uses plain HTTP, but the URL says https (" in to_plain.words
     assert f"hint: `vcenter-gateway check --vcenter {plain}` tells what is wrong" in called.words
     assert f"hint: `vcenter-gateway check --vcenter {secure}` tells what is wrong" in called_plain.words
 

@@ -87,7 +87,7 @@ async def test_answers_that_are_none(
 async def test_garbage(issuer: OidcIssuer, content: str) -> None:
     """What is no document and no JWKS is refused."""
     issuer.instead[JWKS] = answering(content)
-    assert "it takes a JWKS" in await problem(issuer)
+    assert "expected a JWKS" in await problem(issuer)
     issuer.instead[DISCOVERY] = answering(content)
     assert "the discovery document is not a JSON object" in await problem(issuer)
 
@@ -95,16 +95,18 @@ async def test_garbage(issuer: OidcIssuer, content: str) -> None:
 @pytest.mark.parametrize(
     ("document", "why"),
     [
-        pytest.param({"issuer": "https://other.example"}, "is of another issuer: 'https://other.example'", id="other"),
-        pytest.param({"issuer": None}, "is of another issuer: None", id="none"),
-        pytest.param({"issuer": ["ISSUER"]}, "is of another issuer", id="list"),
+        pytest.param(
+            {"issuer": "https://other.example"}, "belongs to another issuer: 'https://other.example'", id="other"
+        ),
+        pytest.param({"issuer": None}, "belongs to another issuer: None", id="none"),
+        pytest.param({"issuer": ["ISSUER"]}, "belongs to another issuer", id="list"),
         pytest.param({"jwks_uri": None}, "has no jwks_uri", id="no-address"),
         pytest.param({"jwks_uri": 5}, "has no jwks_uri", id="number"),
         pytest.param({"jwks_uri": "/keys"}, "it is not a URL", id="relative"),
-        pytest.param({"jwks_uri": "http://issuer.example/keys"}, "by https alone", id="plain"),
+        pytest.param({"jwks_uri": "http://issuer.example/keys"}, "over https only", id="plain"),
         pytest.param({"jwks_uri": "http://127.0.0.1:1/keys"}, "it is not https", id="plain-on-loopback"),
         pytest.param({"jwks_uri": "file:///etc/passwd"}, "it is not a URL", id="file"),
-        pytest.param({"jwks_uri": "https://u:p@127.0.0.1/keys"}, "must not hold a user name", id="password"),
+        pytest.param({"jwks_uri": "https://u:p@127.0.0.1/keys"}, "must not contain a user name", id="password"),
         pytest.param({"jwks_uri": "https://127.0.0.1/keys#x"}, "must not have a fragment", id="fragment"),
         pytest.param({"jwks_uri": "https://127.0.0.1:1/\r\nX: y"}, "it is not a URL", id="line-break"),
         pytest.param({"jwks_uri": "https://127.0.0.1:99999/"}, "it is not a URL", id="port"),
@@ -122,7 +124,7 @@ async def test_documents_that_are_refused(issuer: OidcIssuer, document: dict[str
 async def test_the_issuer_in_the_document_is_compared_exactly(issuer: OidcIssuer, end: str) -> None:
     """Not even a slash may differ."""
     issuer.document = {"issuer": issuer.url + end}
-    assert "is of another issuer" in await problem(issuer)
+    assert "belongs to another issuer" in await problem(issuer)
 
 
 async def test_sizes(issuer: OidcIssuer) -> None:
@@ -160,7 +162,7 @@ async def test_an_answer_that_drips(issuer: OidcIssuer, path: str) -> None:
             await asyncio.sleep(0.05)
 
     issuer.instead[path] = drip
-    assert await problem(issuer, timeout=0.5) == "no complete answer within 0.5 seconds"
+    assert await problem(issuer, timeout=0.5) == "no complete response within 0.5 seconds"
 
 
 async def test_head_that_drips_and_no_http(tmp_path: Path, issuer: OidcIssuer) -> None:
@@ -197,9 +199,10 @@ async def test_places_that_cannot_be_reached(tmp_path: Path, issuer: OidcIssuer)
     )
     by_name = issuer.url.replace("127.0.0.1", "localhost")
     assert await problem(issuer, discovery_url=by_name + DISCOVERY) == (
-        "the certificate of localhost was refused: Hostname mismatch, certificate is not valid for 'localhost'."
+        "the certificate of localhost was rejected: Hostname mismatch, certificate is not valid for 'localhost'."
     )
-    assert await problem(issuer, discovery_url="https://issuer.invalid/") == "the name issuer.invalid is not known"
+    unknown = await problem(issuer, discovery_url="https://issuer.invalid/")
+    assert unknown == "the host name issuer.invalid cannot be resolved"
     plain = issuer.url.replace("https", "http")
     assert await problem(issuer, discovery_url=plain + DISCOVERY) != ""
     await issuer.stop()
@@ -259,7 +262,7 @@ async def test_through_a_proxy(tmp_path: Path, issuer: OidcIssuer) -> None:
         assert set(found.keys) == {"first"}
         assert issuer.requests[-1][1]["authorization"] == "Bearer hunter2"
         answers.append(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-        assert await problem(issuer, proxy=proxy) == "the proxy answers with HTTP 403"
+        assert await problem(issuer, proxy=proxy) == "the proxy responds with HTTP 403"
         await asyncio.wait([task for task in serving if task], timeout=10)
     authority = issuer.url.removeprefix("https://").encode()
     assert {head.split(b"\r\n")[0] for head in heads} == {b"CONNECT " + authority + b" HTTP/1.1"}
@@ -281,7 +284,7 @@ def test_no_token(tmp_path: Path, content: bytes) -> None:
     """A file without a token is a wrong setting, and its content is told to nobody."""
     path = tmp_path / "token"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="it holds no bearer token") as caught:
+    with pytest.raises(ValueError, match="it contains no bearer token") as caught:
         IssuerClient(IssuerOptions("i", "i", jwks_url="https://issuer.example/", token_file=str(path)))
     assert "xxx" not in str(caught.value)
 
@@ -340,7 +343,7 @@ async def test_workers(tmp_path: Path, issuer: OidcIssuer) -> None:
 async def test_an_operator_sees_that_an_issuer_is_away(tmp_path: Path, issuer: OidcIssuer) -> None:
     """The status page says so, the log says why; SIGHUP fetches the keys when the issuer is back."""
     path = write_settings(tmp_path, issuer, simulator={"enabled": True}, admin={"listen": "127.0.0.1:0"})
-    warning = "Keys of JWTs cannot be fetched"
+    warning = "The keys of JWT issuers cannot be fetched"
     await issuer.stop()
     async with running(tmp_path, *SERVE, "--config", str(path)) as process, aiohttp.ClientSession() as session:
         address = (await process.wait_for(r"admin port (http://[0-9.:]+)"))[1]

@@ -284,9 +284,9 @@ async def test_several_issuers(tmp_path: Path, issuer: OidcIssuer) -> None:
             for token, problem in (
                 (other.token(), "another audience"),
                 # The same key id, another issuer's key.
-                (issuer.token(key=other.keys["first"]), "signature is wrong"),
-                (other.token(key=issuer.keys["first"], aud="y"), "signature is wrong"),
-                (issuer.token(sub="corp:build"), "may not give"),
+                (issuer.token(key=other.keys["first"]), "signature is invalid"),
+                (other.token(key=issuer.keys["first"], aud="y"), "signature is invalid"),
+                (issuer.token(sub="corp:build"), "may not assign"),
                 (issuer.token(iss=issuer.url + "/"), "another issuer"),
                 (issuer.token(iss=issuer.url.upper()), "another issuer"),
             ):
@@ -378,7 +378,7 @@ async def test_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplo
             other = {**SERVICE_ACCOUNT, "sub": "system:serviceaccount:build:other"}
             assert (await refused(system, server.token(**other))).reason == "POLICY_DENIED"
             for claims, problem in (
-                ({"sub": "admin"}, "may not give"),
+                ({"sub": "admin"}, "may not assign"),
                 ({"aud": "https://kubernetes.default.svc"}, "another audience"),
                 ({"iss": server.url}, "another issuer"),
             ):
@@ -399,7 +399,7 @@ async def test_kubernetes_beside_another_issuer(
         assert await call(system, issuer.token()) == "jwt:build"
         assert await call(system, server.token(**SERVICE_ACCOUNT)) == "jwt:system:serviceaccount:build:ci"
         forged = issuer.token(sub="system:serviceaccount:build:ci")
-        assert "may not give" in (await refused(system, forged)).message
+        assert "may not assign" in (await refused(system, forged)).message
 
 
 async def test_kubernetes_whose_api_server_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

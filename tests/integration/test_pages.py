@@ -50,7 +50,7 @@ PAGES = (
         "guides/testing.md",
         "## Make vCenter fail",
         fails={"/simulator/faults": 1, "ListDataSets": 1},
-        shows=("VCENTER_CONNECTION_LOST", "may have been executed: yes", "ListDataSets needs vCenter 8.0.0.0 or newer"),
+        shows=("VCENTER_CONNECTION_LOST", "may have been executed: yes", "ListDataSets needs vCenter 8.0.0.0 or later"),
     ),
     Page("operate/certificates.md", "## The gateway's certificate", shows=("gateway.pem: OK", '"vm": "vm-1001"')),
 )

@@ -49,7 +49,7 @@ async def test_sighup(tmp_path: Path, count: int) -> None:
             await eventually(
                 lambda: process.stderr.count(f"{tokens} changed and is in use now") >= count, "a reload", 20
             )
-            await eventually(lambda: process.stderr.count("SIGHUP: files are read again") == count, "the lines", 20)
+            await eventually(lambda: process.stderr.count("SIGHUP: reloading files") == count, "the lines", 20)
             simulator.faults.add(Fault.latency(1), operation=READ_ID)
             authorization = ("authorization", f"Bearer {token}")
             under_way = asyncio.create_task(call(channel, READ, {"vm": "vm-1001"}, authorization))
@@ -67,7 +67,7 @@ async def test_sighup_of_a_worker(tmp_path: Path) -> None:
         await process.wait_for(READY)
         for pid in [*workers(process), process.process.pid]:
             os.kill(pid, signal.SIGHUP)
-        await eventually(lambda: process.stderr.count("SIGHUP: files are read again") >= 4, "the lines", 20)
+        await eventually(lambda: process.stderr.count("SIGHUP: reloading files") >= 4, "the lines", 20)
         assert await process.end(signal.SIGTERM) == 0
         assert len(workers(process)) == 2
 

@@ -97,7 +97,7 @@ async def test_through_a_proxy(tell: Tell, tls: bool, tmp_path: Path) -> None:
     ("answer", "text"),
     [
         pytest.param(saying(b""), "the proxy closed the connection", id="nothing"),
-        pytest.param(saying(b"220 mail.example.com\r\n\r\n"), "what the proxy answered is not HTTP", id="no-http"),
+        pytest.param(saying(b"220 mail.example.com\r\n\r\n"), "the proxy's response is not HTTP", id="no-http"),
         pytest.param(
             http("407 Proxy Authentication Required", b"<html>", "text/html"),
             "the proxy refused the connection with HTTP 407",
@@ -106,7 +106,7 @@ async def test_through_a_proxy(tell: Tell, tls: bool, tmp_path: Path) -> None:
         pytest.param(saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 4000), "too large", id="endless"),
         pytest.param(
             saying(b'HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"state":"POWERED_ON"}'),
-            "the proxy sent more than the answer",
+            "the proxy sent more than its response",
             id="answers-itself",
         ),
     ],

@@ -26,6 +26,7 @@ import artifact_archives
 import artifact_bills
 
 SYFT = ROOT / "build" / "tools" / "bin" / "syft"
+DOCS_VENV = ROOT / "build" / "docs-venv"
 DIGEST = f"sha256:{'ab' * 32}"
 EPOCH = 1_700_000_000
 PARTS = ("python", "protos", "docs", "chart")
@@ -43,6 +44,7 @@ def clone(folder: Path) -> Path:
     tools = folder / "build" / "tools" / "bin"
     tools.mkdir(parents=True)
     (tools / "helm").symlink_to(helm())
+    (folder / "build" / "docs-venv").symlink_to(DOCS_VENV)
     return folder
 
 
@@ -57,7 +59,10 @@ def make(folder: Path, **variables: str) -> Path:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release without clients and image."""
+    """A release without clients and image. Only a developer's machine may lack what builds the documentation."""
+    if not (DOCS_VENV / "ready").exists():
+        assert not os.environ.get("CI"), "the documentation's environment is missing: run `make docs`"
+        pytest.skip("the documentation's environment is missing: `make docs`")
     return make(clone(tmp_path_factory.mktemp("release") / "one"))
 
 
@@ -91,6 +96,20 @@ def test_the_same_bytes_again(dist: Path, tmp_path: Path) -> None:
     finally:
         os.umask(old)
     assert digests(again) == digests(dist)
+
+
+def test_the_documentation_is_the_site(dist: Path) -> None:
+    """The archive has the built pages, the reference of the services among them, and the list of versions."""
+    name = f"vcenter-gateway-docs-{__version__}"
+    with tarfile.open(dist / f"{name}.tar.gz") as archive:
+        files = {entry.name: artifact_archives.read_entry(archive, entry) for entry in archive}
+    assert [item["version"] for item in json.loads(files[f"{name}/versions.json"])] == [__version__]
+    site = f"{name}/{__version__}"
+    page = files[f"{site}/reference/vcenter/v1/vm_service/index.html"].decode()
+    assert "GET /api/vcenter/vm" in page
+    assert {f"{site}/index.html", f"{site}/search.json"} <= files.keys()
+    assert f'url={__version__}/"' in files[f"{name}/index.html"].decode()
+    assert not [file for file in files if file.endswith(".md")]
 
 
 def test_checksums(dist: Path) -> None:

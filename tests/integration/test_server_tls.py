@@ -196,7 +196,7 @@ async def test_an_authority_is_withdrawn_during_a_renewal(
         files.clients.write_bytes(Authority("New client CA").certificate)
         async with asyncio.timeout(20):
             # The two files are looked at one after the other.
-            while await _gets_a_connection(client, credentials) or "do not belong together yet" not in caplog.text:
+            while await _gets_a_connection(client, credentials) or "do not match yet" not in caplog.text:
                 pass
 
 
@@ -287,9 +287,9 @@ async def test_half_renewed_files(tmp_path: Path, authority: Authority, server_p
 @pytest.mark.parametrize(
     ("certificate", "key", "problem"),
     [
-        pytest.param(b"x", None, "holds no certificate", id="no-certificate"),
-        pytest.param(None, b"x", "holds no private key", id="no-key"),
-        pytest.param(None, Authority().issue("x").key, "is not that of the certificate", id="other-key"),
+        pytest.param(b"x", None, "contains no certificate", id="no-certificate"),
+        pytest.param(None, b"x", "contains no private key", id="no-key"),
+        pytest.param(None, Authority().issue("x").key, "does not match the certificate", id="other-key"),
     ],
 )
 def test_unusable_files(

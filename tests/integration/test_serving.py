@@ -128,7 +128,7 @@ async def test_a_second_signal(tmp_path: Path, number: int) -> None:
     async with running(tmp_path, *SERVE, "--simulator") as process, channel_to(process) as channel:
         under_way = await slow_call(process, channel, kind="hang")
         process.process.send_signal(number)
-        await process.wait_for("stopping: calls under way")
+        await process.wait_for("stopping: calls in flight")
         assert await process.end(number) == -number
         assert await under_way == "UNAVAILABLE"
 
@@ -145,10 +145,10 @@ async def test_a_second_signal_with_workers(tmp_path: Path, number: int) -> None
         under_way = await slow_call(process, channel, kind="hang")
         started = workers(process)
         process.process.send_signal(number)
-        await process.wait_for("stopping: calls under way")
+        await process.wait_for("stopping: calls in flight")
         assert await process.end(number) == 1
         assert await under_way == "UNAVAILABLE"
-        assert "a second signal came" in process.stderr
+        assert "a second signal arrived" in process.stderr
         assert not any(map(alive, started))
         assert left_in(tmp_path) == {"stdout", "stderr"}
 
@@ -277,4 +277,6 @@ async def test_authorities_that_break_before_a_worker_starts(tmp_path: Path) -> 
     path.write_text("nothing")
     ended = await run("worker", stdin=WorkerTask(settings, None).to_json() + "\n")
     assert (ended.code, ended.stdout) == (1, "")
-    assert re.fullmatch(r"error: the settings .*vcenter\.ca_file: .*holds no certificate in PEM form\n", ended.stderr)
+    assert re.fullmatch(
+        r"error: the settings .*vcenter\.ca_file: .*contains no certificate in PEM format\n", ended.stderr
+    )

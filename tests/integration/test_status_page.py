@@ -108,7 +108,7 @@ async def test_what_a_person_reads(tmp_path: Path) -> None:
     for expected in (
         f"vCenter gRPC gateway Serving Version {__version__} · up ",
         f"vCenter Answers API {NEWEST.version} {system.simulator.url} circuit breaker closed",
-        "Calls with vCenter 0 of 64 0 waiting · 0 refused 18 made · ",
+        "Calls to vCenter 0 of 64 0 waiting · 0 refused 18 made · ",
         "Open sessions 1 1 login, 1 rejected",
         "vCenter's certificate 29 d",
         "Rpc Calls Now Failed p50 p99 1 ms 10 ms 0.1 s 1 s 10 s vcenter.vm.v1.PowerService/GetPower 13 ",
@@ -117,7 +117,7 @@ async def test_what_a_person_reads(tmp_path: Path) -> None:
         "com.vmware.vapi.endpoint.method.authentication.required 1 ",
     ):
         assert expected in words, words
-    assert re.search(r"Rpcs 17 [\d.]+/s now 0 under way 4 failed · [\d.]+/s now", words), words
+    assert re.search(r"Rpcs 17 [\d.]+/s now 0 in flight 4 failed · [\d.]+/s now", words), words
     assert re.search(r"ABORTED RESOURCE_BUSY [a-z.]+ 1 \d\d:\d\d:\d\d vm-\d+ a-rather-long-request-id-", words), words
     assert re.search(r"ALREADY_IN_DESIRED_STATE [\w.]+ 2 \d\d:\d\d:\d\d vm-\d+ [0-9a-f]{32}", words), words
 
@@ -191,7 +191,7 @@ async def test_a_refused_service_account(tmp_path: Path) -> None:
             assert system.process._server is not None
             system.process._server._service_account = service_account
             words = " ".join((await tab.look(f"http://{system.admin.address}/", DESKTOP)).text.split())
-            assert ("vCenter refuses the service account." in words) is refused
-            assert ("vCenter Login refused" in words) is refused
+            assert ("vCenter rejects the service account." in words) is refused
+            assert ("vCenter Login rejected" in words) is refused
         await system.call(READ, READ_REQUEST)
-        assert "Login refused" not in (await tab.look(f"http://{system.admin.address}/", DESKTOP)).text
+        assert "Login rejected" not in (await tab.look(f"http://{system.admin.address}/", DESKTOP)).text

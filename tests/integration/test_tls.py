@@ -112,7 +112,7 @@ async def test_trusted_authority(make_call: MakeCall, simulator: Simulator, tmp_
 async def test_unknown_authority(make_call: MakeCall, simulator: Simulator) -> None:
     """Without configuration a self-signed certificate is refused, and the message says that this is why."""
     message = await refused(make_call(simulator.url), simulator)
-    assert message == "vCenter's certificate was refused: self-signed certificate"
+    assert message == "vCenter's certificate was rejected: self-signed certificate"
 
 
 async def test_another_authority(make_call: MakeCall, simulator: Simulator, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ async def test_another_authority(make_call: MakeCall, simulator: Simulator, tmp_
     async with Simulator(SimulatorOptions(tls=True)) as other:
         ca_file = certificate_of(other, tmp_path)
     message = await refused(make_call(simulator.url, ca_file=ca_file), simulator)
-    assert message == "vCenter's certificate was refused: self-signed certificate"
+    assert message == "vCenter's certificate was rejected: self-signed certificate"
 
 
 async def test_another_host(make_call: MakeCall, simulator: Simulator, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = ("traceparent", f"00-{TRACE}-{SPAN}-01")
 CREDENTIAL = ("authorization", Basic(ADMINISTRATOR, PASSWORD).header)
 SERVE = ("serve", "--listen", "127.0.0.1:0", "--simulator")
-NOT_INSTALLED = "error: --tracing needs OpenTelemetry, which is not installed: the gateway's extra `otel` has it"
+NOT_INSTALLED = "error: --tracing needs OpenTelemetry, which is not installed: install the gateway's extra `otel`"
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ async def test_a_collector_that_does_not_answer(tmp_path: Path, collector: Colle
         assert await process.end(signal.SIGTERM) == 0
         assert 3 <= time.monotonic() - started < 15
         assert [line["event"] for line in process.logs() if line["level"] not in ("info", "debug")] == [
-            "the last traces were not sent within 3 s and are lost"
+            "the last traces could not be sent within 3 s and are lost"
         ]
 
 
@@ -139,5 +139,5 @@ async def test_a_value_that_the_sdk_refuses() -> None:
     """A sentence says so, without a traceback."""
     ended = await run(*SERVE, "--tracing", variables={"OTEL_BSP_MAX_QUEUE_SIZE": "0"})
     assert ended.code == 1
-    assert "error: a variable of OpenTelemetry's cannot be used: max_queue_size must be" in ended.words
+    assert "error: an environment variable of OpenTelemetry cannot be used: max_queue_size must be" in ended.words
     assert "Traceback" not in ended.words

@@ -352,7 +352,7 @@ async def test_no_exporter(collector: Collector, environment: pytest.MonkeyPatch
     [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc: the gateway sends traces as http"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/json"),
-        ("OTEL_TRACES_EXPORTER", "zipkin", "OTEL_TRACES_EXPORTER=zipkin: the gateway has otlp and none"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "OTEL_TRACES_EXPORTER=zipkin: the gateway supports otlp and none"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "cannot be used: max_queue_size must be"),
     ],
 )
@@ -387,8 +387,8 @@ async def test_a_collector_that_refuses(
         await call(system, READ, READ_REQUEST)
         await eventually(lambda: collector.bodies, "traces")
     assert logged(caplog) == [
-        "traces cannot be sent to the collector: HTTP 401; calls go on",
-        "traces reach the collector again",
+        "traces cannot be sent to the collector: HTTP 401; calls are not affected",
+        "traces can be sent to the collector again",
     ]
 
 
@@ -405,7 +405,7 @@ async def test_a_collector_that_is_down(
         started = time.monotonic()
     assert 3 <= time.monotonic() - started < 5
     lines = logged(caplog)
-    assert "the last traces were not sent within 3 s and are lost" in lines
+    assert "the last traces could not be sent within 3 s and are lost" in lines
     assert len(lines) <= 5
 
 

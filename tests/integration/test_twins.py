@@ -29,7 +29,7 @@ BINDINGS = compile_bindings(CONTRACT)
 GOOD, WRONG = Basic(ADMINISTRATOR, PASSWORD), Basic(ADMINISTRATOR, "wrong")
 MINE = SessionId("of-the-caller")
 # The pool of sessions goes on with what a single call does not: it says when it tries a password again.
-COOL_DOWN = re.compile(r"; they are tried again in \d+ s, so that the account is not locked")
+COOL_DOWN = re.compile(r"; the gateway tries them again in \d+ s, so that the account is not locked")
 
 
 async def told(options: VCenterOptions, rpc: str, vm: str, credential: Credential, timeout: float) -> Failure:

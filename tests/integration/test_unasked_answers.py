@@ -51,7 +51,7 @@ async def test_before_the_first_request(pair: tuple[Connection, socket.socket], 
     be sent again without harm."""
     connection, its = pair
     its.sendall(sent)
-    with pytest.raises(NotSentError, match="answers before it is asked"):
+    with pytest.raises(NotSentError, match="responds before it gets a request"):
         await connection.exchange(REQUEST)
     assert not connection.is_open
     with contextlib.suppress(ConnectionResetError):

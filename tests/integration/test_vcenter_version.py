@@ -76,7 +76,7 @@ async def test_certificates_are_checked(tmp_path: Path) -> None:
         ca_file = certificate_of(simulator, tmp_path)
         assert (await version(VCenterOptions(simulator.url, ca_file=ca_file))).api == NEWEST.version
         assert (await version(VCenterOptions(simulator.url, thumbprint=simulator.thumbprint))).api == NEWEST.version
-        assert "certificate was refused" in (await version(VCenterOptions(simulator.url))).problem
+        assert "certificate was rejected" in (await version(VCenterOptions(simulator.url))).problem
         assert "thumbprint" in (await version(VCenterOptions(simulator.url, thumbprint="0f" * 32))).problem
 
 
@@ -86,9 +86,9 @@ async def test_problems(tmp_path: Path) -> None:
         options = VCenterOptions(simulator.url)
         for fault, problem in (
             (Fault("hang"), "vCenter did not answer in time"),
-            (Fault("cut_body"), "the connection to vCenter broke before its answer was complete"),
+            (Fault("cut_body"), "the connection to vCenter broke before its response was complete"),
             (Fault.answer({"no": "list"}), "vCenter's list of versions cannot be read"),
-            (Fault.answer("x" * 65 * 1024), "vCenter's answer is larger than 65536 bytes"),
+            (Fault.answer("x" * 65 * 1024), "vCenter's response is larger than 65536 bytes"),
         ):
             simulator.faults.add(fault)
             assert await version(options) == VCenterVersion(problem=problem)

@@ -49,7 +49,7 @@ async def test_a_guest_that_starts(system: System) -> None:
     """A machine that boots is ready when its tools run, some time after it was powered on."""
     await system.client.call(STOP, {"vm": ON})
     ready = {"vm": ON, "condition": {"guest_ready": True}, "timeout": "0.5s"}
-    assert "VMware Tools do not run" in (await refused(system, ready)).message
+    assert "VMware Tools is not running" in (await refused(system, ready)).message
     await system.client.call(START, {"vm": ON})
     waiting = asyncio.ensure_future(system.client.call(WAIT, {**ready, "timeout": "20s"}))
     while not waiting.done():

@@ -39,7 +39,7 @@ def test_aliases_that_become_too_much(content: str) -> None:
 @pytest.mark.parametrize("extra", [-1, 0, 1], ids=["below", "at", "above"])
 def test_number_of_values(monkeypatch: pytest.MonkeyPatch, extra: int) -> None:
     """As many values as the limit are read, written out or as aliases; one more is refused."""
-    monkeypatch.setattr("gateway.documents.MAX_VALUES", 100)
+    monkeypatch.setattr("gateway.strict_yaml.MAX_VALUES", 100)
     plain = f"[{'x, ' * (99 + extra)}]"  # The list itself is one.
     aliases = f"[&a [x, x, x], {'*a, ' * 23}{'x, ' * (3 + extra)}]"
     for content in (plain, aliases):
@@ -51,7 +51,7 @@ def test_number_of_values(monkeypatch: pytest.MonkeyPatch, extra: int) -> None:
 
 def test_reading_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands beyond the limit is not read: the place is about where it was reached."""
-    monkeypatch.setattr("gateway.documents.MAX_VALUES", 10)
+    monkeypatch.setattr("gateway.strict_yaml.MAX_VALUES", 10)
     error = refusal("- x\n" * 1000)
     assert 10 <= error.line < 20
 
@@ -85,14 +85,14 @@ def test_long_numbers(digits: int, fits: bool) -> None:
     if fits:
         assert read_yaml("1" * digits) == int("1" * digits)
     else:
-        assert "no such number or date" in str(refusal("1" * digits))
+        assert "not a valid number or date" in str(refusal("1" * digits))
     assert read_yaml(f"'{'1' * digits}'") == "1" * digits
 
 
 @pytest.mark.parametrize("content", ["1:" * 100_000 + "1", "1:" * 20 + "1.5" + "0" * 400, "2001-99-99", "!!int x"])
 def test_numbers_and_dates_that_there_are_not(content: str) -> None:
     """What only looks like a number or a date, or would take long to work out, is refused with a sentence."""
-    assert "there is no such number or date; a text of this form takes quotes" in str(refusal(content))
+    assert "not a valid number or date; put quotes around a string of this form" in str(refusal(content))
 
 
 @pytest.mark.parametrize("kind", ["device", "directory", "pipe"])

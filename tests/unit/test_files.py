@@ -14,7 +14,7 @@ import pytest
 from gateway import files
 from gateway.files import MAX_BYTES, ReloadedFile, look_at_files, open_regular
 
-STAYS = " changed and cannot be used, the old content stays in use: "
+STAYS = " changed but cannot be used; the old content stays in use: "
 
 
 def parse(content: bytes) -> int:

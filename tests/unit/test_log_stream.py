@@ -63,7 +63,7 @@ def test_nobody_waits(pipe: tuple[int, int], caplog: pytest.LogCaptureFixture) -
     finally:
         logger.removeHandler(handler)
     assert text.count(LINE) == 2000 - dropped
-    assert caplog.messages == [f"log lines were dropped, since they could not be written in time: {dropped}"]
+    assert caplog.messages == [f"log lines were dropped, because they could not be written in time: {dropped}"]
 
 
 @pytest.mark.parametrize(("lines", "dropped"), [(9, 0), (10, 0), (11, 1)], ids=["below", "at", "above"])
@@ -126,7 +126,7 @@ def test_a_disk_that_has_room_again(tmp_path: Path, caplog: pytest.LogCaptureFix
         stream.write(LINE)
         assert stream.drain(20)
     assert path.read_text() == LINE
-    assert caplog.messages == ["log lines were dropped, since they could not be written in time: 1"]
+    assert caplog.messages == ["log lines were dropped, because they could not be written in time: 1"]
 
 
 def test_a_pipe_that_does_not_block(pipe: tuple[int, int]) -> None:

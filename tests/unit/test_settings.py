@@ -178,14 +178,14 @@ def test_values_from_text(variable: str, value: str, key: str, expected: object)
         pytest.param(
             {"workers": "many"},
             VCENTER,
-            "--workers (flag): 'many' is not valid; it takes a whole number from 1 to 64",
+            "--workers (flag): 'many' is not valid; expected a whole number from 1 to 64",
             id="flag",
         ),
         pytest.param(
             {},
             {**VCENTER, "GATEWAY_LISTEN": "50051"},
-            "GATEWAY_LISTEN (environment variable): '50051' is not valid (not of the form HOST:PORT); it takes "
-            "HOST:PORT, for instance 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051",
+            "GATEWAY_LISTEN (environment variable): '50051' is not valid (not of the form HOST:PORT); expected "
+            "HOST:PORT, for example 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051",
             id="environment",
         ),
         pytest.param(
@@ -197,19 +197,19 @@ def test_values_from_text(variable: str, value: str, key: str, expected: object)
         pytest.param(
             {"config": "/nonexistent.yaml"},
             VCENTER,
-            "--config (flag): '/nonexistent.yaml' cannot be read (No such file or directory); it takes a YAML file",
+            "--config (flag): '/nonexistent.yaml' cannot be read (No such file or directory); expected a YAML file",
             id="file-missing",
         ),
         pytest.param(
             {},
             {},
-            "there is no vCenter to serve: give --vcenter URL, or --simulator for the embedded one",
+            "there is no vCenter to serve: give --vcenter URL, or --simulator for the embedded simulator",
             id="no-vcenter",
         ),
         pytest.param(
             {"simulator": True},
             VCENTER,
-            "a vCenter and the simulator exclude each other: keep one of them; set by GATEWAY_VCENTER "
+            "--vcenter and --simulator exclude each other: keep one of them; set by GATEWAY_VCENTER "
             "(environment variable) and --simulator (flag)",
             id="both",
         ),
@@ -217,14 +217,14 @@ def test_values_from_text(variable: str, value: str, key: str, expected: object)
             {"vcenter-ca-file": "/nonexistent.pem"},
             VCENTER,
             "--vcenter-ca-file (flag): '/nonexistent.pem' is not valid (cannot be read: No such file or directory); "
-            "it takes a file with certificates in PEM form",
+            "expected a file with certificates in PEM format",
             id="ca-file-missing",
         ),
         pytest.param(
             {"vcenter-thumbprint": "ab:cd"},
             VCENTER,
-            "--vcenter-thumbprint (flag): 'ab:cd' is not valid (the thumbprint must be a SHA-256 one: 64 hexadecimal "
-            "digits, with or without colons); it takes a SHA-256 thumbprint: 64 hexadecimal digits, with or without "
+            "--vcenter-thumbprint (flag): 'ab:cd' is not valid (it must be a SHA-256 thumbprint: 64 hexadecimal "
+            "digits, with or without colons); expected a SHA-256 thumbprint: 64 hexadecimal digits, with or without "
             "colons",
             id="thumbprint",
         ),
@@ -248,23 +248,23 @@ def test_mistakes(flags: dict[str, object], environ: dict[str, str], line: str) 
         ),
         pytest.param(
             "server: {workers: 0}",
-            "{}:server.workers (file): 0 is not valid; it takes a whole number from 1 to 64",
+            "{}:server.workers (file): 0 is not valid; expected a whole number from 1 to 64",
             id="value",
         ),
         pytest.param(
             "auth: {certificates: [1]}",
-            "{}:auth.certificates (file): [1] is not valid; it takes names with commas between them",
+            "{}:auth.certificates (file): [1] is not valid; expected comma-separated names",
             id="value-in-a-list",
         ),
-        pytest.param("log: debug", "{}:log (file): it takes keys below it: level, format", id="section-is-text"),
-        pytest.param("- a", "{}: it takes sections such as `server:` with keys below them", id="list"),
+        pytest.param("log: debug", "{}:log (file): expected keys below it: level, format", id="section-is-text"),
+        pytest.param("- a", "{}: expected sections such as `server:` with keys below them", id="list"),
         pytest.param("server: {workers: 2", "{}:1:20: it is not valid YAML: ", id="syntax"),
         pytest.param(
             "log: {level: info}\nlog: {format: json}", "{}:2:1: it is not valid YAML: 'log' occurs twice", id="twice"
         ),
         pytest.param("? [a]\n: 1", "{}:1:3: it is not valid YAML: found unhashable key", id="odd-key"),
-        pytest.param("log:\n  level: 2001-99-99", "{}:2:10: it is not valid YAML: there is no such", id="date"),
-        pytest.param("log: {level: !!timestamp x}", "{}:1:14: it is not valid YAML: there is no such", id="tag"),
+        pytest.param("log:\n  level: 2001-99-99", "{}:2:10: it is not valid YAML: not a valid number", id="date"),
+        pytest.param("log: {level: !!timestamp x}", "{}:1:14: it is not valid YAML: not a valid number", id="tag"),
         pytest.param("log: \x01", "{}: it is not valid YAML", id="control-character"),
         pytest.param("log: " + "[" * 2000, "{}: it is not valid YAML", id="deep"),
         pytest.param("a: &a [*a]", "{}:1:4: it is not valid YAML: it has more than 100000 values", id="alias"),
@@ -289,7 +289,7 @@ def test_a_file_that_is_no_configuration(tmp_path: Path, monkeypatch: pytest.Mon
     """What is not a file of reasonable size is refused with a sentence, and not read to its end."""
     monkeypatch.chdir(tmp_path)
     Path("large").write_bytes(bytes(1024**2 + 1))
-    expected = f"--config (flag): {path!r} cannot be read ({why}); it takes a YAML file"
+    expected = f"--config (flag): {path!r} cannot be read ({why}); expected a YAML file"
     assert problems({"config": path}, VCENTER) == [expected]
 
 
@@ -307,7 +307,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_bytes("log: {level: größer}".encode("latin-1"))
     assert problems({"config": str(path)}, VCENTER) == [
-        f"--config (flag): {str(path)!r} is not UTF-8 text; it takes a YAML file"
+        f"--config (flag): {str(path)!r} is not UTF-8 text; expected a YAML file"
     ]
 
 
@@ -460,7 +460,7 @@ def test_retries_have_every_setting(tmp_path: Path) -> None:
     ("content", "problem"),
     [
         ("vcenter: {retries: {trys: 3}}", "vcenter.retries.trys (file): there is no such setting; did you mean tries?"),
-        ("vcenter: {retries: 3}", "vcenter.retries (file): it takes keys below it: tries, backoff_seconds"),
+        ("vcenter: {retries: 3}", "vcenter.retries (file): expected keys below it: tries, backoff_seconds"),
         ("vcenter: {retries: {tries: 0}}", "vcenter.retries.tries (file): 0 is not valid"),
         ("vcenter: {retries: {tries: 11}}", "vcenter.retries.tries (file): 11 is not valid"),
     ],

@@ -31,35 +31,33 @@ def problems(flags: dict[str, Any]) -> list[str]:
     [
         pytest.param({"tls-cert-file": "FILE"}, "a certificate and its key belong together", id="no-key"),
         pytest.param({"tls-key-file": "FILE"}, "a certificate and its key belong together", id="no-certificate"),
-        pytest.param({"tls-client-ca-file": "FILE"}, "callers show certificates over TLS only", id="no-tls"),
+        pytest.param({"tls-client-ca-file": "FILE"}, "client certificates require TLS", id="no-tls"),
         pytest.param(
-            {**SERVICE, "auth-certificates": "a"}, "names in certificates need authorities", id="no-authority"
+            {**SERVICE, "auth-certificates": "a"}, "client certificates require a trusted authority", id="no-authority"
         ),
-        pytest.param({**SERVICE, "auth-jwks-file": "FILE"}, "issuer and its audience", id="no-issuer"),
+        pytest.param({**SERVICE, "auth-jwks-file": "FILE"}, "issuer and an audience", id="no-issuer"),
         pytest.param(
-            {**SERVICE, "auth-jwks-file": "FILE", "auth-jwt-issuer": "i"}, "issuer and its audience", id="no-audience"
+            {**SERVICE, "auth-jwks-file": "FILE", "auth-jwt-issuer": "i"}, "issuer and an audience", id="no-audience"
         ),
-        pytest.param(
-            {"auth-tokens-file": "FILE"}, "this needs --auth-mode service-account", id="tokens-in-passthrough"
-        ),
-        pytest.param({"auth-user": "a"}, "this needs --auth-mode service-account", id="user-in-passthrough"),
-        pytest.param({**SERVICE, "listen": "0.0.0.0:1"}, "anybody who reaches this address", id="open-to-the-network"),
-        pytest.param({**SERVICE, "listen": "[::]:1"}, "anybody who reaches this address", id="open-on-IPv6"),
-        pytest.param({**SERVICE, "listen": "gateway:1"}, "anybody who reaches this address", id="open-by-name"),
+        pytest.param({"auth-tokens-file": "FILE"}, "requires --auth-mode service-account", id="tokens-in-passthrough"),
+        pytest.param({"auth-user": "a"}, "requires --auth-mode service-account", id="user-in-passthrough"),
+        pytest.param({**SERVICE, "listen": "0.0.0.0:1"}, "anyone who reaches this address", id="open-to-the-network"),
+        pytest.param({**SERVICE, "listen": "[::]:1"}, "anyone who reaches this address", id="open-on-IPv6"),
+        pytest.param({**SERVICE, "listen": "gateway:1"}, "anyone who reaches this address", id="open-by-name"),
         pytest.param({**SERVICE, "simulator": None, "vcenter": "https://vc"}, "a name and a password", id="no-account"),
         pytest.param({"auth-jwt-algorithms": "RS256,HS256"}, "HS256 is not allowed", id="shared-secret"),
         pytest.param({"auth-jwt-algorithms": "none"}, "none is not allowed", id="unsigned"),
         pytest.param({"auth-jwt-algorithms": ","}, "it is empty", id="no-algorithm"),
         pytest.param(
             {"auth-jwt-issuers": "[{kubernetes: true}]"},
-            "this needs --auth-mode service-account",
+            "requires --auth-mode service-account",
             id="issuer-in-passthrough",
         ),
         pytest.param({"auth-jwt-refresh-seconds": "59"}, "60 or more", id="too-often"),
-        pytest.param({"auth-mode": "open"}, "it takes passthrough or service-account", id="mode"),
+        pytest.param({"auth-mode": "open"}, "expected passthrough or service-account", id="mode"),
         pytest.param({"auth-tokens-file": "/dev/zero"}, "it is not a regular file", id="device"),
         pytest.param({"log-audit-on-failure": "refuse"}, "give --log-audit-file", id="no-audit-file"),
-        pytest.param({"log-audit-on-failure": "stop"}, "it takes continue or refuse", id="on-failure"),
+        pytest.param({"log-audit-on-failure": "stop"}, "expected continue or refuse", id="on-failure"),
         pytest.param({"auth-policy-file": "/nonexistent"}, "cannot be read: No such file", id="no-file"),
     ],
 )
@@ -118,31 +116,33 @@ B = '{issuer: "https://b.example", audience: g, discovery: true'
 @pytest.mark.parametrize(
     ("issuers", "problem"),
     [
-        pytest.param("x", "it takes a list; in flags and variables as JSON or YAML", id="text"),
+        pytest.param("x", "expected a list; in flags and variables as JSON or YAML", id="text"),
         pytest.param("[", "it is not valid YAML", id="broken"),
-        pytest.param("[5]", "entry 1: it takes keys and values", id="number"),
+        pytest.param("[5]", "entry 1: expected keys and values", id="number"),
         pytest.param("[{}]", "entry 1: an issuer's keys come from one of discovery", id="nothing"),
         pytest.param(f"[{A}, kubernetes: true}}]", "entry 1: an issuer's keys come from one of", id="two-ways"),
-        pytest.param(f"[{A}, audiance: x}}]", "there is none; did you mean audience?", id="misspelt"),
+        pytest.param(f"[{A}, audiance: x}}]", "which does not exist; did you mean audience?", id="misspelt"),
         pytest.param("[{issuer: a, discovery: true}]", "give both", id="no-audience"),
         pytest.param("[{audience: a, jwks_file: FILE}]", "give both", id="no-issuer"),
         pytest.param("[{issuer: a, audience: g, discovery: true}]", "it is not a URL", id="issuer-without-address"),
         pytest.param(
             '[{issuer: "http://a.example", audience: g, discovery: true}]',
-            "keys are fetched by https alone",
+            "keys are fetched over https only",
             id="plain",
         ),
         pytest.param(
-            '[{issuer: a, audience: g, jwks_url: "https://u:secret@a.example"}]', "must not hold a user name", id="user"
+            '[{issuer: a, audience: g, jwks_url: "https://u:secret@a.example"}]',
+            "must not contain a user name",
+            id="user",
         ),
         pytest.param(
             '[{issuer: a, audience: g, jwks_url: "https://a", discovery_url: "https://a"}]',
-            "is for an issuer",
+            "requires discovery",
             id="url",
         ),
         pytest.param(
             "[{issuer: a, audience: g, jwks_file: FILE, ca_file: FILE}]",
-            "are for keys that are fetched",
+            "apply only to fetched keys",
             id="ca-of-file",
         ),
         pytest.param(f"[{A}, algorithms: [HS256]}}]", "entry 1, algorithms: ['HS256'] is not valid (HS256", id="hmac"),

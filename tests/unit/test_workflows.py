@@ -13,7 +13,10 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-_MAKE = r'(?:sudo \S+ (?:env "PATH=\$PATH" )?)?make(?: PYTHON=python\${{[^}]+}})? ([a-z-]+)(\${{.+}})?( "TAG=.+")?'
+_MAKE = (
+    r'(?:sudo \S+ (?:env "PATH=\$PATH" )?)?make(?: PYTHON=python\${{[^}]+}})?'
+    r'((?: [a-z-]+(?:\${{[^}]+}})?)+)(?: ARGS="([^"]+)"| "TAG=.+")?'
+)
 # What a folder is known by that an ecosystem's updates are for.
 MANIFESTS = {
     "cargo": "Cargo.toml",
@@ -39,7 +42,30 @@ def test_steps_are_make_targets(workflow: Path) -> None:
     for command in commands:
         found = re.fullmatch(_MAKE, command)
         assert found, command
-        assert (f"{found[1]}%" if found[2] else found[1]) in targets
+        assert set(re.sub(r"\${{[^}]+}}", "%", found[1]).split()) <= set(targets)
+        for name in re.findall(r"tests/\S+", found[2] or ""):
+            assert (ROOT / name).is_file()
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_actions_are_pinned(workflow: Path) -> None:
+    """Each action is named by its commit, which nobody can move, beside the version that Dependabot reads."""
+    uses = [line for line in workflow.read_text(encoding="utf-8").splitlines() if "uses:" in line]
+    assert uses
+    assert [line for line in uses if not re.fullmatch(r"\s+- uses: \S+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_permissions(workflow: Path) -> None:
+    """A workflow reads the repository; only the job that signs may do more, and no later step gets the token."""
+    content = load(workflow)
+    assert content["permissions"] == {"contents": "read"}
+    for name, job in content["jobs"].items():
+        signs = any("attest" in step.get("uses", "") for step in job["steps"])
+        expected = {"attestations": "write", "contents": "read", "id-token": "write"} if signs else None
+        assert job.get("permissions") == expected, name
+        [checkout] = [step for step in job["steps"] if "/checkout@" in step.get("uses", "")]
+        assert checkout["with"]["persist-credentials"] is False
 
 
 def test_versions_of_python() -> None:

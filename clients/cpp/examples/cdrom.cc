@@ -47,7 +47,7 @@ void Connect(hardware::CdromService::Stub& cdroms, const std::string& cdrom) {
     std::cout << cdrom << " is connected\n";
   } catch (const vcenter_gateway::Error& error) {
     if (error.type != ERROR_TYPE_ALREADY_IN_DESIRED_STATE) throw;
-    std::cout << cdrom << " was connected already: " << error.messages.at(0).default_message() << "\n";
+    std::cout << cdrom << " was already connected: " << error.messages.at(0).default_message() << "\n";
   }
   // [docs: end]
 }

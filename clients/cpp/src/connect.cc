@@ -51,7 +51,7 @@ std::string ReadFile(const std::string& name) {
 
 std::shared_ptr<grpc::ChannelCredentials> TlsCredentials(const Tls& tls) {
   if (tls.certificate_file.empty() != tls.key_file.empty()) {
-    throw std::invalid_argument("a client's certificate and its key are needed together");
+    throw std::invalid_argument("the client certificate and its key require each other: set both");
   }
   grpc::SslCredentialsOptions ssl;
   ssl.pem_root_certs = ReadFile(tls.ca_file);
@@ -60,10 +60,11 @@ std::shared_ptr<grpc::ChannelCredentials> TlsCredentials(const Tls& tls) {
   return grpc::SslCredentials(ssl);
 }
 
-/// Sends an identity over a channel on which gRPC itself refuses to.
-class PlaintextIdentity final : public Factory {
+/// Adds metadata to calls that do not have it: the vCenter, and an identity on a channel on which gRPC itself refuses
+/// to send one.
+class Adding final : public Factory {
  public:
-  explicit PlaintextIdentity(const Credentials& credentials) : metadata_(credentials) {}
+  explicit Adding(Metadata metadata) : metadata_(std::move(metadata)) {}
 
   grpc::experimental::Interceptor* CreateClientInterceptor(grpc::experimental::ClientRpcInfo* /*info*/) override {
     return new Interceptor(metadata_);
@@ -77,7 +78,8 @@ class PlaintextIdentity final : public Factory {
     void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
       if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
         try {
-          methods->GetSendInitialMetadata()->emplace(metadata_.key, metadata_.value());
+          auto* const sent = methods->GetSendInitialMetadata();
+          if (sent->count(metadata_.key) == 0) sent->emplace(metadata_.key, metadata_.value());
         } catch (const std::exception&) {
           // An interceptor cannot fail a call. Without an identity, the gateway refuses it as UNAUTHENTICATED.
         }
@@ -96,7 +98,7 @@ class PlaintextIdentity final : public Factory {
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& target, const ConnectOptions& options) {
   if (options.keepalive_time < kShortestKeepalive) {
-    throw std::invalid_argument("keepalive_time is less than 30 seconds");
+    throw std::invalid_argument("keepalive_time must be at least 30 seconds");
   }
   grpc::ChannelArguments arguments = options.arguments;
   arguments.SetUserAgentPrefix(kUserAgent);
@@ -114,6 +116,12 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& target, const ConnectO
     interceptors.push_back(DefaultDeadline(options.default_deadline));
   }
 
+  if (options.vcenter) {
+    RequireVisible("the name of a vCenter", *options.vcenter);
+    interceptors.push_back(
+        std::make_unique<Adding>(Metadata("x-vcenter", [vcenter = *options.vcenter] { return vcenter; })));
+  }
+
   std::shared_ptr<grpc::ChannelCredentials> channel;
   std::shared_ptr<grpc::CallCredentials> calls;
   const Reach reach = ReachOf(target);
@@ -125,15 +133,15 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& target, const ConnectO
     channel = grpc::InsecureChannelCredentials();
   } else if (options.allow_plaintext_credentials) {
     channel = grpc::InsecureChannelCredentials();
-    interceptors.push_back(std::make_unique<PlaintextIdentity>(*options.credentials));
+    interceptors.push_back(std::make_unique<Adding>(Metadata(*options.credentials)));
   } else if (reach != Reach::kRemote) {
     // These look at the peer's address as well: a localhost that is none gets no credentials, nor does a proxy.
     channel = grpc::experimental::LocalCredentials(reach == Reach::kUnix ? UDS : LOCAL_TCP);
     calls = CallCredentialsFor(*options.credentials, GRPC_SECURITY_NONE);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   } else {
-    throw std::invalid_argument("credentials need TLS on the way to " + target +
-                                ", or allow_plaintext_credentials where the network encrypts on its own");
+    throw std::invalid_argument("credentials require TLS to " + target +
+                                ", or allow_plaintext_credentials if the network itself is encrypted");
   }
   if (calls) channel = grpc::CompositeChannelCredentials(channel, calls);
   return grpc::experimental::CreateCustomChannelWithInterceptors(target, channel, arguments, std::move(interceptors));

@@ -40,13 +40,6 @@ class Plugin final : public grpc::MetadataCredentialsPlugin {
   const Metadata metadata_;
 };
 
-void RequireVisible(const char* what, std::string_view text) {
-  const auto visible = [](char c) { return c > ' ' && c <= '~'; };
-  if (text.empty() || !std::all_of(text.begin(), text.end(), visible)) {
-    throw std::invalid_argument(std::string(what) + " consists of visible ASCII characters");
-  }
-}
-
 std::string BearerValue(std::string_view token) {
   constexpr char kWhiteSpace[] = " \t\r\n";
   token.remove_prefix(std::min(token.find_first_not_of(kWhiteSpace), token.size()));
@@ -61,6 +54,13 @@ std::function<std::string()> Fixed(std::string value) {
 }
 
 }  // namespace
+
+void RequireVisible(const char* what, std::string_view text) {
+  const auto visible = [](char c) { return c > ' ' && c <= '~'; };
+  if (text.empty() || !std::all_of(text.begin(), text.end(), visible)) {
+    throw std::invalid_argument(std::string(what) + " must consist of visible ASCII characters");
+  }
+}
 
 Credentials Credentials::Session(std::string_view id) {
   RequireVisible("a session id", id);
@@ -77,7 +77,7 @@ Credentials Credentials::Bearer(std::function<std::string()> token) {
 
 Credentials Credentials::Basic(std::string_view user, std::string_view password) {
   if (user.empty() || user.find(':') != std::string_view::npos) {
-    throw std::invalid_argument("a user name is not empty and has no colon");
+    throw std::invalid_argument("the username must not be empty or contain a colon");
   }
   const std::string pair = std::string(user).append(":").append(password);
   return {"basic", kAuthorization, Fixed("Basic " + absl::Base64Escape(pair))};

@@ -55,7 +55,7 @@ def ensure_connected(cdroms: CdromServiceStub, cdrom: str) -> None:
     except VCenterError as error:
         if error.error_type is not ErrorType.ALREADY_IN_DESIRED_STATE:
             raise
-        print("it is connected already, says vCenter:", error.message)
+        print("already connected; vCenter reports:", error.message)
     # [docs: end]
 
 

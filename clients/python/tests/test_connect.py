@@ -73,6 +73,25 @@ def test_without_a_token_nothing_is_sent(gateway: FakeGateway, call: Call, tmp_p
     assert gateway.received == []
 
 
+def test_each_call_names_the_vcenter_of_the_channel(gateway: FakeGateway, call: Call) -> None:
+    """It does so beside the identity, also if the call brings an identity of its own. The call's own vCenter wins."""
+    for own, expected in ((), "east"), (tuple(SESSION_METADATA), "east"), ((("x-vcenter", "west"),), "west"):
+        get_vm(call, gateway.target, credentials=BASIC, vcenter="east", metadata=own)
+        received = gateway.received[-1]
+        assert [value for key, value in received.metadata if key == "x-vcenter"] == [expected]
+        assert received.identity == (SESSION_METADATA if own == tuple(SESSION_METADATA) else BASIC_METADATA)
+    get_vm(call, gateway.target)
+    assert "x-vcenter" not in dict(gateway.received[-1].metadata)
+
+
+@pytest.mark.parametrize("name", ["", "east west", "east\n", "öst"])
+def test_a_vcenter_that_cannot_be_sent_is_refused(gateway: FakeGateway, call: Call, name: str) -> None:
+    """It is refused before anything is sent."""
+    with pytest.raises(ValueError, match="the name of a vCenter"):
+        get_vm(call, gateway.target, vcenter=name)
+    assert gateway.received == []
+
+
 @pytest.mark.parametrize("own", [BASIC_METADATA, SESSION_METADATA], ids=["basic", "session"])
 def test_a_call_with_an_identity_of_its_own_sends_that_alone(
     gateway: FakeGateway, call: Call, own: list[tuple[str, str]]
@@ -250,7 +269,7 @@ def test_a_gateway_that_asks_for_a_certificate_refuses_a_client_without(
 
 def test_a_certificate_needs_its_key() -> None:
     """Half of the pair is a mistake."""
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="require each other"):
         Tls(certificate_file="client.pem")
 
 

@@ -81,7 +81,7 @@ async fn connect_twice(cdroms: &mut CdromServiceClient<Gateway>, cdrom: &str) ->
         match cdroms.connect_cdrom(request).await.map_err(VCenterError::from) {
             Ok(_) => println!("connected it"),
             Err(error) if error.error_type() == ErrorType::AlreadyInDesiredState => {
-                println!("it is connected already, says vCenter: {}", error.message());
+                println!("already connected; vCenter reports: {}", error.message());
             }
             Err(error) => return Err(error),
         }

@@ -1,4 +1,4 @@
-//! The body of an answer that arrives message by message.
+//! The body of a response that arrives message by message.
 
 use std::{
     future::Future,
@@ -17,11 +17,11 @@ use tonic::{
 
 use crate::{backends::Failure, outgoing::Outgoing, verdict::Verdict};
 
-/// Passes on what arrives. Adds what no server sends: the end of a stream whose connection is lost, or whose deadline
-/// passes. Dropping it cancels the call.
+/// Forwards what arrives, and adds what no server sends: the end of a stream whose connection is lost or whose deadline
+/// is exceeded. Dropping it cancels the call.
 pub(crate) struct Streamed {
     body: Body,
-    /// Until the call has ended, so that it is cancelled in both directions.
+    /// Held until the call ends, so that it can be canceled in both directions.
     requests: Option<Arc<Outgoing>>,
     verdict: Verdict,
     deadline: Option<Pin<Box<Sleep>>>,

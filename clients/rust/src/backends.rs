@@ -1,7 +1,7 @@
-//! The addresses behind the gateway's name, and a connection to each.
+//! The addresses that the gateway's name resolves to, and a connection to each.
 //!
-//! Calls go to the connected addresses in turn. One that refuses connections is left out until it accepts them again;
-//! a call that could not be sent to it goes to the next, which is safe for all calls.
+//! Calls are load-balanced across the connected addresses. An address that refuses connections is skipped until it
+//! accepts them again; a call that could not be sent to it is sent to the next one, which is safe for all calls.
 
 use std::{
     error::Error,
@@ -23,12 +23,12 @@ use tower_service::Service;
 
 use crate::{error::chain, target::Target};
 
-/// How often a name is resolved anew.
+/// How often a name is resolved.
 const REFRESH: Duration = Duration::from_secs(30);
-/// How long to wait before connecting again to an address that refuses connections; doubles up to the second.
+/// Initial and maximum backoff for reconnecting to an address that refuses connections; the backoff doubles.
 const RECONNECT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Makes the endpoint of an address.
+/// Creates the endpoint of an address.
 pub(crate) type MakeEndpoint = Box<dyn Fn(SocketAddr) -> Result<Endpoint, tonic::transport::Error> + Send + Sync>;
 
 /// All addresses of a target.
@@ -62,7 +62,7 @@ impl Backends {
         Err(error)
     }
 
-    /// Leaves it to the first call to resolve the target and to connect. Needs a Tokio runtime.
+    /// Resolves the target and connects with the first call. Requires a Tokio runtime.
     pub(crate) fn connect_lazy(target: Target, make_endpoint: MakeEndpoint) -> Arc<Self> {
         let backends = Arc::new(Self::new(target, make_endpoint));
         if backends.target.is_name() {
@@ -80,7 +80,7 @@ impl Backends {
         }
     }
 
-    /// The addresses, resolved now if that was not done yet.
+    /// The addresses, which are resolved now if they have not been yet.
     async fn addresses(&self) -> Result<Arc<[Arc<Backend>]>, Box<dyn Error + Send + Sync>> {
         let known = Arc::clone(&lock(&self.list));
         if !known.is_empty() {
@@ -90,7 +90,7 @@ impl Backends {
         Ok(Arc::clone(&lock(&self.list)))
     }
 
-    /// Takes over the addresses, and starts to connect to the new ones.
+    /// Updates the addresses, and starts to connect to new ones.
     fn update(
         &self,
         addresses: &[SocketAddr],
@@ -117,7 +117,7 @@ impl Backends {
         Ok(connecting)
     }
 
-    /// Sends a request to the address whose turn it is, or to the next one when that cannot be reached.
+    /// Sends a request to the next address, or to the one after it if that is unreachable.
     pub(crate) async fn send(&self, mut request: impl FnMut() -> Request<Body>) -> Result<Response<Body>, Failure> {
         let list = match self.addresses().await {
             Ok(list) => list,
@@ -145,7 +145,7 @@ impl Backends {
     }
 }
 
-/// Resolves the name again and again, for as long as somebody uses its addresses.
+/// Resolves the name periodically while its addresses are in use.
 async fn refresh(backends: Weak<Backends>) {
     loop {
         sleep(REFRESH).await;
@@ -160,7 +160,7 @@ async fn refresh(backends: Weak<Backends>) {
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 pub(crate) struct Failure {
     /// Whether the request may have reached the gateway.
     pub(crate) sent: bool,
@@ -197,7 +197,7 @@ impl Backend {
         Ok(())
     }
 
-    /// Connects in the background, again and again until that succeeds or nobody needs it any more.
+    /// Connects in the background, and retries until it succeeds or the connection is no longer needed.
     fn keep_connecting(self: &Arc<Self>) {
         let backend = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -257,7 +257,7 @@ mod tests {
 
     use super::Backends;
 
-    /// A server that answers everything with its address.
+    /// A server that responds to everything with its address.
     struct Answering {
         address: SocketAddr,
         shutdown: oneshot::Sender<()>,
@@ -305,7 +305,7 @@ mod tests {
         backends
     }
 
-    /// Which address answers the next call; `None` when none does.
+    /// Which address responds to the next call; `None` if none does.
     async fn answering(backends: &Backends) -> Option<SocketAddr> {
         let request = || Request::post("/").body(Body::empty()).unwrap();
         let response = backends.send(request).await.ok()?;

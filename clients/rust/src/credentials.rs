@@ -1,4 +1,4 @@
-//! Who the caller is, as metadata of each call.
+//! The caller's identity, as metadata of each call.
 
 use std::{fmt, io, sync::Arc};
 
@@ -13,7 +13,7 @@ use crate::redact::Redacted;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("vmware-api-session-id");
 
-/// Who the caller is. Sent with each call, and never printed.
+/// The caller's identity. Sent with each call, and never printed.
 #[derive(Clone)]
 pub struct Credentials(Kind);
 
@@ -25,11 +25,11 @@ enum Kind {
     Renewed(Token),
 }
 
-/// Gives the token of the moment.
+/// Returns the current token.
 type Token = Arc<dyn Fn() -> io::Result<String> + Send + Sync>;
 
 impl Credentials {
-    /// A user of vCenter. The gateway logs in and keeps the session.
+    /// A vCenter user. The gateway logs in as this user and keeps the session.
     pub fn basic(user: impl Into<String>, password: impl Into<String>) -> Self {
         Self(Kind::Basic {
             user: user.into(),
@@ -37,29 +37,29 @@ impl Credentials {
         })
     }
 
-    /// A session of vCenter that the caller opened.
+    /// An existing vCenter session of the caller.
     pub fn session(id: impl Into<String>) -> Self {
         Self(Kind::Session(id.into()))
     }
 
-    /// A token or JWT, for a gateway that holds the login to vCenter itself. White space around it does not belong to it.
+    /// A token or JWT, for a gateway that has its own service account. Whitespace around it is ignored.
     pub fn bearer(token: impl Into<String>) -> Self {
         Self(Kind::Bearer(token.into()))
     }
 
-    /// A token that is renewed: the function is asked for it with each call, and should be quick.
+    /// A token that rotates: the function is called for each rpc, and should be fast.
     ///
     /// ```
     /// # use vcenter_gateway_client::Credentials;
     /// Credentials::bearer_from(|| std::fs::read_to_string("/var/run/secrets/tokens/gateway"));
     /// ```
     ///
-    /// A call for which it fails ends with `UNAUTHENTICATED` and is not sent.
+    /// If it fails, the call fails with `UNAUTHENTICATED` and is not sent.
     pub fn bearer_from(token: impl Fn() -> io::Result<String> + Send + Sync + 'static) -> Self {
         Self(Kind::Renewed(Arc::new(token)))
     }
 
-    /// In the form in which they are sent; `None` where they cannot be.
+    /// The form in which they are sent; `None` if they cannot be sent.
     pub(crate) fn header(&self) -> Option<Header> {
         match &self.0 {
             Kind::Basic { user, .. } if user.is_empty() || user.contains(':') => None,
@@ -89,7 +89,7 @@ pub(crate) enum Header {
 }
 
 impl Header {
-    /// Adds the credentials, unless the caller gave some for this one call. Fails where there is no token.
+    /// Adds the credentials, unless the call has its own. Fails if there is no token.
     pub(crate) fn attach(&self, headers: &mut HeaderMap) -> Result<(), Status> {
         if headers.contains_key(AUTHORIZATION) || headers.contains_key(SESSION_ID) {
             return Ok(());
@@ -99,7 +99,7 @@ impl Header {
             Self::Renewed(token) => {
                 let token = token().map_err(|error| no_token(&error.to_string()))?;
                 let value =
-                    bearer(&token).ok_or_else(|| no_token("it is empty or has characters that cannot be sent"))?;
+                    bearer(&token).ok_or_else(|| no_token("it is empty or contains characters that cannot be sent"))?;
                 (AUTHORIZATION, value)
             }
         };
@@ -117,6 +117,11 @@ fn bearer(token: &str) -> Option<HeaderValue> {
     is_visible(token)
         .then(|| sensitive(&format!("Bearer {token}")).ok())
         .flatten()
+}
+
+/// A text as metadata; `None` where it is empty or has characters other than printable ASCII.
+pub(crate) fn visible(text: &str) -> Option<HeaderValue> {
+    is_visible(text).then(|| HeaderValue::from_str(text).ok()).flatten()
 }
 
 fn is_visible(text: &str) -> bool {

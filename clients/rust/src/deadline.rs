@@ -1,4 +1,4 @@
-//! The header in which gRPC sends how much time is left.
+//! The header in which gRPC sends the remaining time.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The time that the caller gives the call; `None` when it does not say.
+/// The timeout that the caller sets for the call; `None` if it sets none.
 pub(crate) fn read(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(GRPC_TIMEOUT)?.to_str().ok()?;
     let unit = text.chars().last()?;
@@ -22,7 +22,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// Says how much time is left, in the finest unit that has room for it.
+/// Formats the remaining time in the finest unit that can represent it.
 pub(crate) fn write(headers: &mut HeaderMap, left: Duration) {
     const EIGHT_DIGITS: u128 = 99_999_999;
     let (amount, unit) = [(left.as_micros(), 'u'), (left.as_millis(), 'm')]

@@ -1,4 +1,4 @@
-//! What vCenter and the gateway say about a failed call, as one typed value.
+//! What vCenter and the gateway report about a failed call, as one typed value.
 
 use std::{collections::HashMap, error::Error, fmt, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
 /// Full name of the detail that says why a call failed.
 pub(crate) const ERROR_INFO: &str = "google.rpc.ErrorInfo";
 
-/// Domain of the reasons that are the gateway's own.
+/// Domain of the gateway's own reasons.
 const GATEWAY: &str = "vcenter-gateway";
 
-/// What the gateway calls it when a call may have changed something.
+/// Metadata key with which the gateway reports that a call may have changed something.
 pub(crate) const MAY_HAVE_EXECUTED: &str = "may_have_executed";
 
-/// Why a call failed: everything that its status says, typed.
+/// Why a call failed: the typed contents of its status.
 ///
 /// ```
 /// use vcenter_gateway_client::{StatusExt, VCenterError, tonic, vapi::std::errors::v1::ErrorType};
@@ -37,12 +37,12 @@ pub(crate) const MAY_HAVE_EXECUTED: &str = "may_have_executed";
 /// }
 /// ```
 ///
-/// Made from any [`tonic::Status`], by `?` as well. Where a status has no details, or details that cannot be read, the
-/// values that they would hold are empty.
+/// Converts from any [`tonic::Status`], including with `?`. If a status has no details or unreadable ones, the
+/// corresponding values are empty.
 #[derive(Clone, PartialEq)]
 pub struct VCenterError(Box<Parts>);
 
-/// Apart, so that results do not grow.
+/// Boxed to keep results small.
 #[derive(Clone, Debug, PartialEq)]
 struct Parts {
     code: Code,
@@ -55,13 +55,13 @@ struct Parts {
     details: Vec<Any>,
 }
 
-/// A mistake in a request.
+/// An error in a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FieldViolation {
-    /// Path of the field, for instance `spec.size_mib`.
+    /// Path of the field, for example `spec.size_mib`.
     pub field: String,
-    /// What is wrong with it.
+    /// Description of the error.
     pub description: String,
 }
 
@@ -80,15 +80,15 @@ impl VCenterError {
         self.0.code
     }
 
-    /// vCenter's error type verbatim, or a reason of the gateway's own. Empty when neither of them answered.
+    /// vCenter's error type verbatim, or the gateway's own reason. Empty if neither responded.
     pub fn reason(&self) -> &str {
         &self.0.info.reason
     }
 
-    /// The reason of an error that the gateway itself reports; `Unspecified` when vCenter reported the error, when the
-    /// reason is one of a later release, and when neither of them answered. [`reason`](Self::reason) has the text.
+    /// The reason of an error that the gateway itself reports; `Unspecified` if vCenter reported the error, if the
+    /// reason is from a newer release, or if neither responded. For the text, see [`reason`](Self::reason).
     ///
-    /// A client that does not know a reason should go by the [`code`](Self::code).
+    /// A client that does not recognize a reason should rely on the [`code`](Self::code).
     pub fn gateway_reason(&self) -> Reason {
         if self.domain() != GATEWAY {
             return Reason::Unspecified;
@@ -96,17 +96,18 @@ impl VCenterError {
         Reason::from_str_name(&format!("REASON_{}", self.reason())).unwrap_or_default()
     }
 
-    /// Who reports the error: `vcenter.vmware.com` or `vcenter-gateway`. Empty when neither of them answered.
+    /// Who reported the error: `vcenter.vmware.com` or `vcenter-gateway`. Empty if neither responded.
     pub fn domain(&self) -> &str {
         &self.0.info.domain
     }
 
-    /// Further facts about the failed call, for instance its `operation` in vCenter and the `http_status` of the answer.
+    /// Additional data about the failed call, for example its `operation` in vCenter and the `http_status` of the
+    /// response.
     pub fn metadata(&self) -> &HashMap<String, String> {
         &self.0.info.metadata
     }
 
-    /// vCenter's error type; `Unspecified` when vCenter sent none, or one of a later release.
+    /// vCenter's error type; `Unspecified` if vCenter sent none, or one from a newer release.
     pub fn error_type(&self) -> ErrorType {
         self.0.error.error_type()
     }
@@ -116,25 +117,25 @@ impl VCenterError {
         &self.0.message
     }
 
-    /// vCenter's messages, the outermost cause first.
+    /// vCenter's messages, outermost cause first.
     pub fn messages(&self) -> &[LocalizableMessage] {
         &self.0.error.messages
     }
 
-    /// The mistakes in the request.
+    /// The errors in the request.
     pub fn violations(&self) -> &[FieldViolation] {
         &self.0.violations
     }
 
-    /// How long to wait before another try, where waiting helps.
+    /// How long to wait before a retry, if waiting helps.
     pub fn retry_delay(&self) -> Option<Duration> {
         self.0.retry_delay
     }
 
-    /// Whether the call may have changed something although it failed: look at the machine before you repeat it.
+    /// Whether the call may have changed something although it failed: check the machine's state before you retry.
     ///
-    /// The gateway says so for calls that it sent to vCenter. Where the gateway did not answer, it is true for every call
-    /// that may change something, unless it certainly was not sent. It is never true for a call that only reads.
+    /// The gateway reports this for calls that it sent to vCenter. If the gateway did not respond, it is true for every
+    /// call that can change something, unless the call was certainly not sent. It is never true for a read-only call.
     pub fn may_have_executed(&self) -> bool {
         self.0
             .info
@@ -143,17 +144,17 @@ impl VCenterError {
             .is_some_and(|value| value == "true")
     }
 
-    /// The id of the request, which is in the logs of the gateway and of vCenter.
+    /// The ID of the request in the logs of the gateway and vCenter.
     pub fn request_id(&self) -> &str {
         &self.0.request_id
     }
 
-    /// Further facts from vCenter, of a structure that depends on the operation.
+    /// Additional data from vCenter. Its structure depends on the operation.
     pub fn data(&self) -> Option<&Struct> {
         self.0.error.data.as_ref()
     }
 
-    /// A detail of another type, for instance [`ProcessErrorDetails`], where the status has one.
+    /// A detail of another type, for example [`ProcessErrorDetails`], if the status has one.
     ///
     /// [`ProcessErrorDetails`]: crate::vcenter::vm::guest::v1::ProcessErrorDetails
     pub fn detail<M: Message + Name + Default>(&self) -> Option<M> {
@@ -161,7 +162,7 @@ impl VCenterError {
     }
 }
 
-/// The first detail of a type that can be read.
+/// The first readable detail of a type.
 pub(crate) fn detail<M: Message + Default>(details: &[Any], full_name: &str) -> Option<M> {
     details
         .iter()
@@ -238,7 +239,7 @@ impl Error for VCenterError {}
 
 /// Adds [`vcenter_error`](StatusExt::vcenter_error) to [`tonic::Status`].
 pub trait StatusExt {
-    /// What vCenter and the gateway say about the failed call.
+    /// What vCenter and the gateway report about the failed call.
     fn vcenter_error(&self) -> VCenterError;
 }
 

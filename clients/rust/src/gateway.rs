@@ -21,7 +21,7 @@ use crate::tls::Tls;
 use crate::{
     answer::Streamed,
     backends::{Backends, Failure, MakeEndpoint},
-    credentials::{Credentials, Header},
+    credentials::{Credentials, Header, visible},
     deadline,
     outgoing::Outgoing,
     retry::{self, Attempts, Pushback, Throttle},
@@ -34,10 +34,12 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 const GRPC_STATUS: &str = "grpc-status";
-/// Longer deadlines are none.
+/// The metadata that selects the vCenter if an address serves several.
+const VCENTER: &str = "x-vcenter";
+/// Longer deadlines are treated as no deadline.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A connection to the gateway, for the stubs of all services. Clones share it and cost nothing.
+/// A connection to the gateway, for the stubs of all services. Clones share it and are cheap.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -52,14 +54,15 @@ const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// # }
 /// ```
 ///
-/// What it adds to a plain channel:
+/// In addition to a plain channel:
 ///
-/// - Each call carries the credentials, unless its own metadata has some.
+/// - Each call carries the credentials, unless its own metadata contains some.
+/// - Each call names the vCenter of the connection, where it has one, unless its own metadata names another.
 /// - A call without a deadline gets one. A stream, in either direction, does not.
-/// - Reads are retried on `UNAVAILABLE`, within the deadline. A stream is retried until the gateway has opened it. Calls
-///   that change something are sent once, and so are streams of requests.
-/// - The addresses of the target's name take turns. The name is resolved anew every 30 seconds, and an address that
-///   cannot be reached is left out.
+/// - Reads are retried on `UNAVAILABLE`, within the deadline. A read-only stream is retried until the gateway has
+///   opened it. Calls that change something and streams of requests are sent once.
+/// - Calls are load-balanced across the addresses of the target's name. The name is resolved every 30 seconds, and
+///   unreachable addresses are skipped.
 #[derive(Clone)]
 pub struct Gateway {
     shared: Arc<Shared>,
@@ -70,12 +73,14 @@ struct Shared {
     target: Arc<str>,
     backends: Arc<Backends>,
     carries_secrets: bool,
+    vcenter: Option<HeaderValue>,
     default_deadline: Duration,
     throttle: Option<Throttle>,
 }
 
 impl Gateway {
-    /// Describes a connection to `target`, a `host:port`: in plain text, without credentials.
+    /// Returns a builder for a connection to `target`, a `host:port`. By default, the connection is in plain text,
+    /// without credentials.
     pub fn builder(target: impl Into<String>) -> Builder {
         Builder {
             target: target.into(),
@@ -83,14 +88,15 @@ impl Gateway {
             tls: None,
             credentials: None,
             credentials_in_plaintext: false,
+            vcenter: None,
             default_deadline: DEFAULT_DEADLINE,
             retries: true,
         }
     }
 
-    /// The same connection for another caller.
+    /// The same connection with another identity.
     ///
-    /// Fails as [`Builder::connect`] does when the credentials cannot be sent.
+    /// Fails like [`Builder::connect`] if the credentials cannot be sent.
     pub fn with_credentials(&self, credentials: &Credentials) -> Result<Self, ConnectError> {
         Ok(Self {
             shared: Arc::clone(&self.shared),
@@ -102,6 +108,9 @@ impl Gateway {
         let (mut parts, body) = request.into_parts();
         if let Some(credentials) = &self.credentials {
             credentials.attach(&mut parts.headers)?;
+        }
+        if let Some(vcenter) = &self.shared.vcenter {
+            parts.headers.entry(VCENTER).or_insert_with(|| vcenter.clone());
         }
         let path = parts.uri.path();
         let verdict = Verdict::new(Arc::clone(&self.shared.target), path);
@@ -123,7 +132,7 @@ impl Gateway {
 }
 
 impl Shared {
-    /// Sends a call, and sends it again where the policy allows it.
+    /// Sends a call, and retries it if the policy allows.
     async fn send(
         &self,
         mut parts: Parts,
@@ -148,7 +157,7 @@ impl Shared {
         }
     }
 
-    /// Sends a call once. Reads the whole answer, or the head of a stream's.
+    /// Sends a call once. Reads the whole response, or the headers of a stream.
     async fn attempt(
         &self,
         parts: &Parts,
@@ -213,7 +222,7 @@ impl Shared {
     }
 }
 
-/// How an attempt ended.
+/// Outcome of an attempt.
 struct Attempt {
     code: Code,
     pushback: Pushback,
@@ -230,7 +239,7 @@ impl Attempt {
     }
 }
 
-/// The code in the metadata with which a call ended, and what they say about repeating it.
+/// The code in the metadata that a call ended with, and what it says about retries.
 fn outcome(metadata: &HeaderMap) -> (Code, Pushback) {
     let code = metadata
         .get(GRPC_STATUS)
@@ -261,7 +270,7 @@ impl fmt::Debug for Gateway {
     }
 }
 
-/// Describes a connection to the gateway; made by [`Gateway::builder`].
+/// Configures a connection to the gateway. Created by [`Gateway::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens before `connect`"]
 pub struct Builder {
@@ -270,6 +279,7 @@ pub struct Builder {
     tls: Option<Tls>,
     credentials: Option<Credentials>,
     credentials_in_plaintext: bool,
+    vcenter: Option<String>,
     default_deadline: Duration,
     retries: bool,
 }
@@ -282,61 +292,70 @@ impl Builder {
         self
     }
 
-    /// Sends these with each call.
+    /// Sends these credentials with each call.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
-    /// Sends credentials to other machines in plain text too, where everybody on the way can read them.
+    /// Allows sending credentials to other machines in plain text, where anyone on the network path can read them.
     pub fn dangerously_send_credentials_in_plaintext(mut self) -> Self {
         self.credentials_in_plaintext = true;
         self
     }
 
-    /// How long a call may take that has no deadline of its own. 60 seconds unless set. Does not apply to streams.
+    /// The vCenter for all calls and streams, if one address serves several. A call can select another one with its
+    /// metadata `x-vcenter`.
+    pub fn vcenter(mut self, name: impl Into<String>) -> Self {
+        self.vcenter = Some(name.into());
+        self
+    }
+
+    /// Timeout of calls without their own deadline. Defaults to 60 seconds. Does not apply to streams.
     pub fn default_deadline(mut self, deadline: Duration) -> Self {
         self.default_deadline = deadline;
         self
     }
 
-    /// Sends each call once, reads as well.
+    /// Sends each call only once, including reads.
     pub fn without_retries(mut self) -> Self {
         self.retries = false;
         self
     }
 
-    /// Connects, and returns as soon as one of the target's addresses answers. Needs a Tokio runtime.
+    /// Connects, and returns as soon as one of the target's addresses responds. Requires a Tokio runtime.
     ///
-    /// Fails when none does, and when the credentials cannot be sent. It is the connection that is tried: whether
-    /// vCenter accepts the credentials shows with the first call.
+    /// Fails if none does, or if the credentials or the name of the vCenter cannot be sent. This tests only the
+    /// connection: whether vCenter accepts the credentials is known after the first call.
     pub async fn connect(self) -> Result<Gateway, ConnectError> {
         let target = self.parse_target()?;
         let credentials = self.sendable_credentials(&target)?;
+        let vcenter = self.sendable_vcenter()?;
         let backends = Backends::connect(target.clone(), self.endpoints(&target)).await;
         let backends = backends.map_err(|source| ConnectError::Unreachable {
             target: target.to_string(),
             source,
         })?;
-        Ok(self.gateway(&target, backends, credentials))
+        Ok(self.gateway(&target, backends, credentials, vcenter))
     }
 
-    /// Leaves it to the first call to connect, which fails with `UNAVAILABLE` when the gateway cannot be reached: for
-    /// programs that may start before the gateway does. Needs a Tokio runtime, as calls do.
+    /// Connects with the first call, which fails with `UNAVAILABLE` if the gateway is unreachable. For programs that
+    /// can start before the gateway. Requires a Tokio runtime, like calls.
     ///
-    /// Fails when the credentials cannot be sent.
+    /// Fails if the credentials or the name of the vCenter cannot be sent.
     pub fn connect_lazy(self) -> Result<Gateway, ConnectError> {
         let target = self.parse_target()?;
         let credentials = self.sendable_credentials(&target)?;
+        let vcenter = self.sendable_vcenter()?;
         let backends = Backends::connect_lazy(target.clone(), self.endpoints(&target));
-        Ok(self.gateway(&target, backends, credentials))
+        Ok(self.gateway(&target, backends, credentials, vcenter))
     }
 
     fn parse_target(&self) -> Result<Target, ConnectError> {
         self.target.parse().map_err(ConnectError::InvalidTarget)
     }
 
-    /// Whether credentials may be sent to the target.
+    /// Whether credentials can be sent to the target.
     fn carries_secrets(&self, target: &Target) -> bool {
         self.is_encrypted() || self.credentials_in_plaintext || target.is_loopback()
     }
@@ -349,12 +368,25 @@ impl Builder {
             .transpose()
     }
 
-    fn gateway(&self, target: &Target, backends: Arc<Backends>, credentials: Option<Header>) -> Gateway {
+    fn sendable_vcenter(&self) -> Result<Option<HeaderValue>, ConnectError> {
+        let name = self.vcenter.as_deref();
+        name.map(|name| visible(name).ok_or(ConnectError::InvalidVCenter))
+            .transpose()
+    }
+
+    fn gateway(
+        &self,
+        target: &Target,
+        backends: Arc<Backends>,
+        credentials: Option<Header>,
+        vcenter: Option<HeaderValue>,
+    ) -> Gateway {
         Gateway {
             shared: Arc::new(Shared {
                 target: target.to_string().into(),
                 backends,
                 carries_secrets: self.carries_secrets(target),
+                vcenter,
                 default_deadline: self.default_deadline,
                 throttle: self.retries.then(Throttle::new),
             }),
@@ -398,7 +430,7 @@ impl Builder {
     }
 }
 
-/// The credentials as they are sent, where they may be.
+/// The credentials in the form in which they are sent, if they can be.
 fn sendable(credentials: &Credentials, carries_secrets: bool) -> Result<Header, ConnectError> {
     if !carries_secrets {
         return Err(ConnectError::CredentialsInPlaintext);
@@ -412,16 +444,19 @@ fn sendable(credentials: &Credentials, carries_secrets: bool) -> Result<Header, 
 pub enum ConnectError {
     /// The target is not a `host:port`.
     InvalidTarget(&'static str),
-    /// A user name is empty or contains a colon, or a session id or token is empty or has characters that cannot be sent.
+    /// A username is empty or contains a colon, or a session ID or token is empty or contains characters that cannot be
+    /// sent.
     InvalidCredentials,
-    /// The credentials would go over the network in plain text.
+    /// The name of the vCenter is empty or contains characters that cannot be sent.
+    InvalidVCenter,
+    /// The credentials would be sent over the network in plain text.
     CredentialsInPlaintext,
-    /// The name is not known, no address accepts a connection, or the certificates do not fit.
+    /// The name cannot be resolved, no address accepts a connection, or the certificates do not match.
     #[non_exhaustive]
     Unreachable {
         /// The target.
         target: String,
-        /// What happened with its last address.
+        /// The error of its last address.
         source: Box<dyn Error + Send + Sync>,
     },
 }
@@ -431,7 +466,10 @@ impl fmt::Display for ConnectError {
         match self {
             Self::InvalidTarget(problem) => formatter.write_str(problem),
             Self::InvalidCredentials => {
-                formatter.write_str("the user name, session id or token is empty or has characters that cannot be sent")
+                formatter.write_str("the username, session ID or token is empty or has characters that cannot be sent")
+            }
+            Self::InvalidVCenter => {
+                formatter.write_str("the name of the vCenter is empty or contains characters that cannot be sent")
             }
             Self::CredentialsInPlaintext => formatter.write_str(
                 "credentials are not sent to another machine in plain text: use TLS, \

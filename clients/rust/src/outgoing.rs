@@ -1,4 +1,4 @@
-//! What a call sends: one request, which is kept and can be sent again, or a stream of requests, which cannot.
+//! What a call sends: one request, which is kept for retries, or a stream of requests, which cannot be retried.
 
 use std::{
     pin::Pin,
@@ -21,7 +21,7 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
-    /// Reads one request, or takes over a stream of them.
+    /// Reads one request, or takes ownership of a stream of them.
     pub(crate) async fn new(body: Body, streams: bool) -> Result<Self, Status> {
         Ok(match streams {
             true => Self::Stream(Stream::new(body)),
@@ -29,7 +29,7 @@ impl Outgoing {
         })
     }
 
-    /// What an attempt sends. An attempt that did not get as far as sending leaves a stream to the next.
+    /// What an attempt sends. An attempt that failed before it sent anything leaves the stream to the next one.
     pub(crate) fn body(&self) -> Body {
         match self {
             Self::Whole(request) => Body::new(Full::new(request.clone())),
@@ -45,11 +45,12 @@ impl Outgoing {
 
 /// A stream of requests that is being sent.
 ///
-/// The connection goes on sending after the caller has dropped the answer: HTTP/2 has a direction of its own for each.
+/// The connection keeps sending after the caller drops the response, because HTTP/2 treats the two directions
+/// separately.
 pub(crate) struct Stream(Arc<Mutex<State>>);
 
 struct State {
-    /// Gone when the call was cancelled.
+    /// Dropped when the call is canceled.
     body: Option<Body>,
     waker: Option<Waker>,
 }

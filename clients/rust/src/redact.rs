@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Stands for a secret.
+/// Placeholder for a secret.
 pub(crate) struct Redacted;
 
 impl fmt::Debug for Redacted {

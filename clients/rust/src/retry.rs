@@ -1,5 +1,5 @@
-//! Which calls are repeated, when and how often: what `service_config.json` says for gRPC's other clients. All numbers are
-//! generated from it.
+//! Which calls are retried, when and how often: what `service_config.json` defines for gRPC's other clients. All
+//! numbers are generated from it.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,15 +11,15 @@ use tonic::Code;
 
 include!("generated/policy.rs");
 
-/// How far a backoff may deviate from its value, so that clients do not come back all at once.
+/// Jitter of a backoff, so that clients do not all retry at the same time.
 const JITTER: f64 = 0.2;
 
-/// Whether the rpc with this path only reads, so that it may be repeated.
+/// Whether the rpc with this path is read-only, so that it can be retried.
 pub(crate) fn is_repeatable(path: &str) -> bool {
     REPEATABLE.binary_search(&path).is_ok()
 }
 
-/// Whether the rpc with this path may change something.
+/// Whether the rpc with this path can change something.
 pub(crate) fn may_change(path: &str) -> bool {
     // gRPC's own services, health and reflection, are not in the contract and only read.
     !is_repeatable(path) && !path.starts_with("/grpc.")
@@ -31,12 +31,12 @@ pub(crate) fn is_stream(path: &str) -> bool {
     path == "/grpc.health.v1.Health/Watch" || STREAMS.binary_search(&path).is_ok()
 }
 
-/// Whether the rpc with this path takes a stream of requests.
+/// Whether the rpc with this path accepts a stream of requests.
 pub(crate) fn is_upload(path: &str) -> bool {
     UPLOADS.binary_search(&path).is_ok()
 }
 
-/// Limits how many calls are repeated while most of them fail, so that an outage is not multiplied.
+/// Limits how many calls are retried while most of them fail, so that retries do not amplify an outage.
 #[derive(Debug)]
 pub(crate) struct Throttle(Mutex<f64>);
 
@@ -45,13 +45,13 @@ impl Throttle {
         Self(Mutex::new(MAX_TOKENS))
     }
 
-    /// Counts a call that did not fail.
+    /// Counts a successful call.
     fn succeeded(&self) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *tokens = (*tokens + TOKEN_RATIO).min(MAX_TOKENS);
     }
 
-    /// Counts a failed call. Returns whether it may be repeated.
+    /// Counts a failed call. Returns whether it can be retried.
     fn failed(&self) -> bool {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *tokens = (*tokens - 1.0).max(0.0);
@@ -62,14 +62,14 @@ impl Throttle {
 /// The attempts of one call.
 #[derive(Debug)]
 pub(crate) struct Attempts<'a> {
-    /// `None` where the call is sent once.
+    /// `None` if the call is sent once.
     throttle: Option<&'a Throttle>,
     made: u32,
     backoff: Duration,
 }
 
 impl<'a> Attempts<'a> {
-    /// A new call of the rpc with this path; without a throttle it is sent once in any case.
+    /// A new call of the rpc with this path; without a throttle, it is always sent once.
     pub(crate) fn new(path: &str, throttle: Option<&'a Throttle>) -> Self {
         Self {
             throttle: throttle.filter(|_| is_repeatable(path)),
@@ -78,13 +78,13 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// How many attempts were made.
+    /// Number of attempts made.
     pub(crate) fn made(&self) -> u32 {
         self.made
     }
 
-    /// How long to wait before the next attempt, after one that ended with this code. `None` when there must not be
-    /// another.
+    /// How long to wait before the next attempt, after one that ended with this code. `None` if no other attempt is
+    /// allowed.
     pub(crate) fn next(&mut self, code: Code, pushback: Pushback) -> Option<Duration> {
         self.made += 1;
         let throttle = self.throttle?;
@@ -113,7 +113,7 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// What the gateway says about repeating the call.
+/// What the gateway says about retrying the call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pushback {
     None,

@@ -16,7 +16,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Whether nothing that is sent there can leave this machine.
+    /// Whether data that is sent there certainly stays on the local machine.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.host.parse::<IpAddr>() {
             Ok(ip) => ip.to_canonical().is_loopback(),
@@ -29,7 +29,7 @@ impl Target {
         self.host.parse::<IpAddr>().is_err()
     }
 
-    /// The addresses of the host. Those of `localhost` are on this machine, whatever the resolver says.
+    /// The addresses of the host. Those of `localhost` are always on the local machine, regardless of the resolver.
     pub(crate) async fn resolve(&self) -> std::io::Result<Vec<SocketAddr>> {
         let mut addresses: Vec<SocketAddr> = tokio::net::lookup_host((self.host.as_str(), self.port))
             .await?

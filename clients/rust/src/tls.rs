@@ -1,10 +1,10 @@
-//! Which certificates to trust and to show.
+//! Certificates to trust and to present.
 
 use std::{fmt, fs, io, path::Path};
 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-/// TLS towards the gateway.
+/// TLS settings for the connection to the gateway.
 ///
 /// ```no_run
 /// # fn main() -> std::io::Result<()> {
@@ -21,33 +21,33 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Trusts the authorities that the system trusts.
+    /// Trusts the system's CA certificates.
     pub fn system() -> Self {
         Self::new(ClientTlsConfig::new().with_native_roots())
     }
 
-    /// Trusts the authorities in a PEM file and no others. Fails when the file cannot be read.
+    /// Trusts only the CA certificates in a PEM file. Fails if the file cannot be read.
     pub fn ca_file(path: impl AsRef<Path>) -> io::Result<Self> {
         Ok(Self::ca_pem(fs::read(path)?))
     }
 
-    /// Trusts the authorities in a text in PEM form and no others.
+    /// Trusts only the CA certificates in a PEM text.
     pub fn ca_pem(pem: impl AsRef<[u8]>) -> Self {
         Self::new(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
     }
 
-    /// Shows a certificate of one's own (mTLS), from PEM files. Fails when a file cannot be read.
+    /// Presents a client certificate (mTLS) from PEM files. Fails if a file cannot be read.
     pub fn identity_files(self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> io::Result<Self> {
         Ok(self.identity_pem(fs::read(certificate)?, fs::read(key)?))
     }
 
-    /// Shows a certificate of one's own (mTLS), from texts in PEM form.
+    /// Presents a client certificate (mTLS) from PEM texts.
     pub fn identity_pem(mut self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
         self.config = self.config.identity(Identity::from_pem(certificate, key));
         self
     }
 
-    /// Expects this name in the gateway's certificate, in place of the target's host.
+    /// Expects this name in the gateway's certificate instead of the target's host.
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self

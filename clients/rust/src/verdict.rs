@@ -1,7 +1,8 @@
-//! How a call ended, where the gateway does not say so itself.
+//! How a call ended, if the gateway itself does not report it.
 //!
-//! A call that changes something may have done so although no answer came. Its status then says that the way the gateway
-//! says it, in the metadata of a `google.rpc.ErrorInfo`, so that one place reads it: `VCenterError`.
+//! A call that changes something may have done so although there was no response. Its status then reports this in the
+//! same way as the gateway does, in the metadata of a `google.rpc.ErrorInfo`, so that only `VCenterError` has to read
+//! it.
 
 use std::{io, sync::Arc};
 
@@ -17,7 +18,7 @@ use crate::{
     retry,
 };
 
-/// Codes with which a call ends when something breaks between the client and the gateway.
+/// Codes that a call ends with if the connection between the client and the gateway fails.
 const UNCERTAIN: [Code; 5] = [
     Code::Cancelled,
     Code::Unknown,
@@ -42,7 +43,7 @@ impl Verdict {
         }
     }
 
-    /// The status of a call to which the gateway gave no answer.
+    /// The status of a call without a response from the gateway.
     pub(crate) fn failed(&self, failure: Failure) -> Status {
         let mut text = String::new();
         for cause in chain(&*failure.error).map(ToString::to_string) {
@@ -66,18 +67,18 @@ impl Verdict {
         }
     }
 
-    /// The status of a call whose deadline passed.
+    /// The status of a call whose deadline was exceeded.
     pub(crate) fn out_of_time(&self) -> Status {
         let text = "the gateway did not answer before the deadline of the call";
         self.unanswered(Code::DeadlineExceeded, text.to_owned())
     }
 
-    /// The status of a call whose answer ended without a status.
+    /// The status of a call whose response ended without a status.
     pub(crate) fn cut_off(&self) -> Status {
         self.lost("the answer ended without a status")
     }
 
-    /// The status of a call that was answered by something that does not speak gRPC, such as a proxy.
+    /// The status of a call with a response from something that does not support gRPC, such as a proxy.
     pub(crate) fn not_grpc(&self, status: StatusCode) -> Status {
         // The table of gRPC's specification.
         let code = match status.as_u16() {
@@ -91,7 +92,7 @@ impl Verdict {
         self.unanswered(code, format!("HTTP {status} in place of an answer of {}", self.gateway))
     }
 
-    /// Completes a status that arrived, where the gateway did not send it.
+    /// Completes a received status that the gateway did not send.
     pub(crate) fn complete(&self, metadata: &mut HeaderMap) {
         let Some(status) = Status::from_header_map(metadata) else {
             return;
@@ -109,7 +110,7 @@ impl Verdict {
         self.marked(&Status::new(code, message))
     }
 
-    /// The status, with the mark of a call that may have changed something if it is that of one.
+    /// The status, marked if the call may have changed something.
     fn marked(&self, status: &Status) -> Status {
         let mut details = pb::Status::decode(status.details()).unwrap_or_default();
         let from_gateway = detail::<pb::ErrorInfo>(&details.details, ERROR_INFO).is_some();
@@ -135,8 +136,8 @@ impl Verdict {
     }
 }
 
-/// Whether another attempt to connect would fail in the same way: the gateway's certificate is not trusted, or it does
-/// not speak TLS.
+/// Whether another attempt to connect would fail in the same way: the gateway's certificate is not trusted, or the
+/// gateway does not use TLS.
 pub(crate) fn is_permanent(failure: &Failure) -> bool {
     !failure.sent
         && chain(&*failure.error).any(|cause| {

@@ -46,7 +46,7 @@ async function connectCdrom(): Promise<void> {
     if (vcenterError(error)?.errorType !== ErrorType.ALREADY_IN_DESIRED_STATE) {
       throw error;
     }
-    console.log("it is connected already");
+    console.log("already connected");
   }
   // [docs: end]
 }

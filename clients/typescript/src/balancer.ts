@@ -1,12 +1,12 @@
 import { experimental, Metadata } from "@grpc/grpc-js";
 
 /**
- * The load balancer of this package: round_robin, but reads are not repeated while the gateway's certificate is not
- * trusted. It will not be trusted in a second either.
+ * The load balancer of this package: round_robin, but without retries of reads if the gateway's certificate is not
+ * trusted, because a retry would not help.
  */
 export const balancerName = "vcenter_gateway_round_robin";
 
-/** How grpc-js is told not to repeat a call. */
+/** Tells grpc-js not to retry a call. */
 const noRetry = new Metadata();
 noRetry.set("grpc-retry-pushback-ms", "-1");
 
@@ -50,7 +50,7 @@ class Balancer extends experimental.ChildLoadBalancerHandler implements experime
   }
 }
 
-/** Whether this is why there is no connection. OpenSSL and Node.js name the certificate in each such message. */
+/** Whether an untrusted certificate made the connection fail: OpenSSL and Node.js then mention it in the message. */
 function isAboutCertificate(message: string | null): message is string {
   return message !== null && /\bcertificate\b/i.test(message);
 }

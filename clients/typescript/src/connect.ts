@@ -24,55 +24,60 @@ import {
   type requestCallback,
 } from "@grpc/grpc-js";
 import { balancerName } from "./balancer.js";
-import type { Credentials } from "./credentials.js";
+import { type Credentials, requirePrintable } from "./credentials.js";
 import { serviceConfig } from "./gen/service_config.js";
 import { isLoopback } from "./loopback.js";
 import { type Requests, Running } from "./running.js";
 
-/** Certificates and keys, each as the content of a PEM file. */
+/** Certificates and keys, each as the contents of a PEM file. */
 export interface TlsOptions {
-  /** Authorities to trust in place of those that Node.js trusts. */
+  /** CA certificates to trust instead of those that Node.js trusts. */
   readonly ca?: string | Uint8Array | undefined;
-  /** Certificate by which the client proves who it is, and those that lead to its authority. */
+  /** Client certificate and its intermediate certificates. */
   readonly cert?: string | Uint8Array | undefined;
   /** Private key of `cert`. */
   readonly key?: string | Uint8Array | undefined;
 }
 
-/** How to reach the gateway. */
+/** Options of a connection. */
 export interface ConnectOptions {
   /**
-   * Encryption: `true` trusts the authorities that Node.js trusts (see its `NODE_EXTRA_CA_CERTS` and
+   * Encryption: `true` trusts the CA certificates that Node.js trusts (see its `NODE_EXTRA_CA_CERTS` and
    * `--use-system-ca`). Plain text by default.
    */
   readonly tls?: boolean | TlsOptions | undefined;
-  /** Who makes the calls. Not needed when the gateway tells callers by their certificates. */
+  /** Credentials of the caller. Not needed if the gateway identifies callers by their certificates. */
   readonly credentials?: Credentials | undefined;
-  /** Sends the credentials in plain text to another machine as well, where anyone on the way can read them. */
+  /**
+   * The vCenter for all calls and streams, if one address serves several. A call can select another one with its
+   * metadata `x-vcenter`.
+   */
+  readonly vcenter?: string | undefined;
+  /** Allows sending credentials in plain text to another machine, where anyone on the network path can read them. */
   readonly allowPlaintextCredentials?: boolean | undefined;
-  /** Time for a call that has none of its own, in milliseconds. 60000 by default. Streams, in either direction, have none. */
+  /** Default timeout of calls in milliseconds. Defaults to 60000. Streams, in either direction, have no timeout. */
   readonly timeoutMs?: number | undefined;
-  /** Further options of grpc-js: channel arguments and interceptors. They take precedence over this package's own. */
+  /** Additional grpc-js options: channel arguments and interceptors. They take precedence over this package's own. */
   readonly grpc?: ClientOptions | undefined;
 }
 
-/** How to make one call. */
+/** Options of a call. */
 export interface CallOptions {
-  /** Time for the call with all its retries, in milliseconds. `Infinity` is allowed. */
+  /** Timeout of the call, including all retries, in milliseconds. `Infinity` is allowed. */
   readonly timeoutMs?: number | undefined;
-  /** Cancels the call or the stream, as far as to vCenter. It then fails with the code `CANCELLED`. */
+  /** Cancels the call or the stream, including calls to vCenter. It then fails with the code `CANCELLED`. */
   readonly signal?: AbortSignal | undefined;
-  /** Further metadata to send. */
+  /** Additional metadata to send. */
   readonly metadata?: Metadata | undefined;
 }
 
 /**
- * The rpcs of a service as functions that return promises, or the messages of a stream as they arrive. What fails throws
- * a `VCenterError`.
+ * The rpcs of a service as functions that return promises, or the messages of a stream as they arrive. Failures throw a
+ * `VCenterError`.
  *
- * A stream is opened when the iteration begins. It lasts until the gateway ends it, or until the iteration does, for
- * instance by `break`: the gateway is then told. A stream of requests is read as fast as the gateway accepts them; what it
- * throws cancels the call, and is thrown.
+ * A stream opens when the iteration starts. It lasts until the gateway or the iteration ends it, for example with
+ * `break`, which cancels the stream at the gateway. A stream of requests is read as fast as the gateway accepts them.
+ * If it throws an error, the client cancels the call and rethrows the error.
  */
 export type ServiceClient<Service extends DescService> = {
   readonly [Name in keyof Service["method"]]: Rpc<Service["method"][Name]>;
@@ -92,18 +97,21 @@ type Rpc<Method> =
 type Messages<Output extends DescMessage> = AsyncGenerator<MessageShape<Output>, void, undefined>;
 
 /**
- * Prepares calls to the gateway at `target`: `host:port`, or any other target of grpc-js. Connects with the first call.
+ * Creates a client for the gateway at `target`: `host:port`, or any other grpc-js target. Connects with the first call.
  *
- * Reads are repeated when the gateway cannot be reached; calls that change something are sent once.
+ * Reads are retried if the gateway is unreachable; calls that change something are sent once.
  *
- * @throws TypeError when credentials would go to another machine in plain text.
+ * @throws TypeError if credentials would be sent to another machine in plain text, or if `vcenter` is not valid.
  */
 export function connect(target: string, options: ConnectOptions = {}): Gateway {
-  const { timeoutMs = 60_000, allowPlaintextCredentials = false } = options;
+  const { vcenter, timeoutMs = 60_000, allowPlaintextCredentials = false } = options;
   const local = isLoopback(target);
   const safe = Boolean(options.tls) || local || allowPlaintextCredentials;
   if (options.credentials) {
     requireSafe(target, safe);
+  }
+  if (vcenter !== undefined) {
+    requirePrintable("the name of a vCenter", vcenter);
   }
   const client = new Client(target, channelCredentials(options.tls ?? false), {
     "grpc.service_config": JSON.stringify({ ...serviceConfig, loadBalancingConfig: [{ [balancerName]: {} }] }),
@@ -116,20 +124,21 @@ export function connect(target: string, options: ConnectOptions = {}): Gateway {
     ...(local && { "grpc.enable_http_proxy": 0 }),
     ...options.grpc,
   });
-  return new Gateway({ target, client, timeoutMs, safe }, options.credentials);
+  return new Gateway({ target, client, vcenter, timeoutMs, safe }, options.credentials);
 }
 
 interface Channel {
   readonly target: string;
   readonly client: Client;
+  readonly vcenter: string | undefined;
   readonly timeoutMs: number;
-  /** Whether credentials may be sent. */
+  /** Whether credentials can be sent. */
   readonly safe: boolean;
 }
 
-/** A gateway, as `connect` prepares it. */
+/** A client for a gateway, created by `connect`. */
 export class Gateway {
-  /** Where the gateway is. */
+  /** Target of the gateway. */
   readonly target: string;
 
   readonly #channel: Channel;
@@ -142,7 +151,7 @@ export class Gateway {
     this.#credentials = credentials;
   }
 
-  /** The client of a service, for instance of `CdromService`. Costs little; all of them share the connection. */
+  /** The client of a service, for example of `CdromService`. Clients are cheap and share the connection. */
   client<Service extends DescService>(service: Service): ServiceClient<Service> {
     const rpcs: Record<string, unknown> = {};
     for (const method of service.methods) {
@@ -152,16 +161,16 @@ export class Gateway {
   }
 
   /**
-   * The same gateway over the same connection, with calls in the name of somebody else.
+   * The same gateway over the same connection, with another identity.
    *
-   * @throws TypeError when the credentials would go to another machine in plain text.
+   * @throws TypeError if the credentials would be sent to another machine in plain text.
    */
   withCredentials(credentials: Credentials): Gateway {
     requireSafe(this.target, this.#channel.safe);
     return new Gateway(this.#channel, credentials);
   }
 
-  /** Closes the connection, also for what `withCredentials` returned. */
+  /** Closes the connection, including for the clients that `withCredentials` returned. */
   close(): void {
     this.#channel.client.close();
   }
@@ -246,13 +255,19 @@ export class Gateway {
     }
   }
 
-  #settings(timeoutMs: number, metadata = new Metadata()): Settings {
+  #settings(timeoutMs: number, own = new Metadata()): Settings {
+    const { vcenter } = this.#channel;
+    let metadata = own;
+    if (vcenter !== undefined && own.get("x-vcenter").length === 0) {
+      metadata = own.clone();
+      metadata.set("x-vcenter", vcenter);
+    }
     const callCredentials = this.#credentials?.toCallCredentials();
     return [metadata, { deadline: Date.now() + timeoutMs, ...(callCredentials && { credentials: callCredentials }) }];
   }
 }
 
-/** What grpc-js wants to know about a call. */
+/** Options of a call for grpc-js. */
 type Settings = readonly [Metadata, GrpcCallOptions];
 
 function requireSafe(target: string, safe: boolean): void {

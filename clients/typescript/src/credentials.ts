@@ -2,8 +2,7 @@ import { inspect } from "node:util";
 import { type CallCredentials, credentials, Metadata, status } from "@grpc/grpc-js";
 
 /**
- * Who the caller is. Secrets are kept where neither `console.log`, `util.inspect`, `JSON.stringify` nor an error shows
- * them.
+ * The caller's identity. Secrets are not visible to `console.log`, `util.inspect`, `JSON.stringify` or in errors.
  */
 export class Credentials {
   readonly #label: string;
@@ -24,22 +23,22 @@ export class Credentials {
   }
 
   /**
-   * A user and a password of vCenter. The gateway logs in once and keeps the session.
+   * The username and password of a vCenter user. The gateway logs in once and keeps the session.
    *
-   * @throws TypeError when the user name is empty or contains a colon, which HTTP's basic authentication cannot carry.
+   * @throws TypeError if the username is empty or contains a colon, which HTTP basic authentication does not allow.
    */
   static basic(user: string, password: string): Credentials {
     if (!user || user.includes(":")) {
-      throw new TypeError("a user name must not be empty or contain a colon");
+      throw new TypeError("the username must not be empty or contain a colon");
     }
     const value = Buffer.from(`${user}:${password}`).toString("base64");
     return new Credentials(`basic(${JSON.stringify(user)}, ***)`, "authorization", `Basic ${value}`);
   }
 
   /**
-   * A session that the caller created at vCenter. The gateway forwards it, and never renews it.
+   * An existing vCenter session of the caller. The gateway forwards it and never renews it.
    *
-   * @throws TypeError when this cannot be the id of a session.
+   * @throws TypeError if this is not a valid session ID.
    */
   static session(id: string): Credentials {
     requirePrintable("a session id", id);
@@ -47,23 +46,22 @@ export class Credentials {
   }
 
   /**
-   * A token or JWT, for a gateway that has a login of its own. One that is renewed comes from a function, which is asked
-   * with each call; when it fails, so does the call, as `UNAUTHENTICATED`. White space around a token does not belong to
-   * it.
+   * A token or JWT, for a gateway that has its own service account. For a token that rotates, pass a function, which is
+   * called for each rpc; if it fails, the call fails with `UNAUTHENTICATED`. Whitespace around a token is ignored.
    *
-   * @throws TypeError when this cannot be a token.
+   * @throws TypeError if this is not a valid token.
    */
   static bearer(token: string | (() => string | Promise<string>)): Credentials {
     const value = typeof token === "string" ? bearer(token) : async () => bearer(await token());
     return new Credentials("bearer(***)", "authorization", value);
   }
 
-  /** The same as call credentials of gRPC, for callers with stubs of their own. */
+  /** The same as gRPC call credentials, for callers with their own stubs. */
   toCallCredentials(): CallCredentials {
     return this.#callCredentials;
   }
 
-  /** What they are, without the secret. */
+  /** The type of the credentials, without the secret. */
   toString(): string {
     return `Credentials.${this.#label}`;
   }
@@ -79,7 +77,7 @@ export class Credentials {
   }
 }
 
-/** What lets a call fail with this code and not as `UNKNOWN`. */
+/** An error that makes a call fail with this code instead of `UNKNOWN`. */
 function unauthenticated(cause: unknown): Error {
   const message = `there is no token: ${cause instanceof Error ? cause.message : cause}`;
   return Object.assign(new Error(message, { cause }), { code: status.UNAUTHENTICATED });
@@ -91,8 +89,9 @@ function bearer(token: string): string {
   return `Bearer ${trimmed}`;
 }
 
-function requirePrintable(what: string, text: string): void {
+/** Throws a TypeError if the text is not valid in metadata. */
+export function requirePrintable(what: string, text: string): void {
   if (!/^[\x21-\x7e]+$/.test(text)) {
-    throw new TypeError(`${what} consists of printable ASCII characters without spaces`);
+    throw new TypeError(`${what} must consist of printable ASCII characters without spaces`);
   }
 }

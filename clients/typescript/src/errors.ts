@@ -17,7 +17,7 @@ import { Reason, ReasonSchema } from "./gen/vcenter/gateway/v1/index.js";
 /** The domain of the gateway's own reasons. */
 const gatewayDomain = "vcenter-gateway";
 
-/** When gRPC itself ends a call with one of these, nobody knows whether the gateway got it. */
+/** If gRPC itself ends a call with one of these, it is unknown whether the gateway received the call. */
 const undecided: ReadonlySet<status> = new Set([
   status.UNAVAILABLE,
   status.DEADLINE_EXCEEDED,
@@ -27,8 +27,8 @@ const undecided: ReadonlySet<status> = new Set([
 ]);
 
 /**
- * A failed call, with everything that vCenter and the gateway say about it. `message` is the message of the gRPC status,
- * `cause` the error of grpc-js.
+ * A failed call, with everything that vCenter and the gateway report about it. `message` is the message of the gRPC
+ * status, and `cause` is grpc-js's error.
  */
 export class VCenterError extends Error {
   static {
@@ -41,49 +41,49 @@ export class VCenterError extends Error {
   readonly code: status;
 
   /**
-   * vCenter's error type verbatim, `HTTP_<status>`, or a reason of the gateway's own such as `REQUEST_INVALID`. Empty
-   * when the gateway did not answer.
+   * vCenter's error type verbatim, `HTTP_<status>`, or the gateway's own reason, such as `REQUEST_INVALID`. Empty if
+   * the gateway did not respond.
    */
   readonly reason: string;
 
   /**
-   * The gateway's own reason. `UNSPECIFIED` when vCenter reported the error, when the gateway did not answer, and for a
-   * reason that this version does not know: `reason` has it then.
+   * The gateway's own reason. `UNSPECIFIED` if vCenter reported the error, if the gateway did not respond, or if the
+   * reason is unknown to this version; see `reason` in this case.
    */
   readonly gatewayReason: Reason;
 
-  /** vCenter's error type: what happened. `UNSPECIFIED` when there is none, or one that this version does not know. */
+  /** vCenter's error type: what happened. `UNSPECIFIED` if there is none, or one that is unknown to this version. */
   readonly errorType: ErrorType;
 
-  /** vCenter's messages, the outermost cause first. */
+  /** vCenter's messages, outermost cause first. */
   readonly messages: readonly LocalizableMessage[];
 
-  /** What is wrong with the request, each with the path of its field. */
+  /** The errors in the request, each with the path of its field. */
   readonly violations: readonly BadRequest_FieldViolation[];
 
-  /** How long to wait before another try, in milliseconds. Unset when nothing is known about that. */
+  /** How long to wait before a retry, in milliseconds. Unset if unknown. */
   readonly retryDelayMs: number | undefined;
 
   /**
-   * Whether a call that changes something was sent and got no readable answer. Look at the machine before you repeat it.
-   * The gateway says so. When it did not answer, because the connection broke or the time was up, this is true unless the
-   * call only reads or could not be sent.
+   * Whether a call that changes something was sent and has no readable response: check the machine's state before you
+   * retry. The gateway reports this. If the gateway did not respond because the connection was lost or the deadline was
+   * exceeded, this is true unless the call is read-only or could not be sent.
    */
   readonly mayHaveExecuted: boolean;
 
-  /** Identifies the request in the logs of gateway and vCenter. Empty when the gateway did not answer. */
+  /** Identifies the request in the logs of the gateway and vCenter. Empty if the gateway did not respond. */
   readonly requestId: string;
 
-  /** Where it happened: `operation`, the REST call, and `http_status`. Empty when the gateway did not answer. */
+  /** Where the error occurred: `operation` (the REST call) and `http_status`. Empty if the gateway did not respond. */
   readonly metadata: Readonly<Record<string, string>>;
 
-  /** Further facts about the error, of a structure that depends on the operation. */
+  /** Additional data about the error. Its structure depends on the operation. */
   readonly data: JsonObject | undefined;
 
   /**
-   * Reads an error of grpc-js. Details that are missing, unknown or unreadable leave their properties empty.
+   * Converts a grpc-js error. Properties for missing, unknown or unreadable details are empty.
    *
-   * @param mayChange Whether the call was sent and may change something. Assumed when it is not known which call failed.
+   * @param mayChange Whether the call was sent and can change something. Assumed if the failed call is unknown.
    */
   constructor(error: ServiceError, mayChange = true) {
     super(error.details, { cause: error });
@@ -104,7 +104,7 @@ export class VCenterError extends Error {
     this.data = reported?.data;
   }
 
-  /** The first detail of the status that is a message of this type, for instance a `ProcessErrorDetailsSchema`. */
+  /** The first detail of the status that is a message of this type, for example `ProcessErrorDetailsSchema`. */
   detail<Desc extends DescMessage>(schema: Desc): MessageShape<Desc> | undefined {
     for (const detail of this.#details) {
       const message = readable(() => anyUnpack(detail, schema));
@@ -117,8 +117,7 @@ export class VCenterError extends Error {
 }
 
 /**
- * The typed form of whatever a call of any gRPC client on grpc-js was rejected with; undefined when it is not the
- * failure of a call.
+ * The typed form of the error of a call by any gRPC client on grpc-js; undefined if the error is not a failed call.
  *
  * ```ts
  * if (vcenterError(error)?.errorType !== ErrorType.ALREADY_IN_DESIRED_STATE) throw error;
@@ -131,7 +130,7 @@ export function vcenterError(error: unknown): VCenterError | undefined {
   return isServiceError(error) ? new VCenterError(error) : undefined;
 }
 
-/** Whether this is how grpc-js reports the failure of a call. */
+/** Whether this is a failed call as reported by grpc-js. */
 export function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && typeof error.code === "number" && "details" in error;
 }
@@ -152,7 +151,7 @@ function statusDetails(metadata: Metadata | undefined): readonly Any[] {
   return status ? status.details : [];
 }
 
-/** What `read` returns, or undefined when that is garbage. An error must not hide behind another one. */
+/** The result of `read`, or undefined if it throws: one error must not hide another. */
 function readable<T>(read: () => T): T | undefined {
   try {
     return read();

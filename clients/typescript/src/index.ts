@@ -1,7 +1,7 @@
 /**
  * Typed client for the vCenter gRPC gateway.
  *
- * The services and their messages are in a module for each package of the contract, for instance
+ * The services and their messages are in one module for each package of the contract, for example
  * `vcenter-gateway-client/vcenter/vm/hardware/v1`.
  *
  * @module

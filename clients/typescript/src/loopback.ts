@@ -5,8 +5,8 @@ loopback.addSubnet("127.0.0.0", 8);
 loopback.addAddress("::1", "ipv6");
 
 /**
- * Whether what is sent to a gRPC target certainly stays on this machine. Splits targets as grpc-js does: a scheme it
- * does not know is part of a host's name.
+ * Whether data that is sent to a gRPC target certainly stays on the local machine. Parses targets like grpc-js: an
+ * unknown scheme is part of the host name.
  */
 export function isLoopback(target: string): boolean {
   const [, scheme = "dns", authority, path = ""] =

@@ -2,8 +2,8 @@ import { clone, type DescField, type DescMessage, type Message, type MessageShap
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 
 /**
- * A copy of a message that can be logged: passwords and whatever else the contract marks with `debug_redact` are
- * replaced by `***`, in all messages inside as well.
+ * A copy of a message that can be logged: passwords and all other fields that the contract marks with `debug_redact`
+ * are replaced with `***`, in nested messages too.
  */
 export function redact<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): MessageShape<Desc> {
   const copy = clone(schema, message);

@@ -5,18 +5,18 @@ import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { type Client, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { isServiceError, VCenterError } from "./errors.js";
 
-/** A stream of requests: an array, or an async generator that makes them as they are needed. */
+/** A stream of requests: an array, or an async generator that yields them on demand. */
 export type Requests<Input extends DescMessage> =
   | Iterable<MessageInitShape<Input>>
   | AsyncIterable<MessageInitShape<Input>>;
 
-/** What all calls of grpc-js have in common while they run. */
+/** What all grpc-js calls have in common while they run. */
 interface Call {
   cancel(): void;
   getPeer(): string;
 }
 
-/** A call that runs, whichever way it streams: what cancels it, what it sends, and what it has failed with. */
+/** A running call of any type: what cancels it, what it sends, and its error. */
 export class Running {
   readonly #client: Client;
   readonly #method: DescMethod;
@@ -31,7 +31,7 @@ export class Running {
     this.#signal = signal;
   }
 
-  /** Begins the call, unless it is cancelled already. */
+  /** Starts the call, unless it has already been canceled. */
   start<Begun extends Call>(begin: () => Begun): Begun {
     if (this.#signal?.aborted) {
       throw cancelled();
@@ -46,7 +46,7 @@ export class Running {
     this.#call?.cancel();
   };
 
-  /** Sends a stream of requests while the call runs. What it throws cancels the call, and becomes its failure. */
+  /** Sends a stream of requests while the call runs. An error that the stream throws cancels the call. */
   send<Request>(requests: Iterable<Request> | AsyncIterable<Request>, call: Writable): void {
     this.#write(requests, call).catch((error: unknown) => {
       if (!this.#ended.signal.aborted) {
@@ -69,32 +69,32 @@ export class Running {
     call.end();
   }
 
-  /** What to throw for what the call was rejected with. */
+  /** The error to throw for the call's rejection. */
   failure(rejected: unknown): unknown {
     const error = this.#thrown ? this.#thrown.error : rejected;
     return isServiceError(error) ? new VCenterError(error, this.#wasSent() && !isReadOnly(this.#method)) : error;
   }
 
-  /** To be called when the call has ended. */
+  /** Must be called when the call has ended. */
   end(): void {
     this.#signal?.removeEventListener("abort", this.cancel);
     this.#ended.abort();
   }
 
-  /** Whether the call may have left this machine. grpc-js names the target as the peer of one that did not. */
+  /** Whether the call may have left the local machine. If it did not, grpc-js reports the target as the peer. */
   #wasSent(): boolean {
     return this.#call !== undefined && this.#call.getPeer() !== this.#client.getChannel().getTarget();
   }
 }
 
-/** Whether an rpc changes nothing. Those of gRPC's own services do not; others say so in their protos. */
+/** Whether an rpc is read-only. Those of gRPC's own services are; others declare it in their protos. */
 function isReadOnly(method: DescMethod): boolean {
   return (
     method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS || method.parent.typeName.startsWith("grpc.")
   );
 }
 
-/** What grpc-js gives for a call that is cancelled while it runs. */
+/** The error that grpc-js reports for a call that is canceled while it runs. */
 function cancelled(): ServiceError {
   const details = { code: status.CANCELLED, details: "Cancelled on client", metadata: new Metadata() };
   return Object.assign(new Error(`${status.CANCELLED} CANCELLED: ${details.details}`), details);

@@ -1,1 +1,1 @@
-"""vCenter's performance counters: what there is, values of it, and values as they come."""
+"""vCenter's performance counters: the catalogue, past values, and live values."""

@@ -1,4 +1,4 @@
-"""The catalogue of counters: vCenter numbers them as it likes, and callers know them by their names."""
+"""The catalogue of counters: vCenter numbers them arbitrarily, and callers use their names."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 __all__ = ["LIVE_SECONDS", "Catalogue", "CatalogueReader", "Counter", "Interval"]
 
 LIVE_SECONDS = 20
-"""The interval of live samples. vCenter's list of intervals leaves it out."""
+"""The interval of live samples, which vCenter's list of intervals omits."""
 _LIVE_KEPT_SECONDS = 3600
 _KEPT_SECONDS = 3600.0
 _NEW_SECONDS = 60.0
-"""How old a catalogue has to be at least in order to be read anew for a name that is not in it."""
+"""Minimum age of a catalogue to be read again for an unknown name."""
 _PERCENT = "percent"
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A counter of vCenter's."""
+    """A counter of vCenter."""
 
     key: int
     name: str
-    """Group, counter and rollup, for instance `cpu.usage.average`."""
+    """Group, counter and rollup, for example `cpu.usage.average`."""
     description: str
     unit: str
     level: int
 
     @property
     def divisor(self) -> int:
-        """By what vCenter's numbers are divided: it counts percentages in hundredths."""
+        """The divisor of vCenter's numbers: it counts percentages in hundredths."""
         return 100 if self.unit == _PERCENT else 1
 
 
@@ -54,7 +54,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What one vCenter collects."""
+    """The counters and intervals of one vCenter."""
 
     manager: Ref
     counters: Mapping[str, Counter]
@@ -64,15 +64,15 @@ class Catalogue:
 
 
 class CatalogueReader:
-    """Reads the catalogue, and keeps it for an hour. It is the same for everybody; values are not, so whoever asks for
-    some with it still needs vCenter's permission."""
+    """Reads the catalogue, and caches it for an hour. It is the same for all callers; reading values still requires
+    vCenter's permission."""
 
     def __init__(self) -> None:
         self._kept: Catalogue | None = None
         self._since = 0.0
 
     async def current(self, client: VimClient) -> Catalogue:
-        """The catalogue as vCenter tells it now. Raises GatewayError."""
+        """The current catalogue. Raises GatewayError."""
         manager: Ref = (await client.content())["perfManager"]
         values = await read(client, manager, "perfCounter", "historicalInterval")
         counters = map(_counter, values.get("perfCounter", ()))
@@ -98,7 +98,7 @@ class CatalogueReader:
             catalogue = await self.current(client)
         for number, name in enumerate(names):
             if name not in catalogue.counters:
-                raise refuse(f"metrics[{number}]", "is not the name of a metric that vCenter has")
+                raise refuse(f"metrics[{number}]", "is not the name of one of vCenter's metrics")
         return catalogue, [catalogue.counters[name] for name in dict.fromkeys(names)]
 
 

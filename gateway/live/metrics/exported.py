@@ -1,7 +1,7 @@
-"""The live performance of chosen machines for Prometheus, which asks the gateway and not vCenter.
+"""The live performance of selected machines for Prometheus, which queries the gateway and not vCenter.
 
-One process of the gateway reads every 20 seconds what vCenter has measured, whoever scrapes how often. What could not
-be read for a while is not shown: an old value would pass for a new one.
+One process of the gateway reads vCenter's samples every 20 seconds, no matter how often they are scraped. Values that
+could not be read for a while are omitted: an old value would look like a new one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ExportedMetrics", "Measured"]
 
 _LOOK_SECONDS = 60.0
-"""How often machines are chosen anew."""
+"""How often machines are selected again."""
 _STALE_SECONDS = 90.0
 _TEMPLATE, _POWER, _NAME = "config.template", "runtime.powerState", "name"
 
@@ -37,7 +37,7 @@ _log = getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The newest value of a counter of a machine."""
+    """The latest value of a machine's counter."""
 
     counter: Counter
     vm: str
@@ -73,7 +73,7 @@ class ExportedMetrics:
         self._task = asyncio.ensure_future(self._run())
 
     def newest(self) -> Sequence[Measured]:
-        """What was read last, nothing where that is too long ago."""
+        """The last values, empty if they are too old."""
         return self._measured if time.monotonic() - self._read_at < _STALE_SECONDS else ()
 
     async def close(self) -> None:
@@ -103,7 +103,7 @@ class ExportedMetrics:
 
     async def _choose(self, client: VimClient) -> dict[str, str]:
         """The names of the machines to read, by their identifiers. Raises GatewayError."""
-        # Only here, as all of the VIM API.
+        # Imported here, like all of the VIM API.
         from gateway.vim.filters import in_view
 
         content = await client.content()
@@ -121,14 +121,14 @@ class ExportedMetrics:
         finally:
             self._vcenter.vim.finish(client.call(view, "DestroyView"))
         if len(chosen) > self._most:
-            text = "metrics.machines fits %d machines, and metrics.max_machines lets %d of them be read"
+            text = "metrics.machines matches %d machines, but metrics.max_machines allows only %d"
             _log.warning(text, len(chosen), self._most)
         # `vm-999` before `vm-1000`.
         first = sorted(chosen, key=lambda vm: (len(vm), vm))[: self._most]
         return {vm: chosen[vm] for vm in first}
 
     def _say(self, problem: str) -> None:
-        """Says a problem when it is a new one."""
+        """Logs a problem if it is new."""
         if problem and problem != self._problem:
             _log.warning("%s", problem)
         self._problem = problem

@@ -1,4 +1,4 @@
-"""Live samples for all who watch the same metrics of the same machines with one credential: one query for all."""
+"""Live samples for all streams of the same metrics and machines with one credential: one query for all."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from gateway.live.metrics.queries import Series
 __all__ = ["Feed", "Feeds"]
 
 _MOST_FAILURES = 3
-"""Queries that fail in a row before the feed ends."""
+"""Number of failed queries in a row before the feed ends."""
 _PASSING = frozenset(
     {code_pb2.UNAVAILABLE, code_pb2.DEADLINE_EXCEEDED, code_pb2.RESOURCE_EXHAUSTED, code_pb2.NOT_FOUND}
 )
-"""Codes of failures that may be over at the next query. A machine that is not found was removed a moment ago."""
+"""Codes of temporary failures. A machine that is not found was removed a moment ago."""
 
 Ask = Callable[[], Awaitable[Sequence[Series]]]
 
 
 class Feed:
-    """Asks as long as somebody watches, and keeps the last page alone: who is slow misses samples, and holds up nobody.
-
-    Samples that came before are not told again.
+    """Queries as long as there are watchers, and keeps only the last page: a slow watcher misses samples, and delays no
+    other. Samples are not repeated.
     """
 
     def __init__(self, ask: Ask, seconds: float) -> None:
@@ -41,7 +40,7 @@ class Feed:
         self._task = asyncio.ensure_future(self._run())
 
     async def newer(self, than: int) -> tuple[int, Sequence[Series]]:
-        """The newest page, once it is newer than the page of this number. Raises GatewayError where the feed ended."""
+        """The latest page, once it is newer than the page with this number. Raises GatewayError if the feed ended."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._page[0] > than or self._failure is not None)
         if self._page[0] > than:
@@ -83,7 +82,7 @@ class Feed:
 
 
 class Feeds:
-    """The feeds of one process, by what is watched with which credential."""
+    """The feeds of one process, by credential and subject."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -95,7 +94,7 @@ class Feeds:
 
     @contextlib.contextmanager
     def watched(self, key: Hashable, ask: Ask) -> Iterator[Feed]:
-        """The feed with this key, which `ask` serves where it is a new one."""
+        """The feed with this key, which `ask` serves if it is new."""
         feed = self._feeds.get(key)
         if feed is None or feed._failure is not None:
             feed = self._feeds[key] = Feed(ask, self.seconds)

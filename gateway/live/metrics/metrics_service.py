@@ -32,7 +32,7 @@ __all__ = ["MetricsService"]
 
 _MAX_MACHINES, _MAX_METRICS, _MAX_SAMPLES = 1000, 64, 10_000
 _LATEST = 3
-"""Samples that are asked for of each series each time: some come late, and none is told twice."""
+"""Number of samples requested of each series each time: some arrive late, and none is sent twice."""
 _QUERY_SECONDS = 60.0
 
 
@@ -120,14 +120,14 @@ class MetricsService:
                         page = self._message("MetricPage", series=self._series(found))
                         yield self._message("StreamMetricsResponse", samples=page)
                     last = time.monotonic()
-                    # The policy may let the caller see other machines by now, or others may have its tags.
+                    # The policy or the tags may have changed, so that the caller now sees other machines.
                     selection = await self._selector.select(call, request.filter)
 
     def _client(self, call: Call) -> VimClient:
         return self._vcenter.vim.client(call.caller.credential, call)
 
     def _key(self, call: Call, question: Question, selection: Selection) -> tuple[Any, ...]:
-        """What is watched, and with which credential."""
+        """The subject and the credential of a watch."""
         credential = call.caller.credential
         names = hashlib.sha256("\n".join(counter.name for counter in question.counters).encode()).digest()
         return type(credential), credential.digest, names, question.instances, selection.key
@@ -149,7 +149,7 @@ class MetricsService:
 
 
 class _Asking:
-    """Asks for the live samples of the machines that match at the time."""
+    """Requests the live samples of the machines that currently match."""
 
     def __init__(
         self, client: VimClient, catalogue: Catalogue, question: Question, hub: Hub, selection: Selection
@@ -170,10 +170,10 @@ class _Asking:
 
 
 def _chosen(hub: Hub, selection: Selection) -> list[str]:
-    """The machines that match at this moment. Raises GatewayError (INVALID_ARGUMENT) where they are too many."""
+    """The machines that currently match. Raises GatewayError (INVALID_ARGUMENT) if there are too many."""
     vms = [vm for vm, machine in hub.history.machines.items() if selection.matches(machine)]
     if len(vms) > _MAX_MACHINES:
-        raise refuse("filter", f"matches {len(vms):,} machines, and may match {_MAX_MACHINES:,}")
+        raise refuse("filter", f"matches {len(vms):,} machines; the limit is {_MAX_MACHINES:,}")
     return vms
 
 

@@ -1,4 +1,4 @@
-"""Asks vCenter for values of counters, in portions that it accepts, and reads what it answers."""
+"""Requests values of counters from vCenter, in batches that it accepts, and reads the responses."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["Question", "Series", "ask"]
 
 _MOST_METRICS = 256
-"""In one query. vCenter's own limit is `config.vpxd.stats.maxQueryMetrics`, and this unless it was changed."""
+"""Per query. vCenter's own limit is `config.vpxd.stats.maxQueryMetrics`, with this default."""
 _AT_ONCE = 4
 _GAP = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask for of each machine."""
+    """What to request for each machine."""
 
     counters: Sequence[Counter]
     interval: int
@@ -35,7 +35,7 @@ class Question:
     end: datetime | None = None
     """Only samples up to it."""
     most: int | None = None
-    """Only so many of the newest samples of each series."""
+    """Maximum number of the latest samples of each series."""
     instances: bool = False
 
 
@@ -50,7 +50,7 @@ class Series:
 
 
 async def ask(client: VimClient, manager: Ref, vms: Sequence[str], question: Question) -> list[Series]:
-    """The series of these machines. Those without samples have none. Raises GatewayError."""
+    """The series of these machines, without those that have no samples. Raises GatewayError."""
     size = max(1, _MOST_METRICS // len(question.counters))
     turns = asyncio.Semaphore(_AT_ONCE)
 
@@ -76,7 +76,7 @@ def _spec(vm: str, question: Question) -> Data:
     if question.end is not None:
         more["endTime"] = question.end
     if question.most is not None and question.interval == LIVE_SECONDS:
-        more["maxSample"] = question.most  # Of other intervals, vCenter does not look at it.
+        more["maxSample"] = question.most  # vCenter ignores it for other intervals.
     return Data(
         "PerfQuerySpec",
         entity=machine(vm),

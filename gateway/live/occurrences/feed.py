@@ -1,4 +1,4 @@
-"""Follows vCenter's events: one collector, asked once a second, for all streams with one credential and one folder."""
+"""Follows vCenter's events: one collector, polled once a second, for all streams with one credential and one folder."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _ENDED = Place(-1, datetime.fromtimestamp(0, UTC))
 
 
 class EventFeed:
-    """The newest events, and who follows them."""
+    """The latest events, and their followers."""
 
     def __init__(self, history: EventHistory, period: float = _PERIOD_SECONDS) -> None:
         self.newest: Newest[Place | None] = Newest(None)
-        """Where the newest event is that was read; None until it is known."""
+        """The position of the latest event that was read; None until it is known."""
         self.failure: Failure | None = None
-        """What the feed has ended in."""
+        """The failure that ended the feed."""
         self._history = history
         self._period = period
         self._kept: deque[Occurrence] = deque(maxlen=_KEPT)
@@ -45,12 +45,12 @@ class EventFeed:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody follows."""
+        """Whether the feed has no followers."""
         return not self._followers
 
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:
-        """Follows vCenter as long as somebody wants to know."""
+        """Follows vCenter as long as there are followers."""
         self._followers += 1
         if self._task is None:
             self._task = asyncio.create_task(self._run())
@@ -62,7 +62,7 @@ class EventFeed:
                 self._task.cancel()
 
     def after(self, key: int) -> list[Occurrence] | None:
-        """The events after the one with this key; None where some of them are not kept."""
+        """The events after the one with this key; None if some of them are not kept."""
         if key < self._known_since:
             return None
         found = []
@@ -73,7 +73,7 @@ class EventFeed:
         return found[::-1]
 
     def end(self, failure: Failure) -> None:
-        """Ends the feed, and with `failure` whoever follows."""
+        """Ends the feed and, with `failure`, its followers."""
         self.failure = failure
         if self._task is not None:
             self._task.cancel()
@@ -106,7 +106,7 @@ class EventFeed:
                 if error.failure.code in _HOPELESS or not is_started:
                     self.end(error.failure)
                     return
-                # A new collector goes on where the old one was.
+                # A new collector continues at the position of the old one.
                 backoff = min(_MAX_BACKOFF, max(self._period, 2 * backoff))
                 await asyncio.sleep(random.uniform(0, backoff))  # noqa: S311 - no secret
 

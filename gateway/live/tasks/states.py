@@ -49,7 +49,7 @@ def is_vim_task(task: str) -> bool:
 
 def no_such_task(task: str) -> Failure:
     """What a call ends in for a task that is not there, or that its caller may not see."""
-    text = f"there is no task {task[:200]!r}; vCenter forgets tasks some time after their end"
+    text = f"there is no task {task[:200]!r}; vCenter forgets tasks some time after they end"
     return Failure(code_pb2.NOT_FOUND, "NOT_FOUND", text, domain=VCENTER_DOMAIN)
 
 

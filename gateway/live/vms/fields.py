@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.contract import Contract
 from gateway.errors import Failure, GatewayError
-from gateway.live.vms.wire import text
+from gateway.live.wire import text
 from gateway.transcoding.encoder import Violation
 
 __all__ = ["VM_STATE", "VmFields"]

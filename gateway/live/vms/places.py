@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from gateway.contract import Contract
 from gateway.live.vms.fields import VM_STATE
-from gateway.live.vms.wire import blob, text
+from gateway.live.wire import blob, text
 from gateway.vim.values import Ref, unescaped_name
 
 __all__ = ["NOWHERE", "PLACE_TYPES", "Place", "Places", "Whereabouts"]

@@ -15,7 +15,7 @@ from gateway.live.vms.fields import VmFields
 from gateway.live.vms.hub import Hub
 from gateway.live.vms.machine import Machine
 from gateway.live.vms.rest_inventory import RestInventory
-from gateway.live.vms.wire import number, text
+from gateway.live.wire import number, text
 
 __all__ = ["PollSource", "machine_of"]
 
@@ -66,7 +66,7 @@ class PollSource:
                 seen.add(summary.vm)
                 hub.put(summary.vm, machine_of(summary, self._fields))
         if not is_complete:
-            text = "vCenter's REST API cannot list all machines: a part has more than it lists at once"
+            text = "vCenter's REST API cannot list all machines: one part has more than a single call can list"
             raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_TOO_LARGE, text))
         for vm in set(hub.history.newest_ids()) - seen:
             hub.put(vm, None)

@@ -16,7 +16,7 @@ from gateway.contract.contract import enum_prefix
 from gateway.live.vms.fields import VM_STATE, VmFields
 from gateway.live.vms.machine import Machine
 from gateway.live.vms.places import Places
-from gateway.live.vms.wire import blob, number, text
+from gateway.live.wire import blob, number, text
 from gateway.vim.values import Data, Ref
 
 __all__ = ["Draft", "VmProperties"]

@@ -9,7 +9,7 @@ from gateway.contract import Contract
 from gateway.live.vms.fields import VmFields
 from gateway.live.vms.machine import Machine
 from gateway.live.vms.selection import Selection
-from gateway.live.vms.wire import blob, text
+from gateway.live.wire import blob, text
 
 __all__ = ["VmResponses"]
 

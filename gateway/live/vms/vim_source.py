@@ -102,7 +102,7 @@ class VimSource:
             if updates is None:
                 if seen is not None:
                     # There is always something: an inventory of nothing has no folder either.
-                    text = "vCenter answered with nothing instead of the inventory"
+                    text = "vCenter's response has no inventory"
                     raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
                 continue
             version = updates["version"]

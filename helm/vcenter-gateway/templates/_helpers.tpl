@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* What the names of all objects begin with: at most 50 characters, which leaves room for their endings. */}}
+{{- /* Prefix of all object names: at most 50 characters, which leaves room for suffixes. */}}
 {{- define "vcenter-gateway.basename" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
@@ -16,7 +16,7 @@
 {{- end }}
 {{- end }}
 
-{{- /* The same, with the vCenter's name in a fleet. */}}
+{{- /* The same, including the vCenter's name in a fleet. */}}
 {{- define "vcenter-gateway.fullname" -}}
 {{- $base := include "vcenter-gateway.basename" . }}
 {{- $vcenter := get . "vcenter" | default "" }}
@@ -37,8 +37,8 @@
 {{- printf "%s-router" (include "vcenter-gateway.basename" .) }}
 {{- end }}
 
-{{- /* Objects of one gateway: (list $ "NAME OF A TEMPLATE"). In a fleet the template is rendered for each vCenter, with
-values in which the vCenter's own beat those of all, and with its name as `vcenter`. */}}
+{{- /* Objects of one gateway: (list $ "NAME OF A TEMPLATE"). In a fleet, the template is rendered for each vCenter, with
+values in which the vCenter's own override the common ones, and with its name as `vcenter`. */}}
 {{- define "vcenter-gateway.each" -}}
 {{- $context := first . }}
 {{- $template := last . }}
@@ -153,7 +153,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- /* The files that values bring, as JSON: a list of (key of the values, setting, volume source). */}}
+{{- /* The files that come from values, as JSON: a list of (key of the values, setting, volume source). */}}
 {{- define "vcenter-gateway.files" -}}
 {{- $fullname := include "vcenter-gateway.fullname" . }}
 {{- $settings := dict
@@ -191,12 +191,12 @@ imagePullSecrets:
 {{- toJson $files }}
 {{- end }}
 
-{{- /* Where pods have the token and the authority of their cluster. */}}
+{{- /* Folder of the token and CA certificate of the cluster in pods. */}}
 {{- define "vcenter-gateway.clusterFolder" -}}
 /var/run/secrets/kubernetes.io/serviceaccount
 {{- end }}
 
-{{- /* Whether the chart mounts them itself: nothing else needs them, so that Kubernetes is told not to. */}}
+{{- /* Whether the chart mounts them itself: nothing else needs them, so Kubernetes does not mount them. */}}
 {{- define "vcenter-gateway.mountsCluster" -}}
 {{- if and .Values.auth.kubernetes.enabled (not .Values.automountServiceAccountToken) }}true{{ end }}
 {{- end }}
@@ -235,7 +235,7 @@ imagePullSecrets:
 {{- toJson $config }}
 {{- end }}
 
-{{- /* What stops a pod: seconds, rounded up. */}}
+{{- /* How long a pod takes to stop, in seconds, rounded up. */}}
 {{- define "vcenter-gateway.stopSeconds" -}}
 {{- $server := default (dict) .Values.config.server }}
 {{- $settle := default 0 (get $server "settle_seconds") | float64 }}
@@ -258,8 +258,8 @@ imagePullSecrets:
 {{- get (default (dict) .Values.config.server) "workers" | default 1 | int }}
 {{- end }}
 
-{{- /* Pods of the Deployment; empty where an autoscaler decides. Without a number, Kubernetes would take one pod as the
-wish whenever a release begins to be scaled: so the number is what the cluster has, where Helm sees one. */}}
+{{- /* Number of pods of the Deployment; empty if another autoscaler decides. Without a number, Kubernetes would scale to one
+pod when autoscaling is first enabled, so the number is the current one of the cluster if Helm can look it up. */}}
 {{- define "vcenter-gateway.replicas" -}}
 {{- if .Values.simulator.enabled }}1
 {{- else if not (or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicaCount)) }}
@@ -283,13 +283,13 @@ wish whenever a release begins to be scaled: so the number is what the cluster h
 {{- $usable }}
 {{- end }}
 
-{{- /* Whether `helm test` gets anywhere: where callers must show a certificate, only a test that has one does. */}}
+{{- /* Whether `helm test` can succeed: if callers must present a certificate, the test needs one. */}}
 {{- define "vcenter-gateway.hasTest" -}}
 {{- $clientCa := or .Values.secrets.clientCa.value .Values.secrets.clientCa.existingSecret .Values.secrets.clientCa.existingConfigMap }}
 {{- if and .Values.tests.enabled (or (not $clientCa) .Values.tests.clientCertificateSecret) }}true{{ end }}
 {{- end }}
 
-{{- /* Pods that there are at least while nothing is wrong. */}}
+{{- /* Minimum number of pods in normal operation. */}}
 {{- define "vcenter-gateway.leastPods" -}}
 {{- if .Values.simulator.enabled }}1
 {{- else if or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicaCount) }}
@@ -299,7 +299,7 @@ wish whenever a release begins to be scaled: so the number is what the cluster h
 {{- end }}
 {{- end }}
 
-{{- /* Pods that there may be at the same time, the successors of a rolling update included. */}}
+{{- /* Maximum number of concurrent pods, including new pods of a rolling update. */}}
 {{- define "vcenter-gateway.mostPods" -}}
 {{- $pods := int .Values.replicaCount }}
 {{- if .Values.simulator.enabled }}
@@ -359,7 +359,7 @@ wish whenever a release begins to be scaled: so the number is what the cluster h
 {{- end }}
 {{- end }}
 
-{{- /* Address ranges of vCenter, as JSON: the values, or the address in its URL; empty where neither says any. */}}
+{{- /* Address ranges of vCenter, as JSON: the values, or the address in its URL; empty if neither has one. */}}
 {{- define "vcenter-gateway.vcenterCidrs" -}}
 {{- $cidrs := .Values.networkPolicy.vcenterCidrs }}
 {{- $host := get (default (dict) .Values.config.vcenter) "url" | default "" | lower | trimPrefix "https://" | trimPrefix "http://" }}

@@ -1,11 +1,11 @@
-{{- /* The labels of the router's pods, none of which a gateway's selector finds. */}}
+{{- /* Labels of the router's pods. No gateway's selector matches them. */}}
 {{- define "vcenter-gateway.routerLabels" -}}
 app.kubernetes.io/name: {{ include "vcenter-gateway.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: router
 {{- end }}
 
-{{- /* A route that refuses a call: (list MATCHES "SENTENCE"). HTTP's statuses have none for INVALID_ARGUMENT, hence the
+{{- /* A route that rejects a call: (list MATCHES "MESSAGE"). No HTTP status maps to INVALID_ARGUMENT, hence the
 headers. */}}
 {{- define "vcenter-gateway.refusal" -}}
 - match: {{ first . | toJson }}
@@ -16,7 +16,7 @@ headers. */}}
     - {header: {key: grpc-message, value: {{ last . | replace "%" "%25" | quote }}}, append_action: OVERWRITE_IF_EXISTS_OR_ADD}
 {{- end }}
 
-{{- /* A route to a vCenter: (list MATCH NAME). Calls end when their callers say, streams too. */}}
+{{- /* A route to a vCenter: (list MATCH NAME). Calls and streams end at the deadline that their callers set. */}}
 {{- define "vcenter-gateway.route" -}}
 - match: {{ first . | toJson }}
   route:
@@ -49,7 +49,7 @@ static_resources:
                 http2_protocol_options:
                   max_concurrent_streams: 1000
                   connection_keepalive: {interval: 60s, timeout: 20s}
-                # Clients reconnect, and so find new pods of the router.
+                # Clients reconnect, which balances connections across new pods of the router.
                 common_http_protocol_options: {max_connection_duration: 300s, idle_timeout: 3600s}
                 stream_idle_timeout: 0s
                 use_remote_address: true
@@ -66,11 +66,11 @@ static_resources:
                         {{- $match := dict "prefix" "/" "headers" (list (dict "name" "x-vcenter" "string_match" (dict "exact" .))) }}
                         {{- include "vcenter-gateway.route" (list $match .) | nindent 24 }}
                         {{- end }}
-                        {{- include "vcenter-gateway.refusal" (list $named (printf "the metadata x-vcenter names no vCenter of this gateway; it has %s" (join ", " $names))) | nindent 24 }}
+                        {{- include "vcenter-gateway.refusal" (list $named (printf "unknown vCenter in the metadata x-vcenter; this gateway serves %s" (join ", " $names))) | nindent 24 }}
                         {{- if .Values.router.default }}
                         {{- include "vcenter-gateway.route" (list $any .Values.router.default) | nindent 24 }}
                         {{- else }}
-                        {{- include "vcenter-gateway.refusal" (list $any (printf "the call does not say which vCenter it is for; set the metadata x-vcenter to one of %s" (join ", " $names))) | nindent 24 }}
+                        {{- include "vcenter-gateway.refusal" (list $any (printf "the call does not select a vCenter; set the metadata x-vcenter to one of %s" (join ", " $names))) | nindent 24 }}
                         {{- end }}
                 http_filters:
                   - name: envoy.filters.http.router
@@ -105,7 +105,7 @@ static_resources:
                       routes:
                         - match: {path: /healthz}
                           direct_response: {status: 200}
-                        # Nothing else of Envoy's own port, which can do more than tell.
+                        # Exposes nothing else of Envoy's admin interface, which can also change Envoy's state.
                         - match: {path: /metrics}
                           route: {cluster: own-admin-port, prefix_rewrite: /stats/prometheus}
                 http_filters:
@@ -128,7 +128,7 @@ static_resources:
         envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
           "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
           explicit_http_config: {http2_protocol_options: {connection_keepalive: {interval: 60s, timeout: 20s}}}
-      # A gateway that is about to stop says so here before names and services have noticed.
+      # A gateway that is about to stop reports this here before DNS and services are updated.
       health_checks:
         - timeout: 2s
           interval: 2s
@@ -136,7 +136,7 @@ static_resources:
           unhealthy_threshold: 1
           healthy_threshold: 1
           grpc_health_check: {}
-      # Where all are unhealthy none gets calls: callers shall read that this vCenter's gateway is away.
+      # If all are unhealthy, none receives calls: callers get an error that this vCenter's gateway is unavailable.
       common_lb_config: {healthy_panic_threshold: {value: 0}}
       circuit_breakers:
         thresholds: [{max_connections: 1024, max_requests: 10000, max_pending_requests: 10000}]
@@ -175,7 +175,7 @@ overload_manager:
         max_active_downstream_connections: 10000
 {{- end }}
 
-{{- /* Where the router's certificate is: Envoy reads it again when the secret changes. */}}
+{{- /* Location of the router's certificate. Envoy reloads it when the Secret changes. */}}
 {{- define "vcenter-gateway.routerCertificate" -}}
 resources:
   - "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret

@@ -1,15 +1,18 @@
 """Reads name, place and state of all machines once, and prints the seconds: `inventory.py KIND HOST:PORT VCENTER`.
 
-Kinds: `stream` reads by StreamVms, `get` by ListVms and GetVm of the gateway, 32 at a time; `pyvmomi` reads
+Kinds: `stream` reads by StreamVms, `get` by ListVms and GetVm of the gateway, 32 at a time; `pyvmomi` and `govc` read
 the same 16 properties from vCenter. Each ends with all machines in the caller's hands, and prints how many.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -25,6 +28,7 @@ _PATHS = (
     "config.template,config.annotation,config.guestId"
 )
 _AT_ONCE = 32
+_GOVC = Path(__file__).parents[3] / "build" / "tools" / "bin" / "govc"
 _PAGE = 250
 
 
@@ -100,10 +104,25 @@ def _pyvmomi(address: str) -> int:
     return count
 
 
+def _govc(address: str) -> int:
+    # As JSON, since its table takes longer.
+    command = [str(_GOVC), "collect", "-json", "-type", "m", "/", *_PATHS.split(",")]
+    environment = {
+        **os.environ,
+        "GOVC_URL": f"http://{address}/sdk",
+        "GOVC_USERNAME": _USER,
+        "GOVC_PASSWORD": _PASSWORD,
+        "GOVC_PERSIST_SESSION": "false",
+    }
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout.count(b'"changeSet"')
+
+
 def _main(kind: str, gateway: str, vcenter: str) -> None:
     began = time.monotonic()
-    read = {"stream": _stream, "get": _get, "pyvmomi": _pyvmomi}[kind]
-    count = read(vcenter if kind == "pyvmomi" else gateway)
+    if kind in {"stream", "get"}:
+        count = {"stream": _stream, "get": _get}[kind](gateway)
+    else:
+        count = {"pyvmomi": _pyvmomi, "govc": _govc}[kind](vcenter)
     sys.stdout.write(f"{time.monotonic() - began} {count}\n")
 
 

@@ -1,8 +1,8 @@
 """Watches machines and says how late it hears of changes: `watching.py HOST:PORT WATCHERS MACHINES SECONDS [KIND]`.
 
-KIND is `all`, each watcher without a filter; or `some`, each with 100 machines of its own choice. Prints `ready` once
-all know the state, and at the end one line of JSON: the lags in seconds, and the messages. A line on the standard
-input starts the measurement.
+KIND is `all`, each watcher without a filter; `some`, each with 100 machines of its own choice; or `unread`, without a
+filter and without reading anything after the full state. Prints `ready` once all know the state, and at the end one
+line of JSON: the lags in seconds, and the messages. A line on the standard input starts the measurement.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ async def _main(address: str, watchers: int, machines: int, seconds: float, kind
         new = [every.open(number) for number in range(first, min(watchers, first + _AT_ONCE))]
         await asyncio.gather(*(every.until_synced(stream) for stream in new))
         streams += new
-    tasks = [asyncio.create_task(every.watch(number, stream)) for number, stream in enumerate(streams)]
+    is_read = kind != "unread"
+    tasks = [asyncio.create_task(every.watch(number, stream)) for number, stream in enumerate(streams) if is_read]
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.readline)

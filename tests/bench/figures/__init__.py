@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.bench.figures import burst, codec, cpu, growth, latency, shared, size, start, vim, watching, workers
+from tests.bench.figures import (
+    burst,
+    codec,
+    copying,
+    cpu,
+    growth,
+    inventory,
+    latency,
+    shared,
+    size,
+    start,
+    vim,
+    watching,
+    workers,
+)
 from tests.bench.lab import Lab
 from tests.bench.results import Section
 
@@ -22,6 +36,7 @@ MEASUREMENTS: Mapping[str, Callable[[Lab], Section]] = {
     "size": size.measure,
     "shared": shared.measure,
     "watching": watching.measure,
-    "inventory": watching.measure_inventory,
+    "inventory": inventory.measure,
+    "copying": copying.measure,
 }
 """By the name that `--only` takes, in the order of the report."""

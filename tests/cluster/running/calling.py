@@ -17,14 +17,12 @@ import grpc
 
 from gateway.contract import load_contract
 from gateway.transcoding import compile_bindings
-from tests.cluster.node import FOLDER
+from tests.cluster.running.figures import note
 from tests.helm.chart import ROOT
 
 __all__ = ["BASIC", "Seen", "call", "calling"]
 
 _LIST = "vcenter.v1.VmService/ListVms"
-REPORT = FOLDER / "calls.jsonl"
-"""What all callers of a run saw, a line each time."""
 BASIC = ("authorization", "Basic " + base64.b64encode(b"administrator@vsphere.local:VMware1!").decode())
 
 
@@ -89,7 +87,5 @@ def calling(
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     found = json.loads(output)
-    with REPORT.open("a", encoding="utf-8") as report:
-        line = {"test": os.environ["PYTEST_CURRENT_TEST"], "codes": found["codes"], "slowest": found["slowest"]}
-        report.write(json.dumps(line) + "\n")
+    note(codes=found["codes"], slowest=found["slowest"])
     seen.codes, seen.failures, seen.slowest = found["codes"], found["failures"], found["slowest"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,15 @@ import pytest
 from tests.cluster import node as nodes
 from tests.cluster.cluster import Cluster, Helm
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.running.figures import summary
 from tests.cluster.running.release import Running
 from tests.helm.chart import ROOT
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tells what was measured."""
+    for line in summary():
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +60,7 @@ def second_vcenter(cluster: Cluster) -> Iterator[str]:
 @pytest.fixture
 def running(cluster: Cluster, both: list[Helm], vcenter: str, request: pytest.FixtureRequest) -> Iterator[Running]:
     """A release that is not installed yet, and is gone in the end. Helm 4, as the newer one."""
-    name = request.function.__name__.removeprefix("test_").replace("_", "-")[:50].strip("-")
+    name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:50].strip("-")
     release = Running(cluster, both[1], name, vcenter)
     yield release
     release.remove()

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.cluster.cluster import Cluster, Helm, Object, Result, eventually
 from tests.cluster.running.calling import call
+from tests.cluster.running.figures import note_memory
 from tests.helm.chart import CHART
 
 __all__ = ["NAME", "Running"]
@@ -61,6 +62,7 @@ class Running:
 
     def remove(self) -> None:
         """Uninstalls it, and deletes its namespace."""
+        note_memory(self.pods())
         self.helm.run("uninstall", "gw", "--namespace", self.namespace)
         self.cluster.request("DELETE", f"api/v1/namespaces/{self.namespace}")
 

@@ -12,6 +12,7 @@ from tests.cluster.running.release import Running, is_ready
 pytestmark = pytest.mark.timeout(400)
 
 
+@pytest.mark.long("needs metrics-server, 45 s and its build")
 def test_pods_are_added_under_load(running: Running) -> None:
     """No call fails while the second and third pod come, and connections that are closed after a while find them."""
     with metrics(running.cluster):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -21,7 +22,7 @@ _RPCS = [
 ]
 
 
-def install(running: Running, pods: int) -> list[Object]:
+def install(running: Running, pods: int, **more: Any) -> list[Object]:
     """A gateway whose callers are ServiceAccounts, of which its policy names `ci`; and its pods."""
     running.cluster.create(
         "Secret", running.namespace, {"metadata": {"name": "vcenter"}, "stringData": {"password": "VMware1!"}}
@@ -33,6 +34,7 @@ def install(running: Running, pods: int) -> list[Object]:
         auth={"kubernetes": {"enabled": True}},
         secrets={"vcenterPassword": {"existingSecret": "vcenter"}},
         policy=[{"identities": [f"system:serviceaccount:{running.namespace}:ci"], "rpcs": _RPCS}],
+        **more,
     )
     values["config"]["auth"] = {"mode": "service-account", "user": "administrator@vsphere.local"}
     running.install(values)
@@ -49,6 +51,15 @@ def test_callers_are_service_accounts(running: Running) -> None:
     assert call(target, bearer(running, "ci", "elsewhere"))[0] == "UNAUTHENTICATED"
     assert call(target, bearer(running, "ci", "https://kubernetes.default.svc"))[0] == "UNAUTHENTICATED"
     assert call(target)[0] == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize(("account", "succeeds"), [("ci", True), ("other", False)])
+def test_helm_test_as_a_service_account(running: Running, account: str, succeeds: bool) -> None:
+    """The test's pod calls with the token of a ServiceAccount, and fails if the policy does not name that one."""
+    install(running, 1, tests={"serviceAccountName": account})
+    result = running.helm.run("test", "gw", "--namespace", running.namespace, "--logs", "--timeout", "60s")
+    assert (result.code == 0) == succeeds, result.words
+    assert ("vm-1001" if succeeds else "PERMISSION_DENIED") in result.words
 
 
 def test_a_pod_calls(running: Running) -> None:
@@ -84,6 +95,7 @@ def test_a_pod_calls(running: Running) -> None:
     assert '"vm": "vm-1001"' in output
 
 
+@pytest.mark.long("starts the API server three times, 130 s")
 def test_the_cluster_changes_its_signer(running: Running, tmp_path: Path) -> None:
     """No call is refused: neither those with tokens of the old key, nor the first ones of the new key, nor any while
     the API server is away meanwhile."""

@@ -16,6 +16,7 @@ from tests.helm.chart import CHART, CONFIG
 pytestmark = pytest.mark.timeout(400)
 
 
+@pytest.mark.long("waits for the times that the chart has by default, up to 200 s")
 @pytest.mark.parametrize("chart", RELEASED, ids=[path.stem for path in RELEASED])
 def test_from_the_released_chart(running: Running, chart: Path) -> None:
     """The upgrade from a chart that is released, with the times that it has by default, loses no call."""
@@ -23,7 +24,8 @@ def test_from_the_released_chart(running: Running, chart: Path) -> None:
     del values["minReadySeconds"], values["config"]["server"]
     running.install(values, chart=chart)
     with calling(running.headless, BASIC) as seen:
-        running.upgrade(values)
+        # The annotation has all pods replaced, even if the chart is the released one still.
+        running.upgrade(values | {"podAnnotations": {"example.com/upgraded": "yes"}})
         wait(3)
     assert seen.failures == []
     assert seen.calls > 1000
@@ -40,6 +42,7 @@ def test_a_new_configuration(running: Running) -> None:
     assert seen.calls > 1000
 
 
+@pytest.mark.long("waits until clients have found other pods, 60 s")
 def test_nodes_are_drained(running: Running) -> None:
     """Both pods evicted one after the other, the second as soon as the budget allows it, lose no call: by default, pods
     take calls for longer than clients may wait until they look for other pods."""
@@ -70,6 +73,7 @@ def evicted(running: Running, name: str) -> bool:
     return True
 
 
+@pytest.mark.long("35 s")
 def test_a_pod_is_killed(running: Running) -> None:
     """Calls in flight on it may fail as UNAVAILABLE, and no others: the next ones go to the other pod."""
     running.install(running.values())
@@ -86,6 +90,7 @@ def test_a_pod_is_killed(running: Running) -> None:
     assert len(seen.failures) <= 8, seen.failures
 
 
+@pytest.mark.long("55 s")
 def test_scaling(running: Running) -> None:
     """More pods and fewer lose no call."""
     running.install(running.values())
@@ -99,6 +104,7 @@ def test_scaling(running: Running) -> None:
     assert seen.failures == []
 
 
+@pytest.mark.long("waits until Helm gives up, 80 s")
 def test_a_configuration_that_does_not_work(running: Running) -> None:
     """The old pods go on, those that are replaced too, and `kubectl rollout undo` ends the update. So
     does Helm, where it is told to."""

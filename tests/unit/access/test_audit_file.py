@@ -85,9 +85,9 @@ def test_a_full_disk(path: Path, file: AuditFile, caplog: pytest.LogCaptureFixtu
     assert numbers(path) == [1, '{"time":"2', 4, 6]
     assert [record.getMessage().partition(f"{path} ")[2] for record in caplog.records] == [
         "cannot be written: File too large",
-        "can be written again; 2 records are lost",
+        "can be written again; 2 records were lost",
         "cannot be written: File too large",
-        "can be written again; 1 records are lost",
+        "can be written again; 1 records were lost",
     ]
 
 

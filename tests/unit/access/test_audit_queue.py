@@ -69,7 +69,8 @@ def test_a_disk_that_hangs(path: Path, file: HangingFile, caplog: pytest.LogCapt
     lost = [queue.write({"n": number}) for number in (4, 5)]
     assert [one.result(0) for one in lost] == [False, False]
     assert not any(one.done() for one in (first, *waiting))
-    assert [record.getMessage() for record in caplog.records] == [f"the audit log {path} does not take records: 3 wait"]
+    full = f"the audit log {path} does not accept records: 3 are waiting"
+    assert [record.getMessage() for record in caplog.records] == [full]
     came = AuditFile.now()
     while AuditFile.now() == came:
         time.sleep(0.001)
@@ -114,4 +115,4 @@ def test_a_stop_while_the_disk_hangs(file: HangingFile, caplog: pytest.LogCaptur
     queue.write({"n": 1})
     assert file.writing.wait(10)
     queue.close(0.1)
-    assert "does not take its last records" in caplog.text
+    assert "could not write its last records" in caplog.text

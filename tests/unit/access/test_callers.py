@@ -48,7 +48,7 @@ def test_the_last_token_is_revoked(tokens_file: Path, caplog: pytest.LogCaptureF
     tokens_file.write_text("tokens: []")
     tokens._file.look()
     assert tokens.identity(TOKEN) is None
-    assert "every token is refused" in caplog.text
+    assert "the gateway rejects every token" in caplog.text
 
 
 def test_a_token_beyond_ascii(tokens_file: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_token_beyond_ascii(tokens_file: Path) -> None:
     assert "ASCII" in refusal(Callers(tokens=StaticTokens(str(tokens_file))), bearer("\u00e9\ud800")).message
 
 
-@pytest.mark.parametrize(("length", "reason"), [(16384, "not known"), (16385, "1 to 16384"), (0, "1 to 16384")])
+@pytest.mark.parametrize(("length", "reason"), [(16384, "unknown"), (16385, "1 to 16384"), (0, "1 to 16384")])
 def test_length_of_tokens(tokens_file: Path, length: int, reason: str) -> None:
     """A token that is empty or longer than 16 KiB is not even looked at."""
     assert reason in refusal(Callers(tokens=StaticTokens(str(tokens_file))), bearer("x" * length)).message
@@ -65,18 +65,18 @@ def test_length_of_tokens(tokens_file: Path, length: int, reason: str) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        pytest.param(b"tokens: [", "it takes YAML", id="not-yaml"),
-        pytest.param(b"tokens: []\ntokens: []", "it takes YAML", id="twice"),
-        pytest.param(b"", "it takes YAML", id="empty"),
-        pytest.param(b"tokens:", "it takes YAML", id="no-list"),
-        pytest.param(b"other: 1", "it takes YAML", id="other-key"),
-        pytest.param(b"tokens: [{identity: a}]", "token 1 takes exactly", id="no-hash"),
+        pytest.param(b"tokens: [", "expected YAML", id="not-yaml"),
+        pytest.param(b"tokens: []\ntokens: []", "expected YAML", id="twice"),
+        pytest.param(b"", "expected YAML", id="empty"),
+        pytest.param(b"tokens:", "expected YAML", id="no-list"),
+        pytest.param(b"other: 1", "expected YAML", id="other-key"),
+        pytest.param(b"tokens: [{identity: a}]", "token 1 must have exactly", id="no-hash"),
         pytest.param(b"tokens: [{identity: a, sha256: abc}]", "the sha256 of token 1", id="short-hash"),
         pytest.param(b"tokens: [{identity: 1, sha256: abc}]", "the identity of token 1", id="number"),
         pytest.param(b'tokens: [{identity: "a\\nb", sha256: abc}]', "the identity of token 1", id="line-break"),
         pytest.param(
             b"tokens: [{identity: a, sha256: '%s'}, {identity: b, sha256: '%s'}]" % (b"a" * 64, b"A" * 64),
-            "token 2 is there twice",
+            "token 2 occurs twice",
             id="twice",
         ),
     ],

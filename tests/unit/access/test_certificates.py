@@ -149,7 +149,7 @@ def test_what_is_no_certificate(pem: bytes) -> None:
 @pytest.mark.parametrize("pattern", ["dns:", "cn:"])
 def test_patterns_without_a_name(pattern: str) -> None:
     """A type alone is no pattern."""
-    with pytest.raises(ValueError, match="names no certificate"):
+    with pytest.raises(ValueError, match="has no name after the colon"):
         AllowedCertificates([pattern])
 
 

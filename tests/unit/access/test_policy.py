@@ -202,7 +202,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Contract:
         pytest.param({"source": IN, "options": {}}, None, id="empty-structure"),
         pytest.param(
             {"source": IN, "options": {"secret": "hunter2"}},
-            " on something whose type cannot be told",
+            " on something whose type cannot be determined",
             id="structure",
         ),
     ],
@@ -223,12 +223,16 @@ def test_bodies(lab: Contract, spec: dict[str, Any], reason: str | None) -> None
         pytest.param([("VirtualMachine", IN), ("VirtualMachine", OUT)], " on VirtualMachine vm-9", id="one-outside"),
         pytest.param([("VirtualApp", OUT)], " without naming a VirtualMachine", id="only-another-type"),
         pytest.param(
-            [("VirtualMachine", IN), ("virtualMachine", OUT)], " on vm-9, whose type cannot be told", id="other-case"
+            [("VirtualMachine", IN), ("virtualMachine", OUT)],
+            " on vm-9, whose type cannot be determined",
+            id="other-case",
         ),
         pytest.param(
-            [("VirtualMachine", IN), ("VirtualMachine ", OUT)], " on vm-9, whose type cannot be told", id="other-blanks"
+            [("VirtualMachine", IN), ("VirtualMachine ", OUT)],
+            " on vm-9, whose type cannot be determined",
+            id="other-blanks",
         ),
-        pytest.param([("VirtualMachine", IN), ("", OUT)], " on vm-9, whose type cannot be told", id="no-type"),
+        pytest.param([("VirtualMachine", IN), ("", OUT)], " on vm-9, whose type cannot be determined", id="no-type"),
     ],
 )
 def test_dynamic_identifiers(lab: Contract, objects: list[tuple[str, str]], reason: str | None) -> None:
@@ -285,7 +289,7 @@ def test_dynamic_identifiers(lab: Contract, objects: list[tuple[str, str]], reas
         ),
         pytest.param(
             b"rules: [{identities: [a], rpcs: [a], machines: [a], resources: {VirtualMachine: [a]}}]",
-            "rules.0: machines and resources.VirtualMachine are the same; a rule takes one of them$",
+            "rules.0: machines and resources.VirtualMachine are the same; use only one of them in a rule$",
             id="machines-twice",
         ),
     ],

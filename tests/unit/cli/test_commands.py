@@ -7,10 +7,12 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import click
+import grpc
 import pytest
 from cryptography import x509
 from google.protobuf import descriptor_pb2
@@ -18,10 +20,12 @@ from google.protobuf import descriptor_pb2
 from gateway import __version__
 from gateway.calls.credential import SESSION_HEADER
 from gateway.cli import cli
-from gateway.cli.call import call
 from gateway.cli.output import Exit
+from gateway.cli.setting_flags import setting_flags
+from gateway.cli.simulate import simulate
 from gateway.contract import load_contract
 from gateway.settings import all_settings
+from gateway.simulator import RELEASES, SimulatorOptions
 from gateway.vcenter.certificate import ends_soon
 from tests.integration.certificates import Authority
 from tests.unit.cli.conftest import Invoke
@@ -94,6 +98,21 @@ def test_a_command_that_does_not_exist(invoke: Invoke, typed: str, message: str)
     result = invoke(typed)
     assert result.exit_code == Exit.USAGE
     assert message in result.stderr
+
+
+def test_help_fits_a_terminal(invoke: Invoke) -> None:
+    """No line of a help text is wider than a terminal of 80 columns, where it would break in the middle of a word."""
+
+    def wide(group: click.Group, *words: str) -> Iterator[str]:
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            lines = invoke(*words, name, "--help", COLUMNS="80").output.splitlines()
+            yield from (line for line in lines if len(line) > 80)
+            if isinstance(command := group.get_command(context, name), click.Group):
+                yield from wide(command, *words, name)
+
+    assert [line for line in invoke("--help", COLUMNS="80").output.splitlines() if len(line) > 80] == []
+    assert list(wide(cli)) == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -175,8 +194,11 @@ def test_descriptors_to_nowhere(invoke: Invoke) -> None:
 
 
 def test_version(invoke: Invoke) -> None:
-    """version names the gateway's own and what it serves."""
-    assert f"vcenter-gateway {__version__} (" in invoke("version").output
+    """version names the gateway's own and what it runs on."""
+    first, second = invoke("version").output.splitlines()
+    assert first == f"vcenter-gateway {__version__}"
+    assert "Python 3." in second
+    assert f"grpcio {grpc.__version__}" in second
     assert invoke("--version").output == f"vcenter-gateway {__version__}\n"
 
 
@@ -273,7 +295,7 @@ def test_completion_of_rpcs(invoke: Invoke, typed: str, candidates: set[str]) ->
         pytest.param([CONNECT, "--vcenter-thumbprint", "ab"], "give --vcenter URL too", id="vcenter-thumbprint-alone"),
         pytest.param(
             [CONNECT, "--vcenter", "https://vc", "--vcenter-thumbprint", "ab", "--session-id", "x"],
-            "the thumbprint must be a SHA-256 one",
+            "it must be a SHA-256 thumbprint",
             id="vcenter-thumbprint",
         ),
         pytest.param(
@@ -369,7 +391,7 @@ def test_check_of_a_port_without_tls(invoke: Invoke) -> None:
         result = invoke("check", "--vcenter", f"https://127.0.0.1:{server.getsockname()[1]}")
         thread.join()
     assert result.exit_code == Exit.UNREACHABLE
-    assert "does not speak TLS as expected" in result.output
+    assert "does not use TLS as expected" in result.output
 
 
 @pytest.mark.parametrize(
@@ -395,13 +417,13 @@ rules:
     [
         pytest.param(
             {"tls": {"cert_file": "pair.pem", "key_file": "other.pem"}},
-            "the key other.pem is not that of the certificate pair.pem",
+            "the key other.pem does not match the certificate pair.pem",
             Exit.USAGE,
             id="wrong-key",
         ),
         pytest.param(
             {"tls": {"cert_file": "tokens.yaml", "key_file": "pair.pem"}},
-            "tokens.yaml cannot be used: it holds no certificate in PEM form",
+            "tokens.yaml cannot be used: it contains no certificate in PEM format",
             Exit.USAGE,
             id="no-certificate",
         ),
@@ -409,7 +431,7 @@ rules:
         pytest.param({"auth": {"tokens_file": "pair.pem"}}, "pair.pem cannot be used", Exit.USAGE, id="broken-tokens"),
         pytest.param(
             {"auth": {"jwks_file": "tokens.yaml", "jwt_issuer": "a", "jwt_audience": "b"}},
-            "tokens.yaml cannot be used: it takes a JWKS",
+            "tokens.yaml cannot be used: expected a JWKS",
             Exit.USAGE,
             id="broken-jwks",
         ),
@@ -496,9 +518,21 @@ def test_group_is_complete() -> None:
         assert command.name == name
 
 
-def test_options_that_settings_have_too() -> None:
-    """What `call` says of the options for vCenter is what the settings say: it does not load them, to start fast."""
-    said = {option.name: option.help for option in call.params if isinstance(option, click.Option)}
-    described = {setting.name.replace("-", "_"): setting.description for setting in all_settings()}
-    names = ("vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy")
-    assert {name: said[name] for name in names} == {name: described[name] for name in names}
+def test_settings_have_flags() -> None:
+    """The table from which flags of settings are made is what `make generate` makes of the settings."""
+    flags, settings = setting_flags().values(), all_settings()
+    assert [(flag.name, flag.description, flag.default) for flag in flags] == [
+        (setting.name, setting.description, setting.default) for setting in settings
+    ]
+
+
+def test_defaults_of_simulate() -> None:
+    """The simulator of `simulate` is one with default options: the command does not load it, to start fast."""
+    default = SimulatorOptions()
+    given = {option.name: option.default for option in simulate.params}
+    assert (given["vms"], given["release"]) == (default.vms, default.release)
+    assert (given["latency"], given["transition"]) == (default.latency, default.transition)
+    assert (given["session_idle"], given["session_age"]) == (default.limits.idle, default.limits.absolute)
+    choices = {option.name: option.type for option in simulate.params}["release"]
+    assert isinstance(choices, click.Choice)
+    assert tuple(choices.choices) == tuple(RELEASES)

@@ -89,8 +89,8 @@ NO_SEGMENT = "the segment {!r} of {!r} is neither a literal nor a variable such 
         pytest.param("get", "/a?x={vm}", "", "the query 'x={vm}' is not of the form name=value", id="query-variable"),
         pytest.param("get", "/a?x=a b", "", "the query 'x=a b' is not of the form name=value", id="space-in-query"),
         pytest.param("get", "/a?x=a#b", "", "the query 'x=a#b' is not of the form name=value", id="fragment-of-query"),
-        pytest.param("get", "/a", "spec", "GET takes no body", id="get-with-body"),
-        pytest.param("delete", "/a", "*", "DELETE takes no body", id="delete-with-body"),
+        pytest.param("get", "/a", "spec", "GET cannot have a body", id="get-with-body"),
+        pytest.param("delete", "/a", "*", "DELETE cannot have a body", id="delete-with-body"),
     ],
 )
 def test_refused(verb: str, path: str, body: str, sentence: str) -> None:

@@ -92,17 +92,17 @@ def test_the_proto_is_right_otherwise(tmp_path: Path) -> None:
         ),
         pytest.param(
             service(http('post: "/api/vm/{machine}"')),
-            "the path names {machine}, which is no field of lab.v1.DoRequest",
+            "the path names {machine}, which is not a field of lab.v1.DoRequest",
             id="variable-that-is-no-field",
         ),
         pytest.param(
             service(http('post: "/api/vm/{vm}" body: "specs"')),
-            "body names 'specs', which is no free field of lab.v1.DoRequest",
+            "body names 'specs', which is not a free field of lab.v1.DoRequest",
             id="body-that-is-no-field",
         ),
         pytest.param(
             service(http('post: "/api/vm/{vm}" body: "vm"')),
-            "body names 'vm', which is no free field of lab.v1.DoRequest",
+            "body names 'vm', which is not a free field of lab.v1.DoRequest",
             id="body-that-is-in-the-path",
         ),
         pytest.param(
@@ -112,7 +112,7 @@ def test_the_proto_is_right_otherwise(tmp_path: Path) -> None:
         ),
         pytest.param(
             service(http('post: "/api/vm/{vm}" body: "spec" response_body: "id"')),
-            "response_body names 'id', which is no field of lab.v1.DoResponse",
+            "response_body names 'id', which is not a field of lab.v1.DoResponse",
             id="response-body-that-is-no-field",
         ),
         pytest.param(

@@ -194,17 +194,17 @@ def test_types(contract: Contract) -> None:
         ),
         pytest.param(
             'optional string x = 1 [(vapi.v1.resource).type_field = "y"];',
-            "the type_field 'y' is no single string beside it",
+            "the type_field 'y' is not a singular string field of the same message",
             id="no-type-field",
         ),
         pytest.param(
             'optional string x = 1 [(vapi.v1.resource).type_field = "y"]; repeated string y = 2;',
-            "the type_field 'y' is no single string beside it",
+            "the type_field 'y' is not a singular string field of the same message",
             id="type-field-is-a-list",
         ),
         pytest.param(
             "optional string x = 1 [(vapi.v1.resource) = {}];",
-            "a resource needs types, or the field that tells the type",
+            "a resource needs types, or the field that holds the type",
             id="nothing-told",
         ),
     ],

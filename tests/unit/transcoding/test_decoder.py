@@ -213,11 +213,11 @@ def test_drift_need_not_be_watched(decode: Decode) -> None:
         pytest.param({"ratio": True}, "ratio should be a number but is a boolean", id="boolean-for-decimal"),
         pytest.param({"kind": 1}, "kind should be the name of an enum value but is an integer", id="enum"),
         pytest.param({"at": 1}, "at should be a date and time but is an integer", id="time"),
-        pytest.param({"at": "now"}, "at should be a date and time as RFC 3339 has it but is a string", id="text-time"),
-        pytest.param({"at": ""}, "at should be a date and time as RFC 3339 has it but is a string", id="no-time"),
+        pytest.param({"at": "now"}, "at should be a date and time in RFC 3339 format but is a string", id="text-time"),
+        pytest.param({"at": ""}, "at should be a date and time in RFC 3339 format but is a string", id="no-time"),
         pytest.param(
             {"at": "2026-02-30T00:00:00Z"},
-            "at should be a date and time as RFC 3339 has it but is a string",
+            "at should be a date and time in RFC 3339 format but is a string",
             id="no-such-day",
         ),
         pytest.param(
@@ -238,12 +238,12 @@ def test_drift_need_not_be_watched(decode: Decode) -> None:
         pytest.param({"size_MiB": 2**63}, "size_MiB should be an integer of 64 bits but is an integer", id="int64"),
         pytest.param(
             {"at": "10000-01-01T00:00:00Z"},
-            "at should be a date and time as RFC 3339 has it but is a string",
+            "at should be a date and time in RFC 3339 format but is a string",
             id="after-year-9999",
         ),
         pytest.param(
             {"at": "9999-12-31T23:59:60Z"},
-            "at should be a date and time as RFC 3339 has it but is a string",
+            "at should be a date and time in RFC 3339 format but is a string",
             id="leap-second-at-the-end-of-time",
         ),
     ],

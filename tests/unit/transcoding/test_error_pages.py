@@ -10,7 +10,7 @@ from tests.unit.transcoding.answers import JSON, answered, details
 
 PAGE = b"<html><body>nginx 1.2.3 Gulf-0f-Finland</body></html>"
 HTML = {"content-type": "text/html; charset=utf-8"}
-NO_OPERATION = "vCenter has no such operation; it may be older than the API, or the URL leads to another server"
+NO_OPERATION = "vCenter has no such operation; it may be older than the API, or the URL may point to another server"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_answers_of_others(status: int, body: bytes, headers: dict[str, str], co
     """What is no error of vCenter's own becomes a sentence about it; nothing of a page is repeated."""
     error = answered(status, body, headers)
     head, _, hint = text.partition(": ")
-    sentence = f"vCenter answered HTTP {head} instead of an error of its own"
+    sentence = f"vCenter answered HTTP {head} instead of one of its errors"
     assert error.message == (f"{sentence}: {hint}" if hint else sentence)
     assert (error.code, error.reason, error.domain) == (code, f"HTTP_{status}", VCENTER_DOMAIN)
     assert list(details(status_of(error))) == ["google.rpc.ErrorInfo"]

@@ -176,7 +176,7 @@ def test_too_long_targets(violations: Violations, rpc: str, fields: dict[str, ob
     """A longer target is refused; the violation names the field that makes it so long."""
     if rpc == "Find":
         fields = {"pid": 1, **fields}
-    text = f"makes the URL {size} bytes long; vCenter takes at most {MAX_TARGET_BYTES}"
+    text = f"makes the URL {size} bytes long; vCenter accepts at most {MAX_TARGET_BYTES}"
     assert violations(rpc, **fields) == {field: text}
 
 

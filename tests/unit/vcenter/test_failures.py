@@ -23,7 +23,7 @@ def tls_error() -> ssl.SSLError:
 
 
 METHODS = load_contract().methods
-LATE = AnswerTimeoutError("no answer in time")
+LATE = AnswerTimeoutError("no response in time")
 
 
 @pytest.mark.parametrize("name", ["CloneVm", "RelocateVm"])
@@ -32,7 +32,7 @@ def test_long_operations(name: str) -> None:
     failure = LATE.failure(METHODS[f"vcenter.v1.VmService/{name}"])
     assert failure.may_have_executed
     assert failure.message == (
-        "no answer in time; vCenter may go on with it, which cis.v1.TaskService/ListTasks shows; "
+        "no response in time; vCenter may continue it, which cis.v1.TaskService/ListTasks shows; "
         f"{name}Task returns a task to follow"
     )
     assert failure.metadata["task_form"] == f"vcenter.v1.VmService/{name}Task"

@@ -62,7 +62,7 @@ MISSING = b"""{"error_type": "NOT_FOUND", "messages":
 @pytest.mark.parametrize(
     ("release", "text"),
     [
-        pytest.param("7.0.3.0", "ListDataSets needs vCenter 8.0.0.0 or newer, this is 7.0.3", id="older"),
+        pytest.param("7.0.3.0", "ListDataSets needs vCenter 8.0.0.0 or later, but this is 7.0.3", id="older"),
         pytest.param("8.0.0.0", "Not found. This vCenter does not have the operation;", id="the-one-that-brought-it"),
         pytest.param(None, "Not found. This vCenter does not have the operation;", id="unknown"),
     ],

@@ -311,7 +311,7 @@ def test_an_external_entity_is_not_fetched() -> None:
 )
 def test_values_that_are_not_of_their_type(stated: str) -> None:
     """A value that is not of the type that it states makes an answer unreadable; it is not taken for something else."""
-    with pytest.raises(NotReadableError, match="another type"):
+    with pytest.raises(NotReadableError, match="wrong type"):
         value_of(stated)
 
 

@@ -1,5 +1,5 @@
 /// @file
-/// Who calls.
+/// The caller's identity.
 #pragma once
 
 #include <grpcpp/security/credentials.h>
@@ -13,35 +13,36 @@
 
 namespace vcenter_gateway {
 
-/// The identity with which calls are made. What is secret in it cannot be read back or printed.
+/// The identity of calls. Its secrets cannot be read back or printed.
 class Credentials {
  public:
-  /// A session of vCenter's that the caller has opened and keeps open.
+  /// An existing vCenter session, which the caller keeps open.
   ///
-  /// Throws std::invalid_argument for an id that no session can have.
+  /// Throws std::invalid_argument if this is not a valid session ID.
   static Credentials Session(std::string_view id);
 
-  /// A user's name and password, for which the gateway keeps a session.
+  /// The username and password of a vCenter user, for whom the gateway keeps a session.
   ///
-  /// Throws std::invalid_argument for a name that is empty or contains a colon.
+  /// Throws std::invalid_argument if the name is empty or contains a colon.
   static Credentials Basic(std::string_view user, std::string_view password);
 
-  /// A token or JWT, for a gateway that has a login of its own.
+  /// A token or JWT, for a gateway that has its own service account.
   ///
-  /// White space around it does not belong to it. Throws std::invalid_argument for what cannot be a token.
+  /// Whitespace around it is ignored. Throws std::invalid_argument if this is not a valid token.
   static Credentials Bearer(std::string_view token);
 
-  /// A token that is renewed: the function is asked for it with each call, by many threads at once.
+  /// A token that rotates: the function is called for each rpc, possibly by many threads concurrently.
   ///
-  /// When it throws, or what it returns cannot be a token, the call is not sent and fails as UNAVAILABLE, which is what
-  /// gRPC makes of it. Where `allow_plaintext_credentials` is set it is sent without, and the gateway refuses it.
+  /// If it throws an exception or does not return a valid token, the call is not sent and fails with UNAVAILABLE, the
+  /// code that gRPC uses. If `allow_plaintext_credentials` is set, the call is sent without credentials, and the
+  /// gateway rejects it.
   static Credentials Bearer(std::function<std::string()> token);
 
   /// The same for the calls of one `grpc::ClientContext`, see its `set_credentials`: several identities can share a
-  /// channel that has none. Works with TLS only.
+  /// channel that has none. Works only with TLS.
   std::shared_ptr<grpc::CallCredentials> ForCall() const;
 
-  /// Writes what kind of credentials these are.
+  /// Writes the type of the credentials.
   friend std::ostream& operator<<(std::ostream& stream, const Credentials& credentials);
 
  private:

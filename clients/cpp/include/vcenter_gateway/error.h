@@ -1,5 +1,5 @@
 /// @file
-/// Errors that a program can act upon.
+/// Typed errors.
 #pragma once
 
 #include <google/protobuf/any.pb.h>
@@ -21,34 +21,33 @@
 
 namespace vcenter_gateway {
 
-/// Kind of vCenter error, with values such as `vapi::std::errors::v1::ERROR_TYPE_NOT_FOUND`.
+/// vCenter error type, with values such as `vapi::std::errors::v1::ERROR_TYPE_NOT_FOUND`.
 using ErrorType = ::vapi::std::errors::v1::ErrorType;
 
 /// Reason of an error that the gateway itself reports, with values such as
 /// `vcenter::gateway::v1::REASON_REQUEST_INVALID`.
 using GatewayReason = ::vcenter::gateway::v1::Reason;
 
-/// What vCenter says to a person: `id()`, `default_message()` in English, and its `args()`.
+/// A human-readable message from vCenter: `id()`, `default_message()` in English, and its `args()`.
 using Message = ::vapi::std::v1::LocalizableMessage;
 
-/// One mistake in a request.
+/// An error in a request.
 struct FieldViolation {
   std::string field;        ///< Path of the field, for instance `spec.size_mib`.
   std::string description;  ///< What is wrong with it.
 };
 
-/// All that a failed call says.
+/// Everything that is known about a failed call.
 ///
-/// A value to look at, and an exception for those who like to throw it:
+/// You can inspect it as a value or throw it as an exception:
 ///
 ///     if (!status.ok()) throw vcenter_gateway::Error::FromStatus(status);
 ///
-/// `what()` is the code, the reason, the message and the request id in one line.
+/// `what()` returns the code, reason, message and request ID in one line.
 struct Error : std::runtime_error {
-  /// Reads a status with all its details.
+  /// Converts a status with all its details.
   ///
-  /// Works with any status: one without details, or with details that cannot be read, leaves the fields empty that are
-  /// read from them.
+  /// Works with any status. If details are missing or unreadable, the corresponding fields are empty.
   static Error FromStatus(const grpc::Status& status);
 
   /// How to react.
@@ -57,51 +56,52 @@ struct Error : std::runtime_error {
   /// Text of the status, in English.
   std::string message;
 
-  /// What happened: vCenter's name of the error type, `HTTP_<status>`, or a reason of the gateway's own such as
-  /// `REQUEST_INVALID`. Empty when the error is not from the gateway, for instance when it cannot be reached.
+  /// What happened: vCenter's name of the error type, `HTTP_<status>`, or the gateway's own reason, such as
+  /// `REQUEST_INVALID`. Empty if the error is not from the gateway, for example because it is unreachable.
   std::string reason;
 
-  /// The reason of an error that the gateway itself reports. `REASON_UNSPECIFIED` when vCenter reported the error, when
-  /// this version does not know the reason, and when neither of them answered; `reason` has the text. A program that
-  /// does not know a reason should go by the code.
+  /// The reason of an error that the gateway itself reports. `REASON_UNSPECIFIED` if vCenter reported the error, if the
+  /// reason is unknown to this version, or if neither responded; for the text, see `reason`. A program that does not
+  /// recognize a reason should rely on the code.
   GatewayReason gateway_reason = ::vcenter::gateway::v1::REASON_UNSPECIFIED;
 
-  /// Further facts about the failed call, for instance its `operation` in vCenter and the `http_status` of the answer.
+  /// Additional data about the failed call, for example its `operation` in vCenter and the `http_status` of the
+  /// response.
   std::map<std::string, std::string> metadata;
 
-  /// `vcenter.vmware.com` when vCenter reported the error, `vcenter-gateway` when the gateway did.
+  /// `vcenter.vmware.com` if vCenter reported the error, `vcenter-gateway` if the gateway did.
   std::string domain;
 
-  /// Kind of vCenter error. `ERROR_TYPE_UNSPECIFIED` when vCenter sent none, or one that this version does not know;
-  /// `reason` then has its name.
+  /// vCenter error type. `ERROR_TYPE_UNSPECIFIED` if vCenter sent none, or one that is unknown to this version;
+  /// `reason` then contains its name.
   ErrorType type = ::vapi::std::errors::v1::ERROR_TYPE_UNSPECIFIED;
 
-  /// vCenter's messages, the outermost cause first.
+  /// vCenter's messages, outermost cause first.
   std::vector<Message> messages;
 
-  /// What is wrong with the request.
+  /// The errors in the request.
   std::vector<FieldViolation> violations;
 
-  /// How long to wait before the call is worth repeating.
+  /// How long to wait before a retry.
   std::optional<std::chrono::nanoseconds> retry_delay;
 
-  /// Whether the operation may have run, although the call failed: look at the machine before repeating it.
+  /// Whether the operation may have been executed although the call failed: check the machine's state before you retry.
   ///
-  /// The gateway says so for calls that it sent to vCenter. When the gateway did not answer, this is true for every
-  /// call that may change something, unless gRPC says that it was not sent. It is never true for a call that only
-  /// reads. Needs the channel of `Connect`.
+  /// The gateway reports this for calls that it sent to vCenter. If the gateway did not respond, this is true for every
+  /// call that can change something, unless gRPC reports that it was not sent. It is never true for a read-only call.
+  /// Requires the channel of `Connect`.
   bool may_have_executed = false;
 
   /// Identifies the call in the gateway's log.
   std::string request_id;
 
-  /// Further facts, of a structure that depends on the operation.
+  /// Additional data. Its structure depends on the operation.
   std::optional<google::protobuf::Struct> data;
 
-  /// All details of the status as they came, including those read above.
+  /// All details of the status, unchanged, including those in the fields above.
   std::vector<google::protobuf::Any> details;
 
-  /// The first detail of a type, for instance `vcenter::vm::guest::v1::ProcessErrorDetails`; none when there is none.
+  /// The first detail of a type, for example `vcenter::vm::guest::v1::ProcessErrorDetails`, or none if there is none.
   template <class T>
   std::optional<T> Detail() const {
     T detail;
@@ -118,7 +118,7 @@ struct Error : std::runtime_error {
 /// Writes `error.what()`.
 std::ostream& operator<<(std::ostream& stream, const Error& error);
 
-/// Name of a gRPC code, for instance `FAILED_PRECONDITION`; `UNKNOWN` for a number that is none.
+/// Name of a gRPC code, for example `FAILED_PRECONDITION`, or `UNKNOWN` if the number is not a gRPC code.
 std::string_view CodeName(grpc::StatusCode code);
 
 }  // namespace vcenter_gateway

@@ -29,21 +29,21 @@ const (
 
 // States of a task.
 //
-// It is first `PENDING`, then `RUNNING`, perhaps `BLOCKED` in between, and in the end either `SUCCEEDED` or `FAILED`.
+// A task is first `PENDING`, then `RUNNING`, possibly `BLOCKED` in between, and finally either `SUCCEEDED` or `FAILED`.
 type TaskStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	TaskStatus_TASK_STATUS_UNSPECIFIED TaskStatus = 0
-	// Waits for its turn; the work has not begun.
+	// The task is queued; the work has not started.
 	TaskStatus_TASK_STATUS_PENDING TaskStatus = 1
-	// At work.
+	// The task is running.
 	TaskStatus_TASK_STATUS_RUNNING TaskStatus = 2
-	// Begun, and waiting for something, for instance an answer or another task.
+	// The task has started and is waiting for something, for example an answer or another task.
 	TaskStatus_TASK_STATUS_BLOCKED TaskStatus = 3
-	// Ended well. `result` has what the operation returns, if it returns anything.
+	// The task succeeded. `result` contains the operation's result, if it has one.
 	TaskStatus_TASK_STATUS_SUCCEEDED TaskStatus = 4
-	// Ended without success, also when it was cancelled. `error` says why.
+	// The task failed or was canceled. `error` says why.
 	TaskStatus_TASK_STATUS_FAILED TaskStatus = 5
 )
 
@@ -182,9 +182,9 @@ type GetTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the task.
 	Task string `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	// Whether to return also what only some operations report about their tasks. False when unset.
+	// Whether to return additional data that only some operations report about their tasks. Defaults to false.
 	ReturnAll *bool `protobuf:"varint,2,opt,name=return_all,json=returnAll,proto3,oneof" json:"return_all,omitempty"`
-	// Whether to leave `result` out, which can be large. False when unset.
+	// Whether to omit `result`, which can be large. Defaults to false.
 	ExcludeResult *bool `protobuf:"varint,3,opt,name=exclude_result,json=excludeResult,proto3,oneof" json:"exclude_result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -290,9 +290,10 @@ func (x *GetTaskResponse) GetTask() *TaskInfo {
 // Request of `ListTasks`.
 type ListTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which tasks to return. vCenter requires it, and in it `tasks` or `services`.
+	// Which tasks to return. vCenter requires this field, and in it `tasks` or `services`.
 	FilterSpec *TaskFilterSpec `protobuf:"bytes,1,opt,name=filter_spec,json=filterSpec,proto3" json:"filter_spec,omitempty"`
-	// What to return of each task. Unset stands for everything that all tasks have, with their results.
+	// What to return for each task. If unset, the response includes everything that all tasks have, including their
+	// results.
 	ResultSpec    *TaskGetSpec `protobuf:"bytes,2,opt,name=result_spec,json=resultSpec,proto3" json:"result_spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -345,10 +346,10 @@ func (x *ListTasksRequest) GetResultSpec() *TaskGetSpec {
 // Response of `ListTasks`.
 type ListTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tasks by identifier, for instance `5287c3a2-6a39-4d5c-9e0f-1d1d1c0a7f0e:com.vmware.vcenter`. Empty when none
-	// matches.
+	// The tasks, keyed by identifier, for example `5287c3a2-6a39-4d5c-9e0f-1d1d1c0a7f0e:com.vmware.vcenter`. Empty if
+	// none matches.
 	//
-	// Identifiers that the filter names and vCenter does not know are left out.
+	// Identifiers in the filter that are unknown to vCenter are omitted.
 	Tasks         map[string]*TaskInfo `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -391,45 +392,46 @@ func (x *ListTasksResponse) GetTasks() map[string]*TaskInfo {
 	return nil
 }
 
-// How far a task is, and its result.
+// Progress and result of a task.
 //
-// `status` decides which of the other fields can be set. Unset by vCenter: whatever the operation does not report.
+// `status` determines which of the other fields can be set. vCenter leaves fields unset that the operation does not
+// report.
 type TaskInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How much of the work is done. Always set unless `status` is `PENDING`.
+	// Progress of the work. Always set unless `status` is `PENDING`.
 	Progress *TaskProgress `protobuf:"bytes,1,opt,name=progress,proto3" json:"progress,omitempty"`
-	// What the operation returns, in the form that its plain rpc has as a result: the identifier of the new machine for
-	// `CloneVmTask`, nothing for `RelocateVmTask`.
+	// Result of the operation, in the same form as the result of the rpc without a task: the identifier of the new
+	// machine for `CloneVmTask`, nothing for `RelocateVmTask`.
 	//
-	// The type depends on the operation, and the JSON form of structures in it is unconfirmed. Relevant as soon as the
-	// task runs, and as a rule set only when `status` is `SUCCEEDED`.
+	// The type depends on the operation, and the JSON form of structures in it is unconfirmed. Relevant once the task is
+	// running, and usually set only when `status` is `SUCCEEDED`.
 	Result *structpb.Value `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
-	// What the task does, as text for people.
+	// Human-readable description of the task.
 	Description *v1.LocalizableMessage `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	// Service of the operation that started the task, for instance `com.vmware.vcenter.VM`.
+	// Service of the operation that started the task, for example `com.vmware.vcenter.VM`.
 	Service *string `protobuf:"bytes,4,opt,name=service,proto3,oneof" json:"service,omitempty"`
-	// Operation that started the task, for instance `clone$task`.
+	// Operation that started the task, for example `clone$task`.
 	Operation *string `protobuf:"bytes,5,opt,name=operation,proto3,oneof" json:"operation,omitempty"`
-	// Identifier of the task that this one is a part of. Unset when it stands alone.
+	// Identifier of the parent task. Unset if the task has no parent.
 	Parent *string `protobuf:"bytes,6,opt,name=parent,proto3,oneof" json:"parent,omitempty"`
-	// What the operation works on, or what it creates, for instance a virtual machine.
+	// Object that the operation works on or creates, for example a virtual machine.
 	//
-	// Unset when there is no such thing, or more than one.
+	// Unset if there is no such object, or more than one.
 	Target *v11.DynamicId `protobuf:"bytes,7,opt,name=target,proto3" json:"target,omitempty"`
-	// State of the task. Decides which other fields can be set.
+	// State of the task. Determines which other fields can be set.
 	Status *TaskStatus `protobuf:"varint,8,opt,name=status,proto3,enum=cis.v1.TaskStatus,oneof" json:"status,omitempty"`
-	// Whether `CancelTask` can have an effect. It can change while the task runs.
+	// Whether the task can be canceled with `CancelTask`. Can change while the task is running.
 	Cancelable *bool `protobuf:"varint,9,opt,name=cancelable,proto3,oneof" json:"cancelable,omitempty"`
-	// Why the task failed. Relevant only when `status` is `FAILED`; if it is unset then, the reason is in `result`.
+	// Why the task failed. Relevant only when `status` is `FAILED`; if unset in that case, the cause is in `result`.
 	//
-	// vCenter documents a text here and sends one of its errors, an object of `error_type` and `messages`: that is passed
-	// on as JSON text, and a text as it is.
+	// vCenter documents a string here but sends one of its errors, an object with `error_type` and `messages`. The
+	// gateway converts such an object to JSON text and passes a string through unchanged.
 	Error *string `protobuf:"bytes,10,opt,name=error,proto3,oneof" json:"error,omitempty"`
-	// When the work began. Always set unless `status` is `PENDING`.
+	// When the work started. Always set unless `status` is `PENDING`.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// When the task ended. Set when `status` is `SUCCEEDED` or `FAILED`.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Name of the user who started the task, for instance `VSPHERE.LOCAL\Administrator`. Unset for vCenter's own tasks.
+	// Name of the user who started the task, for example `VSPHERE.LOCAL\Administrator`. Unset for vCenter's own tasks.
 	User          *string `protobuf:"bytes,13,opt,name=user,proto3,oneof" json:"user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -556,16 +558,16 @@ func (x *TaskInfo) GetUser() string {
 	return ""
 }
 
-// How much of a task's work is done.
+// Progress of a task's work.
 //
-// Both numbers count the same unit, which differs between operations; many count percent.
+// Both numbers use the same unit, which depends on the operation; many operations use percent.
 type TaskProgress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Amount of work that the task consists of. 100 where percent are counted.
+	// Total amount of work. 100 if the unit is percent.
 	Total *int64 `protobuf:"varint,1,opt,name=total,proto3,oneof" json:"total,omitempty"`
-	// Amount of work that is done, from 0 to `total`. It never decreases.
+	// Amount of completed work, from 0 to `total`. Never decreases.
 	Completed *int64 `protobuf:"varint,2,opt,name=completed,proto3,oneof" json:"completed,omitempty"`
-	// What the task is doing now, as text for people.
+	// Human-readable description of what the task is currently doing.
 	Message       *v1.LocalizableMessage `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -622,24 +624,24 @@ func (x *TaskProgress) GetMessage() *v1.LocalizableMessage {
 	return nil
 }
 
-// Which tasks a list returns.
+// Filter for the tasks to list.
 //
-// A task has to match all fields that are not empty; several values within a field are alternatives. One of `tasks` and
-// `services` must not be empty.
+// A task must match all fields that are not empty; multiple values in a field are alternatives. At least one of `tasks`
+// and `services` must not be empty.
 type TaskFilterSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of tasks, all from the same provider. Required when `services` is empty.
+	// Identifiers of tasks, all from the same provider. Required if `services` is empty.
 	Tasks []string `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
-	// Services whose operations started the tasks, for instance `com.vmware.vcenter.VM`, all from the same provider.
-	// Required when `tasks` is empty.
+	// Services whose operations started the tasks, for example `com.vmware.vcenter.VM`, all from the same provider.
+	// Required if `tasks` is empty.
 	Services []string `protobuf:"bytes,2,rep,name=services,proto3" json:"services,omitempty"`
-	// Operations that started the tasks, for instance `clone$task`.
+	// Operations that started the tasks, for example `clone$task`.
 	//
-	// The name of an operation is unique within its service only: name the service in `services`.
+	// The name of an operation is unique only within its service, so specify the service in `services`.
 	Operations []string `protobuf:"bytes,3,rep,name=operations,proto3" json:"operations,omitempty"`
 	// States that the tasks are in.
 	Status []TaskStatus `protobuf:"varint,4,rep,packed,name=status,proto3,enum=cis.v1.TaskStatus" json:"status,omitempty"`
-	// Things that the tasks work on or create, each with its type and identifier.
+	// Objects that the tasks work on or create, each with its type and identifier.
 	Targets []*v11.DynamicId `protobuf:"bytes,5,rep,name=targets,proto3" json:"targets,omitempty"`
 	// Names of the users who started the tasks.
 	Users         []string `protobuf:"bytes,6,rep,name=users,proto3" json:"users,omitempty"`
@@ -719,12 +721,12 @@ func (x *TaskFilterSpec) GetUsers() []string {
 	return nil
 }
 
-// What a list returns of each task.
+// What to return for each task in a list.
 type TaskGetSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether to return also what only some operations report about their tasks. False when unset.
+	// Whether to return additional data that only some operations report about their tasks. Defaults to false.
 	ReturnAll *bool `protobuf:"varint,1,opt,name=return_all,json=returnAll,proto3,oneof" json:"return_all,omitempty"`
-	// Whether to leave `result` out, which can be large. False when unset.
+	// Whether to omit `result`, which can be large. Defaults to false.
 	ExcludeResult *bool `protobuf:"varint,2,opt,name=exclude_result,json=excludeResult,proto3,oneof" json:"exclude_result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -28,40 +28,41 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Follows the tasks that stand for long operations, and cancels them.
+// Reports the progress of tasks, which represent long-running operations, and cancels them.
 //
-// The rpcs whose names end in `Task`, for instance `CloneVmTask`, return the identifier of a task immediately and do
-// their work afterwards. `GetTask` tells how far it is and, at the end, what its result is. vCenter forgets a task
-// some time after it has ended.
+// The rpcs whose names end in `Task`, for example `CloneVmTask`, return the identifier of a task immediately and do
+// their work asynchronously. `GetTask` returns the progress of the task and, after it ends, its result. vCenter deletes
+// a task some time after it ends.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `RESOURCE_INACCESSIBLE`: the state of the task cannot be read at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `RESOURCE_INACCESSIBLE`: the state of the task currently cannot be read.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.cis.tasks`.
 type TaskServiceClient interface {
-	// Asks for the end of a task before its work is done. Mirrors `cancel`.
+	// Requests the cancellation of a task. Mirrors `cancel`.
 	//
-	// Best effort: the rpc returns before the task has stopped, and a task near its end can still succeed. Follow it with
-	// `GetTask`; a task that was cancelled ends as `FAILED` with an error of type `CANCELED`. Not idempotent: the second
-	// call can fail with `NOT_ALLOWED_IN_CURRENT_STATE`.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the task has ended or has been cancelled already.
-	// - `NOT_FOUND`: vCenter does not know the task, or no longer.
-	// - `UNSUPPORTED`: the task cannot be cancelled, now or ever; its `cancelable` is false.
+	// Best effort: the rpc returns before the task stops, and a task that is almost complete can still succeed. Poll
+	// `GetTask` for the outcome; a canceled task ends as `FAILED` with an error of type `CANCELED`. Not idempotent: a
+	// second call can fail with `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the task has already ended or been canceled.
+	// - `NOT_FOUND`: the task does not exist, or vCenter has deleted it.
+	// - `UNSUPPORTED`: the task cannot be canceled, either currently or at all; its `cancelable` is false.
 	CancelTask(ctx context.Context, in *CancelTaskRequest, opts ...grpc.CallOption) (*CancelTaskResponse, error)
-	// Returns how far a task is, or how it ended. Mirrors `get`.
+	// Returns the progress or outcome of a task. Mirrors `get`.
 	//
-	// Ask again, with pauses of a second or more, until `status` is `SUCCEEDED` or `FAILED`. The failure of a task is
-	// not an error of this rpc: it is in the field `error`.
-	// - `NOT_FOUND`: vCenter does not know the task, or no longer.
+	// Poll at intervals of one second or more until `status` is `SUCCEEDED` or `FAILED`. A failed task is not an error of
+	// this rpc; its failure is in the field `error`.
+	// - `NOT_FOUND`: the task does not exist, or vCenter has deleted it.
 	GetTask(ctx context.Context, in *GetTaskRequest, opts ...grpc.CallOption) (*GetTaskResponse, error)
 	// Returns the tasks that match a filter, at most 1000, as a map by identifier. Mirrors `list`.
 	//
-	// `filter_spec` has to name tasks or services; there are no pages. A POST that only reads.
-	// - `INVALID_ARGUMENT`: the filter names neither tasks nor services, or tasks and services of more than one provider.
-	// - `RESOURCE_INACCESSIBLE`: more than 1000 tasks match: narrow the filter then.
+	// `filter_spec` must name tasks or services; there is no pagination. Read-only, although vCenter uses POST.
+	//   - `INVALID_ARGUMENT`: the filter names neither tasks nor services, or it names tasks and services of more than one
+	//     provider.
+	//   - `RESOURCE_INACCESSIBLE`: more than 1000 tasks match. Narrow the filter.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
 }
 
@@ -107,40 +108,41 @@ func (c *taskServiceClient) ListTasks(ctx context.Context, in *ListTasksRequest,
 // All implementations must embed UnimplementedTaskServiceServer
 // for forward compatibility.
 //
-// Follows the tasks that stand for long operations, and cancels them.
+// Reports the progress of tasks, which represent long-running operations, and cancels them.
 //
-// The rpcs whose names end in `Task`, for instance `CloneVmTask`, return the identifier of a task immediately and do
-// their work afterwards. `GetTask` tells how far it is and, at the end, what its result is. vCenter forgets a task
-// some time after it has ended.
+// The rpcs whose names end in `Task`, for example `CloneVmTask`, return the identifier of a task immediately and do
+// their work asynchronously. `GetTask` returns the progress of the task and, after it ends, its result. vCenter deletes
+// a task some time after it ends.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `RESOURCE_INACCESSIBLE`: the state of the task cannot be read at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `RESOURCE_INACCESSIBLE`: the state of the task currently cannot be read.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.cis.tasks`.
 type TaskServiceServer interface {
-	// Asks for the end of a task before its work is done. Mirrors `cancel`.
+	// Requests the cancellation of a task. Mirrors `cancel`.
 	//
-	// Best effort: the rpc returns before the task has stopped, and a task near its end can still succeed. Follow it with
-	// `GetTask`; a task that was cancelled ends as `FAILED` with an error of type `CANCELED`. Not idempotent: the second
-	// call can fail with `NOT_ALLOWED_IN_CURRENT_STATE`.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the task has ended or has been cancelled already.
-	// - `NOT_FOUND`: vCenter does not know the task, or no longer.
-	// - `UNSUPPORTED`: the task cannot be cancelled, now or ever; its `cancelable` is false.
+	// Best effort: the rpc returns before the task stops, and a task that is almost complete can still succeed. Poll
+	// `GetTask` for the outcome; a canceled task ends as `FAILED` with an error of type `CANCELED`. Not idempotent: a
+	// second call can fail with `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the task has already ended or been canceled.
+	// - `NOT_FOUND`: the task does not exist, or vCenter has deleted it.
+	// - `UNSUPPORTED`: the task cannot be canceled, either currently or at all; its `cancelable` is false.
 	CancelTask(context.Context, *CancelTaskRequest) (*CancelTaskResponse, error)
-	// Returns how far a task is, or how it ended. Mirrors `get`.
+	// Returns the progress or outcome of a task. Mirrors `get`.
 	//
-	// Ask again, with pauses of a second or more, until `status` is `SUCCEEDED` or `FAILED`. The failure of a task is
-	// not an error of this rpc: it is in the field `error`.
-	// - `NOT_FOUND`: vCenter does not know the task, or no longer.
+	// Poll at intervals of one second or more until `status` is `SUCCEEDED` or `FAILED`. A failed task is not an error of
+	// this rpc; its failure is in the field `error`.
+	// - `NOT_FOUND`: the task does not exist, or vCenter has deleted it.
 	GetTask(context.Context, *GetTaskRequest) (*GetTaskResponse, error)
 	// Returns the tasks that match a filter, at most 1000, as a map by identifier. Mirrors `list`.
 	//
-	// `filter_spec` has to name tasks or services; there are no pages. A POST that only reads.
-	// - `INVALID_ARGUMENT`: the filter names neither tasks nor services, or tasks and services of more than one provider.
-	// - `RESOURCE_INACCESSIBLE`: more than 1000 tasks match: narrow the filter then.
+	// `filter_spec` must name tasks or services; there is no pagination. Read-only, although vCenter uses POST.
+	//   - `INVALID_ARGUMENT`: the filter names neither tasks nor services, or it names tasks and services of more than one
+	//     provider.
+	//   - `RESOURCE_INACCESSIBLE`: more than 1000 tasks match. Narrow the filter.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
 }

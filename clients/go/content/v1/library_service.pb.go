@@ -24,13 +24,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Kinds of conversions of a library.
+// Types of conversions of a library.
 type LibraryConversionSpecConversionType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryConversionSpecConversionType_LIBRARY_CONVERSION_SPEC_CONVERSION_TYPE_UNSPECIFIED LibraryConversionSpecConversionType = 0
-	// From a subscribed library to a local library that is published.
+	// From a subscribed library to a published local library.
 	LibraryConversionSpecConversionType_LIBRARY_CONVERSION_SPEC_CONVERSION_TYPE_TO_PUBLISHED_LIBRARY LibraryConversionSpecConversionType = 1
 )
 
@@ -73,15 +73,15 @@ func (LibraryConversionSpecConversionType) EnumDescriptor() ([]byte, []int) {
 	return file_content_v1_library_service_proto_rawDescGZIP(), []int{0}
 }
 
-// Kinds of libraries.
+// Types of libraries.
 type LibraryModelLibraryType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryModelLibraryType_LIBRARY_MODEL_LIBRARY_TYPE_UNSPECIFIED LibraryModelLibraryType = 0
-	// Owns its items. Can be published.
+	// The library owns its items and can be published.
 	LibraryModelLibraryType_LIBRARY_MODEL_LIBRARY_TYPE_LOCAL LibraryModelLibraryType = 1
-	// Copies the items of a published library. They cannot be changed by hand.
+	// The library copies the items of a published library. The items cannot be changed manually.
 	LibraryModelLibraryType_LIBRARY_MODEL_LIBRARY_TYPE_SUBSCRIBED LibraryModelLibraryType = 2
 )
 
@@ -130,9 +130,9 @@ func (LibraryModelLibraryType) EnumDescriptor() ([]byte, []int) {
 type LibraryPublishInfoAuthenticationMethod int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryPublishInfoAuthenticationMethod_LIBRARY_PUBLISH_INFO_AUTHENTICATION_METHOD_UNSPECIFIED LibraryPublishInfoAuthenticationMethod = 0
-	// HTTP basic authentication, with user name and password.
+	// HTTP basic authentication with username and password.
 	LibraryPublishInfoAuthenticationMethod_LIBRARY_PUBLISH_INFO_AUTHENTICATION_METHOD_BASIC LibraryPublishInfoAuthenticationMethod = 1
 	// No authentication: anyone can subscribe.
 	LibraryPublishInfoAuthenticationMethod_LIBRARY_PUBLISH_INFO_AUTHENTICATION_METHOD_NONE LibraryPublishInfoAuthenticationMethod = 2
@@ -183,11 +183,11 @@ func (LibraryPublishInfoAuthenticationMethod) EnumDescriptor() ([]byte, []int) {
 type LibraryStateInfoState int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryStateInfoState_LIBRARY_STATE_INFO_STATE_UNSPECIFIED LibraryStateInfoState = 0
-	// Can be used without restrictions.
+	// The library can be used without restrictions.
 	LibraryStateInfoState_LIBRARY_STATE_INFO_STATE_ACTIVE LibraryStateInfoState = 1
-	// In maintenance. vCenter refuses operations that would change its contents or use them.
+	// The library is in maintenance mode. vCenter rejects operations that change or use its contents.
 	LibraryStateInfoState_LIBRARY_STATE_INFO_STATE_MAINTENANCE LibraryStateInfoState = 2
 )
 
@@ -232,15 +232,15 @@ func (LibraryStateInfoState) EnumDescriptor() ([]byte, []int) {
 	return file_content_v1_library_service_proto_rawDescGZIP(), []int{3}
 }
 
-// Kinds of storage for the contents of a library.
+// Types of storage for the contents of a library.
 type LibraryStorageBackingType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryStorageBackingType_LIBRARY_STORAGE_BACKING_TYPE_UNSPECIFIED LibraryStorageBackingType = 0
-	// A datastore that vCenter manages, named by `datastore_id`.
+	// A datastore that vCenter manages, identified by `datastore_id`.
 	LibraryStorageBackingType_LIBRARY_STORAGE_BACKING_TYPE_DATASTORE LibraryStorageBackingType = 1
-	// A remote file system, named by `storage_uri`.
+	// A remote file system, identified by `storage_uri`.
 	LibraryStorageBackingType_LIBRARY_STORAGE_BACKING_TYPE_OTHER LibraryStorageBackingType = 2
 )
 
@@ -289,9 +289,9 @@ func (LibraryStorageBackingType) EnumDescriptor() ([]byte, []int) {
 type LibrarySubscriptionInfoAuthenticationMethod int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibrarySubscriptionInfoAuthenticationMethod_LIBRARY_SUBSCRIPTION_INFO_AUTHENTICATION_METHOD_UNSPECIFIED LibrarySubscriptionInfoAuthenticationMethod = 0
-	// HTTP basic authentication, with user name and password.
+	// HTTP basic authentication with username and password.
 	LibrarySubscriptionInfoAuthenticationMethod_LIBRARY_SUBSCRIPTION_INFO_AUTHENTICATION_METHOD_BASIC LibrarySubscriptionInfoAuthenticationMethod = 1
 	// No authentication.
 	LibrarySubscriptionInfoAuthenticationMethod_LIBRARY_SUBSCRIPTION_INFO_AUTHENTICATION_METHOD_NONE LibrarySubscriptionInfoAuthenticationMethod = 2
@@ -343,7 +343,7 @@ type ConvertLibraryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the library.
 	LibraryId string `protobuf:"bytes,1,opt,name=library_id,json=libraryId,proto3" json:"library_id,omitempty"`
-	// What to turn the library into.
+	// What to convert the library to.
 	Spec          *LibraryConversionSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -682,7 +682,7 @@ func (*ExitLibraryMaintenanceResponse) Descriptor() ([]byte, []int) {
 // Request of `FindLibraries`.
 type FindLibrariesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Properties to look for. At least one has to be set.
+	// Properties to match. At least one must be set.
 	Spec          *LibraryFindSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -728,7 +728,7 @@ func (x *FindLibrariesRequest) GetSpec() *LibraryFindSpec {
 // Response of `FindLibraries`.
 type FindLibrariesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the libraries, for instance `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`. Empty when none matches.
+	// Identifiers of the libraries, for example `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`. Empty if none matches.
 	Libraries     []string `protobuf:"bytes,1,rep,name=libraries,proto3" json:"libraries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -986,7 +986,7 @@ func (*ListLibrariesRequest) Descriptor() ([]byte, []int) {
 // Response of `ListLibraries`.
 type ListLibrariesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the libraries, for instance `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`.
+	// Identifiers of the libraries, for example `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`.
 	Libraries     []string `protobuf:"bytes,1,rep,name=libraries,proto3" json:"libraries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1034,7 +1034,7 @@ type MigrateLibraryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the library.
 	LibraryId string `protobuf:"bytes,1,opt,name=library_id,json=libraryId,proto3" json:"library_id,omitempty"`
-	// Where to move the contents.
+	// Destination for the contents.
 	Spec          *LibraryMigrateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1214,15 +1214,15 @@ func (*UpdateLibraryResponse) Descriptor() ([]byte, []int) {
 	return file_content_v1_library_service_proto_rawDescGZIP(), []int{19}
 }
 
-// Settings of a library that apply to libraries of every kind.
+// Settings that apply to all types of libraries.
 //
 // Since vCenter 9.1.0.0.
 type LibraryConfigurationInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether items are protected along with the library.
 	//
-	// If true, as long as a resource has declared that it uses the library, none of its items can be deleted. If false,
-	// that protects only the library itself. False when unset on creation.
+	// If true, none of the library's items can be deleted while a resource has declared that it uses the library. If
+	// false, only the library itself is protected. Defaults to false on creation.
 	ApplyLibraryUsageToItems *bool `protobuf:"varint,1,opt,name=apply_library_usage_to_items,json=applyLibraryUsageToItems,proto3,oneof" json:"apply_library_usage_to_items,omitempty"`
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
@@ -1265,12 +1265,12 @@ func (x *LibraryConfigurationInfo) GetApplyLibraryUsageToItems() bool {
 	return false
 }
 
-// What to turn a library into. Taken by `ConvertLibrary`.
+// What to convert a library to. Used by `ConvertLibrary`.
 //
 // Since vCenter 9.1.0.0.
 type LibraryConversionSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of conversion.
+	// Type of conversion.
 	ConversionType *LibraryConversionSpecConversionType `protobuf:"varint,1,opt,name=conversion_type,json=conversionType,proto3,enum=content.v1.LibraryConversionSpecConversionType,oneof" json:"conversion_type,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -1313,21 +1313,21 @@ func (x *LibraryConversionSpec) GetConversionType() LibraryConversionSpecConvers
 	return LibraryConversionSpecConversionType_LIBRARY_CONVERSION_SPEC_CONVERSION_TYPE_UNSPECIFIED
 }
 
-// Properties of the libraries to find. A library has to match all that are set. Taken by `FindLibraries`.
+// Properties of the libraries to find. A library must match all that are set. Used by `FindLibraries`.
 type LibraryFindSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the library, for instance `templates`, whole, in upper or lower case. Several libraries can have the same
+	// Name of the library, for example `templates`, as a whole; not case-sensitive. Several libraries can have the same
 	// name.
 	//
-	// When unset, libraries of any name match.
+	// If unset, libraries of any name match.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Kind of library.
+	// Type of library.
 	//
-	// When unset, both kinds match.
+	// If unset, both types match.
 	Type *LibraryModelLibraryType `protobuf:"varint,2,opt,name=type,proto3,enum=content.v1.LibraryModelLibraryType,oneof" json:"type,omitempty"`
-	// Storage that holds the library's contents.
+	// Storage that contains the library's contents.
 	//
-	// When unset, libraries on any storage match.
+	// If unset, libraries on any storage match.
 	//
 	// Since vCenter 9.0.0.0.
 	StorageBacking *LibraryStorageBacking `protobuf:"bytes,3,opt,name=storage_backing,json=storageBacking,proto3" json:"storage_backing,omitempty"`
@@ -1386,12 +1386,12 @@ func (x *LibraryFindSpec) GetStorageBacking() *LibraryStorageBacking {
 	return nil
 }
 
-// Where to move the contents of a library. Taken by `MigrateLibrary`.
+// Destination for the contents of a library. Used by `MigrateLibrary`.
 //
 // Since vCenter 9.0.0.0.
 type LibraryMigrateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// New storage of the library. A list with one element, a datastore: vCenter supports no more than one so far.
+	// New storage of the library. A list with one element, a datastore: vCenter currently supports only one.
 	StorageBackings []*LibraryStorageBacking `protobuf:"bytes,1,rep,name=storage_backings,json=storageBackings,proto3" json:"storage_backings,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -1436,67 +1436,68 @@ func (x *LibraryMigrateSpec) GetStorageBackings() []*LibraryStorageBacking {
 
 // A content library.
 //
-// Returned by `GetLibrary`. `UpdateLibrary` takes the same structure, but only some of its fields have an effect there.
+// Returned by `GetLibrary`. `UpdateLibrary` accepts the same structure, but uses only some of its fields.
 type LibraryModel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the library, a UUID. Ignored by `UpdateLibrary`.
 	//
-	// vCenter's documentation says that answers leave it out, so do not rely on it: the caller of `GetLibrary` knows it.
+	// According to vCenter's documentation, responses omit this field, so do not rely on it: the caller of `GetLibrary`
+	// already knows the identifier.
 	Id *string `protobuf:"bytes,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// When the library was created. Always set in answers, ignored by `UpdateLibrary`.
+	// When the library was created. Always set in responses, ignored by `UpdateLibrary`.
 	CreationTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=creation_time,json=creationTime,proto3" json:"creation_time,omitempty"`
-	// Description for people. Always set in answers, possibly empty.
+	// Human-readable description. Always set in responses, possibly empty.
 	//
-	// When unset in `UpdateLibrary`, it stays as it is.
+	// If unset in `UpdateLibrary`, it stays unchanged.
 	Description *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// When a property of the library was last changed. Always set in answers, ignored by `UpdateLibrary`.
+	// When a property of the library was last changed. Always set in responses, ignored by `UpdateLibrary`.
 	//
-	// Changes to items, tags, and synchronization do not count.
+	// Changes to items and tags, and synchronization, do not count.
 	LastModifiedTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_modified_time,json=lastModifiedTime,proto3" json:"last_modified_time,omitempty"`
 	// When the library was last synchronized with its publisher. Unset for a local library. Ignored by `UpdateLibrary`.
 	LastSyncTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_sync_time,json=lastSyncTime,proto3" json:"last_sync_time,omitempty"`
-	// Name of the library, not empty and not necessarily unique. Always set in answers.
+	// Name of the library. Not empty, and not necessarily unique. Always set in responses.
 	//
-	// When unset in `UpdateLibrary`, it stays as it is.
+	// If unset in `UpdateLibrary`, it stays unchanged.
 	Name *string `protobuf:"bytes,6,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Where new files of the library are put by default. Always set in answers, with one element so far. Ignored by
+	// Default storage for new files of the library. Always set in responses, currently with one element. Ignored by
 	// `UpdateLibrary`.
 	//
-	// Some of an item's files can be elsewhere, in particular the disks of virtual machine templates.
+	// Some files of an item can be stored elsewhere, in particular the disks of virtual machine templates.
 	StorageBackings []*LibraryStorageBacking `protobuf:"bytes,7,rep,name=storage_backings,json=storageBackings,proto3" json:"storage_backings,omitempty"`
-	// Kind of library. Always set in answers, ignored by `UpdateLibrary`.
+	// Type of library. Always set in responses, ignored by `UpdateLibrary`.
 	Type *LibraryModelLibraryType `protobuf:"varint,8,opt,name=type,proto3,enum=content.v1.LibraryModelLibraryType,oneof" json:"type,omitempty"`
-	// What the library was optimized for when it was created. Ignored by `UpdateLibrary`.
+	// Optimization that was chosen when the library was created. Ignored by `UpdateLibrary`.
 	OptimizationInfo *LibraryOptimizationInfo `protobuf:"bytes,9,opt,name=optimization_info,json=optimizationInfo,proto3" json:"optimization_info,omitempty"`
-	// Version of the library's properties, for instance `2`: a number that grows with each change to them. Changes to
-	// items and tags do not count. Always set in answers.
+	// Version of the library's properties, for example `2`: a number that increases with each change to them. Changes to
+	// items and tags do not count. Always set in responses.
 	//
-	// Set in `UpdateLibrary`, the call fails with `INVALID_ARGUMENT` unless it is the present version, so that nobody
-	// overwrites what another caller has changed meanwhile. When unset there, no such check takes place.
+	// If set in `UpdateLibrary`, the call fails with `INVALID_ARGUMENT` unless this is the current version. This check
+	// prevents a caller from overwriting another caller's changes. If unset, vCenter does not check the version.
 	Version *string `protobuf:"bytes,10,opt,name=version,proto3,oneof" json:"version,omitempty"`
 	// How the library is published. Set only for a local library. Ignored by `UpdateLibrary`.
 	PublishInfo *LibraryPublishInfo `protobuf:"bytes,11,opt,name=publish_info,json=publishInfo,proto3" json:"publish_info,omitempty"`
-	// What the library is subscribed to, and when it synchronizes. Set only for a subscribed library. Ignored by
-	// `UpdateLibrary`.
+	// Publisher that the library is subscribed to, and when the library synchronizes. Set only for a subscribed library.
+	// Ignored by `UpdateLibrary`.
 	SubscriptionInfo *LibrarySubscriptionInfo `protobuf:"bytes,12,opt,name=subscription_info,json=subscriptionInfo,proto3" json:"subscription_info,omitempty"`
-	// Identifier of the vCenter that has the library. Ignored by `UpdateLibrary`.
+	// Identifier of the vCenter that the library belongs to. Ignored by `UpdateLibrary`.
 	ServerGuid *string `protobuf:"bytes,13,opt,name=server_guid,json=serverGuid,proto3,oneof" json:"server_guid,omitempty"`
 	// Identifier of the security policy of the library. Unset for a library without one.
 	//
-	// Set in `UpdateLibrary`, the library gets that policy. When unset there, its policy stays as it is. Ignored there
-	// when `unset_security_policy_id` is true.
+	// If set in `UpdateLibrary`, the library uses that policy from then on. If unset, its policy stays unchanged. Ignored
+	// if `unset_security_policy_id` is true.
 	SecurityPolicyId *string `protobuf:"bytes,14,opt,name=security_policy_id,json=securityPolicyId,proto3,oneof" json:"security_policy_id,omitempty"`
-	// Set to true in `UpdateLibrary`, the security policy is removed. False and unset leave that to `security_policy_id`.
-	// Not meant for answers.
+	// If true in `UpdateLibrary`, the security policy is removed. If false or unset, `security_policy_id` applies. Not
+	// used in responses.
 	UnsetSecurityPolicyId *bool `protobuf:"varint,15,opt,name=unset_security_policy_id,json=unsetSecurityPolicyId,proto3,oneof" json:"unset_security_policy_id,omitempty"`
-	// Whether the library can be used. Always set in answers of vCenter releases that know it, ignored by
+	// Whether the library can be used. Always set in responses of vCenter releases that support it, ignored by
 	// `UpdateLibrary`; `EnterLibraryMaintenance`, `ExitLibraryMaintenance` and `MigrateLibrary` change it.
 	//
 	// Since vCenter 9.0.0.0.
 	StateInfo *LibraryStateInfo `protobuf:"bytes,16,opt,name=state_info,json=stateInfo,proto3" json:"state_info,omitempty"`
-	// Further settings of the library. Always set in answers of vCenter releases that know it.
+	// Additional settings of the library. Always set in responses of vCenter releases that support it.
 	//
-	// When unset in `UpdateLibrary`, they stay as they are.
+	// If unset in `UpdateLibrary`, they stay unchanged.
 	//
 	// Since vCenter 9.1.0.0.
 	ConfigurationInfo *LibraryConfigurationInfo `protobuf:"bytes,17,opt,name=configuration_info,json=configurationInfo,proto3" json:"configuration_info,omitempty"`
@@ -1653,11 +1654,11 @@ func (x *LibraryModel) GetConfigurationInfo() *LibraryConfigurationInfo {
 	return nil
 }
 
-// What a library is optimized for. Decided when it is created, never changed afterwards.
+// Optimization of a library. Chosen when the library is created, and never changed afterwards.
 type LibraryOptimizationInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the library is optimized for subscribers outside of its own single sign-on domain, for instance by the
-	// format of its files. False by default.
+	// Whether the library is optimized for subscribers outside its own single sign-on domain, for example by the format
+	// of its files. Defaults to false.
 	OptimizeRemotePublishing *bool `protobuf:"varint,1,opt,name=optimize_remote_publishing,json=optimizeRemotePublishing,proto3,oneof" json:"optimize_remote_publishing,omitempty"`
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
@@ -1700,25 +1701,25 @@ func (x *LibraryOptimizationInfo) GetOptimizeRemotePublishing() bool {
 	return false
 }
 
-// How a local library is published, for other libraries to subscribe to it.
+// How a local library is published so that other libraries can subscribe to it.
 type LibraryPublishInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How subscribers authenticate. Always set in answers.
+	// How subscribers authenticate. Always set in responses.
 	AuthenticationMethod *LibraryPublishInfoAuthenticationMethod `protobuf:"varint,1,opt,name=authentication_method,json=authenticationMethod,proto3,enum=content.v1.LibraryPublishInfoAuthenticationMethod,oneof" json:"authentication_method,omitempty"`
-	// Whether the library is published. Always set in answers.
+	// Whether the library is published. Always set in responses.
 	Published *bool `protobuf:"varint,2,opt,name=published,proto3,oneof" json:"published,omitempty"`
-	// URL at which the library is published, which subscribers take as their subscription URL.
+	// URL that the library is published at. Subscribers use it as their subscription URL.
 	PublishUrl *string `protobuf:"bytes,3,opt,name=publish_url,json=publishUrl,proto3,oneof" json:"publish_url,omitempty"`
-	// Name with which subscribers authenticate. With `BASIC` it is `vcsp`, whatever is asked for.
+	// Username that subscribers authenticate with. With `BASIC`, it is always `vcsp`.
 	UserName *string `protobuf:"bytes,4,opt,name=user_name,json=userName,proto3,oneof" json:"user_name,omitempty"`
-	// Password with which subscribers authenticate. Not part of answers.
+	// Password that subscribers authenticate with. Never set in responses.
 	Password *string `protobuf:"bytes,5,opt,name=password,proto3,oneof" json:"password,omitempty"`
-	// Present password, which vCenter verifies before the password or the authentication of a library changes. Not part
-	// of answers.
+	// Current password, which vCenter verifies before it changes the password or authentication method of a library.
+	// Never set in responses.
 	CurrentPassword *string `protobuf:"bytes,6,opt,name=current_password,json=currentPassword,proto3,oneof" json:"current_password,omitempty"`
-	// Whether the descriptions of the library and its items are stored as JSON files beside their contents.
+	// Whether the descriptions of the library and its items are stored as JSON files next to their contents.
 	//
-	// If true, a subscriber can use a copy of the files, without a network connection to the publisher.
+	// If true, a subscriber can use a copy of the files without a network connection to the publisher.
 	PersistJsonEnabled *bool `protobuf:"varint,7,opt,name=persist_json_enabled,json=persistJsonEnabled,proto3,oneof" json:"persist_json_enabled,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
@@ -1808,7 +1809,7 @@ type LibrarySourceInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the published library.
 	SourceLibrary *string `protobuf:"bytes,1,opt,name=source_library,json=sourceLibrary,proto3,oneof" json:"source_library,omitempty"`
-	// Identifier of the subscription that the publisher keeps for the subscribed library.
+	// Identifier of the publisher's subscription for the subscribed library.
 	Subscription  *string `protobuf:"bytes,2,opt,name=subscription,proto3,oneof" json:"subscription,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1863,9 +1864,9 @@ func (x *LibrarySourceInfo) GetSubscription() string {
 // Since vCenter 9.0.0.0.
 type LibraryStateInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// State of the library, `ACTIVE` when it is created.
+	// State of the library. `ACTIVE` after creation.
 	State *LibraryStateInfoState `protobuf:"varint,1,opt,name=state,proto3,enum=content.v1.LibraryStateInfoState,oneof" json:"state,omitempty"`
-	// Why the library came into its state, as a text for people. Unset when vCenter keeps no reason.
+	// Human-readable reason for the library's state. Unset if vCenter has no reason.
 	//
 	// Since vCenter 9.1.0.0.
 	Message       *string `protobuf:"bytes,2,opt,name=message,proto3,oneof" json:"message,omitempty"`
@@ -1917,18 +1918,17 @@ func (x *LibraryStateInfo) GetMessage() string {
 	return ""
 }
 
-// Storage that holds the contents of a library.
+// Storage for the contents of a library.
 type LibraryStorageBacking struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of storage. Decides which of the other fields is set.
+	// Type of storage. Determines which of the other fields is set.
 	Type *LibraryStorageBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=content.v1.LibraryStorageBackingType,oneof" json:"type,omitempty"`
-	// Identifier of the datastore, for instance `datastore-11`. Relevant only when `type` is `DATASTORE`.
+	// Identifier of the datastore, for example `datastore-11`. Relevant only when `type` is `DATASTORE`.
 	DatastoreId *string `protobuf:"bytes,2,opt,name=datastore_id,json=datastoreId,proto3,oneof" json:"datastore_id,omitempty"`
-	// URI of a folder on a remote file system, for instance `nfs://files.example.com/library`. Relevant only when `type`
+	// URI of a folder on a remote file system, for example `nfs://files.example.com/library`. Relevant only when `type`
 	// is `OTHER`.
 	//
-	// vCenter supports `nfs` and `smb`. Older releases took `file` as well, which vCenter's documentation advises
-	// against.
+	// vCenter supports `nfs` and `smb`. Older releases also accept `file`, which vCenter's documentation advises against.
 	StorageUri    *string `protobuf:"bytes,3,opt,name=storage_uri,json=storageUri,proto3,oneof" json:"storage_uri,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1985,36 +1985,36 @@ func (x *LibraryStorageBacking) GetStorageUri() string {
 	return ""
 }
 
-// What a subscribed library is subscribed to, and when it synchronizes.
+// Publisher that a subscribed library is subscribed to, and when the library synchronizes.
 type LibrarySubscriptionInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the library authenticates to its publisher. Always set in answers.
+	// How the library authenticates to its publisher. Always set in responses.
 	AuthenticationMethod *LibrarySubscriptionInfoAuthenticationMethod `protobuf:"varint,1,opt,name=authentication_method,json=authenticationMethod,proto3,enum=content.v1.LibrarySubscriptionInfoAuthenticationMethod,oneof" json:"authentication_method,omitempty"`
-	// Whether the library synchronizes by itself. If false, it does only when asked to. Always set in answers.
+	// Whether the library synchronizes automatically. If false, it synchronizes only on request. Always set in responses.
 	//
 	// Automatic synchronization can also be turned off for all libraries of a vCenter.
 	AutomaticSyncEnabled *bool `protobuf:"varint,2,opt,name=automatic_sync_enabled,json=automaticSyncEnabled,proto3,oneof" json:"automatic_sync_enabled,omitempty"`
-	// Whether files are copied only when they are needed. Always set in answers.
+	// Whether files are copied only on demand. Always set in responses.
 	//
-	// If true, the first use of an item can take long. If false, all files are copied in advance.
+	// If true, the first use of an item can take a long time. If false, all files are copied in advance.
 	OnDemand *bool `protobuf:"varint,3,opt,name=on_demand,json=onDemand,proto3,oneof" json:"on_demand,omitempty"`
-	// Password with which the library authenticates to its publisher. Not part of answers.
+	// Password that the library uses to authenticate to its publisher. Never set in responses.
 	Password *string `protobuf:"bytes,4,opt,name=password,proto3,oneof" json:"password,omitempty"`
-	// SHA-256 thumbprint of the publisher's certificate, SHA-1 where that is enabled. It is compared in place of the
-	// usual verification of the certificate, unless `ssl_certificate` is set. Not part of answers.
+	// SHA-256 thumbprint of the publisher's certificate, or SHA-1 if it is enabled. Compared instead of the usual
+	// verification of the certificate, unless `ssl_certificate` is set. Never set in responses.
 	SslThumbprint *string `protobuf:"bytes,5,opt,name=ssl_thumbprint,json=sslThumbprint,proto3,oneof" json:"ssl_thumbprint,omitempty"`
-	// URL that describes the published library, for instance `https://vcenter.example.com/cls/vcsp/lib/8f3e/lib.json`.
-	// Always set in answers.
+	// URL that describes the published library, for example `https://vcenter.example.com/cls/vcsp/lib/8f3e/lib.json`.
+	// Always set in responses.
 	//
-	// Where the publisher stores its descriptions as JSON files, it can also be the URL of such a file: `ds` for a
-	// datastore of the same vCenter, `nfs` or `smb`.
+	// If the publisher stores its descriptions as JSON files, this can also be the URL of such a file, with the scheme
+	// `ds` for a datastore of the same vCenter, `nfs`, or `smb`.
 	SubscriptionUrl *string `protobuf:"bytes,6,opt,name=subscription_url,json=subscriptionUrl,proto3,oneof" json:"subscription_url,omitempty"`
-	// Name with which the library authenticates to its publisher.
+	// Username that the library uses to authenticate to its publisher.
 	UserName *string `protobuf:"bytes,7,opt,name=user_name,json=userName,proto3,oneof" json:"user_name,omitempty"`
-	// Published library and subscription. Set only where the publisher keeps a subscription for the library.
+	// Published library and subscription. Set only if the publisher has a subscription for the library.
 	SourceInfo *LibrarySourceInfo `protobuf:"bytes,8,opt,name=source_info,json=sourceInfo,proto3" json:"source_info,omitempty"`
-	// Certificate that the publisher has to present. It is compared in place of the usual verification, and makes
-	// `ssl_thumbprint` irrelevant. Not part of answers.
+	// Certificate that the publisher must present. Compared instead of the usual verification; `ssl_thumbprint` is then
+	// ignored. Never set in responses.
 	//
 	// Since vCenter 9.0.0.0.
 	SslCertificate *string `protobuf:"bytes,9,opt,name=ssl_certificate,json=sslCertificate,proto3,oneof" json:"ssl_certificate,omitempty"`

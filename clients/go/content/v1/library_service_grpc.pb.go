@@ -35,101 +35,101 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Finds and maintains content libraries.
+// Finds and manages content libraries.
 //
 // A content library holds items: templates, ISO images, scripts and other files, which `content.library.v1.ItemService`
-// lists. A local library owns its items. A subscribed library copies those of another library, the publisher, possibly
-// of another vCenter; its items cannot be added, changed or deleted by hand. Both kinds are found and shown here.
-// Libraries are created by services that this contract does not mirror.
+// lists. A local library owns its items. A subscribed library copies the items of another library, its publisher, which
+// can be in another vCenter; its items cannot be added, changed or deleted manually. This service covers both types.
+// This contract does not mirror the services that create libraries.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the library does not exist. Only those that name one.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the library does not exist. Only operations that name a library.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// vCenter's documentation names the last two for some of the operations only. All of them need a session and
+// vCenter's documentation lists the last two only for some of the operations. All of them require a session and
 // privileges.
 //
 // Mirrors `com.vmware.content.library`.
 type LibraryServiceClient interface {
-	// Turns a subscribed library into a published local library. Mirrors `convert`.
+	// Converts a subscribed library to a published local library. Mirrors `convert`.
 	//
-	// The items keep their identifiers. Authentication and the other properties of publishing are taken over; the library
-	// gets a new URL to publish at. Not idempotent: the library is no longer a subscribed one afterwards.
+	// The items keep their identifiers. The library keeps its authentication and other publishing properties but gets a
+	// new URL. Not idempotent: afterwards, the library is no longer a subscribed library.
 	//   - `INVALID_ELEMENT_TYPE`: the library is not a subscribed library.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: items are not synchronized completely, one of them is a virtual machine template,
-	//     or the library or its publisher is in maintenance.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: some items are not fully synchronized, an item is a virtual machine template, or
+	//     the library or its publisher is in maintenance mode.
 	//   - `INVALID_ARGUMENT`: the library cannot be converted in this way.
-	//   - `ERROR`: vCenter failed for another reason, which its message tells.
+	//   - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
 	// Since vCenter 9.1.0.0.
 	ConvertLibrary(ctx context.Context, in *ConvertLibraryRequest, opts ...grpc.CallOption) (*ConvertLibraryResponse, error)
-	// Deletes a library of any kind with all its items. Mirrors `delete`.
+	// Deletes a library of any type and all its items. Mirrors `delete`.
 	//
-	// The library is gone immediately. Its files are deleted afterwards, by a task; if that fails, they stay on the
-	// storage until someone removes them. Not idempotent: a second call fails with `NOT_FOUND`.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out of one of the items, or another resource has
+	// The library is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
+	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items, or another resource has
 	//     declared that it uses the library. `ForceDeleteLibrary` ignores the latter.
 	//
 	// Since vCenter 9.1.0.0.
 	DeleteLibrary(ctx context.Context, in *DeleteLibraryRequest, opts ...grpc.CallOption) (*DeleteLibraryResponse, error)
-	// Puts a library into maintenance. Mirrors `enter_maintenance`.
+	// Puts a library into maintenance mode. Mirrors `enter_maintenance`.
 	//
-	// Until `ExitLibraryMaintenance`, vCenter refuses operations that would change its contents or use them.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: such an operation is running, or the library is in maintenance already.
-	// - `ERROR`: vCenter failed for another reason, which its message tells.
+	// Until `ExitLibraryMaintenance` is called, vCenter rejects operations that change or use its contents.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: such an operation is running, or the library is already in maintenance mode.
+	// - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
 	// Since vCenter 9.1.0.0.
 	EnterLibraryMaintenance(ctx context.Context, in *EnterLibraryMaintenanceRequest, opts ...grpc.CallOption) (*EnterLibraryMaintenanceResponse, error)
-	// Ends the maintenance of a library. Mirrors `exit_maintenance`.
+	// Takes a library out of maintenance mode. Mirrors `exit_maintenance`.
 	//
-	// All operations are possible again afterwards.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is not in maintenance, or is being migrated.
-	// - `ERROR`: vCenter failed for another reason, which its message tells.
+	// Afterwards, all operations are possible again.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is not in maintenance mode, or is being migrated.
+	// - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
 	// Since vCenter 9.1.0.0.
 	ExitLibraryMaintenance(ctx context.Context, in *ExitLibraryMaintenanceRequest, opts ...grpc.CallOption) (*ExitLibraryMaintenanceResponse, error)
-	// Finds the libraries that have all the given properties. Mirrors `find`.
+	// Finds the libraries that match all given properties. Mirrors `find`.
 	//
-	// Only libraries that the caller may see are found. Finding none is not an error: the list is empty then.
+	// Returns only libraries that the caller can see. If none matches, the list is empty; this is not an error.
 	// - `INVALID_ARGUMENT`: no property is set.
 	FindLibraries(ctx context.Context, in *FindLibrariesRequest, opts ...grpc.CallOption) (*FindLibrariesResponse, error)
-	// Deletes a library of any kind, also when other resources have declared that they use it. Mirrors `force_delete`.
+	// Deletes a library of any type, even if other resources have declared that they use it. Mirrors `force_delete`.
 	//
-	// Apart from that, the same as `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out of one of the items.
+	// Otherwise, behaves like `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items.
 	//
 	// Since vCenter 9.1.0.0.
 	ForceDeleteLibrary(ctx context.Context, in *ForceDeleteLibraryRequest, opts ...grpc.CallOption) (*ForceDeleteLibraryResponse, error)
 	// Returns the properties of one library. Mirrors `get`.
 	//
-	// Works for local and for subscribed libraries.
+	// Works for local and subscribed libraries.
 	GetLibrary(ctx context.Context, in *GetLibraryRequest, opts ...grpc.CallOption) (*GetLibraryResponse, error)
-	// Lists all libraries, local and subscribed ones. Mirrors `list`.
+	// Lists all libraries, both local and subscribed. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetLibrary` shows one library in full.
+	// Returns only identifiers; `GetLibrary` returns all properties of a library.
 	ListLibraries(ctx context.Context, in *ListLibrariesRequest, opts ...grpc.CallOption) (*ListLibrariesResponse, error)
 	// Moves the contents of a library to another datastore. Mirrors `migrate`.
 	//
-	// vCenter checks first whether the library can be moved, then puts it into maintenance for as long as it copies the
-	// files, and ends the maintenance when the library points to the new datastore. Nobody can use its contents until
-	// then. Virtual machine templates cannot be moved. Not idempotent: a second call fails with
-	// `ALREADY_IN_DESIRED_STATE`.
-	//   - `INVALID_ARGUMENT`: a storage backing is not valid, for instance because its datastore does not exist.
-	//   - `ALREADY_IN_DESIRED_STATE`: the contents are on that storage already.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is being migrated, or something prevents the start, for instance an
-	//     item that is a virtual machine template.
-	//   - `UNSUPPORTED`: the present or the new backing is not a datastore.
-	//   - `ERROR`: vCenter failed for another reason, which its message tells.
+	// vCenter first checks whether the library can be moved. It then keeps the library in maintenance mode while it
+	// copies the files, until the library points to the new datastore. The contents cannot be used during that time.
+	// Virtual machine templates cannot be moved. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
+	//   - `INVALID_ARGUMENT`: a storage backing is not valid, for example because its datastore does not exist.
+	//   - `ALREADY_IN_DESIRED_STATE`: the contents are already on that storage.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is already being migrated, or something prevents the migration, for
+	//     example an item that is a virtual machine template.
+	//   - `UNSUPPORTED`: the current or new backing is not a datastore.
+	//   - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
 	// Since vCenter 9.0.0.0.
 	MigrateLibrary(ctx context.Context, in *MigrateLibraryRequest, opts ...grpc.CallOption) (*MigrateLibraryResponse, error)
-	// Changes the name, the description and other properties that all kinds of libraries have. Mirrors `update`.
+	// Changes the name, the description and other properties that are common to all types of libraries. Mirrors `update`.
 	//
-	// What is unset stays as it is. How a library is published or subscribed is not changed by it. Idempotent: repeating
-	// it leaves the same properties, unless `version` is set, which is out of date after the first call.
-	//   - `INVALID_ARGUMENT`: a property is not valid, for instance an empty name, or `version` is not the library's
-	//     present version. Read the library again in the latter case, and decide anew.
+	// Unset fields stay unchanged. The publishing and subscription settings cannot be changed with this operation.
+	// Idempotent: repeating the call leaves the same properties, unless `version` is set, which is outdated after the
+	// first call.
+	//   - `INVALID_ARGUMENT`: a property is not valid, for example an empty name, or `version` is not the library's current
+	//     version. If the version does not match, read the library again before you retry.
 	UpdateLibrary(ctx context.Context, in *UpdateLibraryRequest, opts ...grpc.CallOption) (*UpdateLibraryResponse, error)
 }
 
@@ -245,101 +245,101 @@ func (c *libraryServiceClient) UpdateLibrary(ctx context.Context, in *UpdateLibr
 // All implementations must embed UnimplementedLibraryServiceServer
 // for forward compatibility.
 //
-// Finds and maintains content libraries.
+// Finds and manages content libraries.
 //
 // A content library holds items: templates, ISO images, scripts and other files, which `content.library.v1.ItemService`
-// lists. A local library owns its items. A subscribed library copies those of another library, the publisher, possibly
-// of another vCenter; its items cannot be added, changed or deleted by hand. Both kinds are found and shown here.
-// Libraries are created by services that this contract does not mirror.
+// lists. A local library owns its items. A subscribed library copies the items of another library, its publisher, which
+// can be in another vCenter; its items cannot be added, changed or deleted manually. This service covers both types.
+// This contract does not mirror the services that create libraries.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the library does not exist. Only those that name one.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the library does not exist. Only operations that name a library.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// vCenter's documentation names the last two for some of the operations only. All of them need a session and
+// vCenter's documentation lists the last two only for some of the operations. All of them require a session and
 // privileges.
 //
 // Mirrors `com.vmware.content.library`.
 type LibraryServiceServer interface {
-	// Turns a subscribed library into a published local library. Mirrors `convert`.
+	// Converts a subscribed library to a published local library. Mirrors `convert`.
 	//
-	// The items keep their identifiers. Authentication and the other properties of publishing are taken over; the library
-	// gets a new URL to publish at. Not idempotent: the library is no longer a subscribed one afterwards.
+	// The items keep their identifiers. The library keeps its authentication and other publishing properties but gets a
+	// new URL. Not idempotent: afterwards, the library is no longer a subscribed library.
 	//   - `INVALID_ELEMENT_TYPE`: the library is not a subscribed library.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: items are not synchronized completely, one of them is a virtual machine template,
-	//     or the library or its publisher is in maintenance.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: some items are not fully synchronized, an item is a virtual machine template, or
+	//     the library or its publisher is in maintenance mode.
 	//   - `INVALID_ARGUMENT`: the library cannot be converted in this way.
-	//   - `ERROR`: vCenter failed for another reason, which its message tells.
+	//   - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
 	// Since vCenter 9.1.0.0.
 	ConvertLibrary(context.Context, *ConvertLibraryRequest) (*ConvertLibraryResponse, error)
-	// Deletes a library of any kind with all its items. Mirrors `delete`.
+	// Deletes a library of any type and all its items. Mirrors `delete`.
 	//
-	// The library is gone immediately. Its files are deleted afterwards, by a task; if that fails, they stay on the
-	// storage until someone removes them. Not idempotent: a second call fails with `NOT_FOUND`.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out of one of the items, or another resource has
+	// The library is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
+	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items, or another resource has
 	//     declared that it uses the library. `ForceDeleteLibrary` ignores the latter.
 	//
 	// Since vCenter 9.1.0.0.
 	DeleteLibrary(context.Context, *DeleteLibraryRequest) (*DeleteLibraryResponse, error)
-	// Puts a library into maintenance. Mirrors `enter_maintenance`.
+	// Puts a library into maintenance mode. Mirrors `enter_maintenance`.
 	//
-	// Until `ExitLibraryMaintenance`, vCenter refuses operations that would change its contents or use them.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: such an operation is running, or the library is in maintenance already.
-	// - `ERROR`: vCenter failed for another reason, which its message tells.
+	// Until `ExitLibraryMaintenance` is called, vCenter rejects operations that change or use its contents.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: such an operation is running, or the library is already in maintenance mode.
+	// - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
 	// Since vCenter 9.1.0.0.
 	EnterLibraryMaintenance(context.Context, *EnterLibraryMaintenanceRequest) (*EnterLibraryMaintenanceResponse, error)
-	// Ends the maintenance of a library. Mirrors `exit_maintenance`.
+	// Takes a library out of maintenance mode. Mirrors `exit_maintenance`.
 	//
-	// All operations are possible again afterwards.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is not in maintenance, or is being migrated.
-	// - `ERROR`: vCenter failed for another reason, which its message tells.
+	// Afterwards, all operations are possible again.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is not in maintenance mode, or is being migrated.
+	// - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
 	// Since vCenter 9.1.0.0.
 	ExitLibraryMaintenance(context.Context, *ExitLibraryMaintenanceRequest) (*ExitLibraryMaintenanceResponse, error)
-	// Finds the libraries that have all the given properties. Mirrors `find`.
+	// Finds the libraries that match all given properties. Mirrors `find`.
 	//
-	// Only libraries that the caller may see are found. Finding none is not an error: the list is empty then.
+	// Returns only libraries that the caller can see. If none matches, the list is empty; this is not an error.
 	// - `INVALID_ARGUMENT`: no property is set.
 	FindLibraries(context.Context, *FindLibrariesRequest) (*FindLibrariesResponse, error)
-	// Deletes a library of any kind, also when other resources have declared that they use it. Mirrors `force_delete`.
+	// Deletes a library of any type, even if other resources have declared that they use it. Mirrors `force_delete`.
 	//
-	// Apart from that, the same as `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out of one of the items.
+	// Otherwise, behaves like `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items.
 	//
 	// Since vCenter 9.1.0.0.
 	ForceDeleteLibrary(context.Context, *ForceDeleteLibraryRequest) (*ForceDeleteLibraryResponse, error)
 	// Returns the properties of one library. Mirrors `get`.
 	//
-	// Works for local and for subscribed libraries.
+	// Works for local and subscribed libraries.
 	GetLibrary(context.Context, *GetLibraryRequest) (*GetLibraryResponse, error)
-	// Lists all libraries, local and subscribed ones. Mirrors `list`.
+	// Lists all libraries, both local and subscribed. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetLibrary` shows one library in full.
+	// Returns only identifiers; `GetLibrary` returns all properties of a library.
 	ListLibraries(context.Context, *ListLibrariesRequest) (*ListLibrariesResponse, error)
 	// Moves the contents of a library to another datastore. Mirrors `migrate`.
 	//
-	// vCenter checks first whether the library can be moved, then puts it into maintenance for as long as it copies the
-	// files, and ends the maintenance when the library points to the new datastore. Nobody can use its contents until
-	// then. Virtual machine templates cannot be moved. Not idempotent: a second call fails with
-	// `ALREADY_IN_DESIRED_STATE`.
-	//   - `INVALID_ARGUMENT`: a storage backing is not valid, for instance because its datastore does not exist.
-	//   - `ALREADY_IN_DESIRED_STATE`: the contents are on that storage already.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is being migrated, or something prevents the start, for instance an
-	//     item that is a virtual machine template.
-	//   - `UNSUPPORTED`: the present or the new backing is not a datastore.
-	//   - `ERROR`: vCenter failed for another reason, which its message tells.
+	// vCenter first checks whether the library can be moved. It then keeps the library in maintenance mode while it
+	// copies the files, until the library points to the new datastore. The contents cannot be used during that time.
+	// Virtual machine templates cannot be moved. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
+	//   - `INVALID_ARGUMENT`: a storage backing is not valid, for example because its datastore does not exist.
+	//   - `ALREADY_IN_DESIRED_STATE`: the contents are already on that storage.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is already being migrated, or something prevents the migration, for
+	//     example an item that is a virtual machine template.
+	//   - `UNSUPPORTED`: the current or new backing is not a datastore.
+	//   - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
 	// Since vCenter 9.0.0.0.
 	MigrateLibrary(context.Context, *MigrateLibraryRequest) (*MigrateLibraryResponse, error)
-	// Changes the name, the description and other properties that all kinds of libraries have. Mirrors `update`.
+	// Changes the name, the description and other properties that are common to all types of libraries. Mirrors `update`.
 	//
-	// What is unset stays as it is. How a library is published or subscribed is not changed by it. Idempotent: repeating
-	// it leaves the same properties, unless `version` is set, which is out of date after the first call.
-	//   - `INVALID_ARGUMENT`: a property is not valid, for instance an empty name, or `version` is not the library's
-	//     present version. Read the library again in the latter case, and decide anew.
+	// Unset fields stay unchanged. The publishing and subscription settings cannot be changed with this operation.
+	// Idempotent: repeating the call leaves the same properties, unless `version` is set, which is outdated after the
+	// first call.
+	//   - `INVALID_ARGUMENT`: a property is not valid, for example an empty name, or `version` is not the library's current
+	//     version. If the version does not match, read the library again before you retry.
 	UpdateLibrary(context.Context, *UpdateLibraryRequest) (*UpdateLibraryResponse, error)
 	mustEmbedUnimplementedLibraryServiceServer()
 }

@@ -95,7 +95,7 @@ func useCdrom(ctx context.Context, cdroms hardwarev1.CdromServiceClient) (err er
 	return nil
 }
 
-// connect connects a drive, and is content when it is connected.
+// connect connects a drive, and succeeds if it is already connected.
 func connect(ctx context.Context, cdroms hardwarev1.CdromServiceClient, cdrom string) error {
 	// [docs: error]
 	_, err := cdroms.ConnectCdrom(ctx, &hardwarev1.ConnectCdromRequest{Vm: vm, Cdrom: cdrom})
@@ -105,7 +105,7 @@ func connect(ctx context.Context, cdroms hardwarev1.CdromServiceClient, cdrom st
 		fmt.Println(cdrom, "is connected")
 		return nil
 	case errors.As(err, &failed) && failed.Type == errorsv1.ErrorType_ERROR_TYPE_ALREADY_IN_DESIRED_STATE:
-		fmt.Println(cdrom, "was connected already:", failed.Message)
+		fmt.Println(cdrom, "was already connected:", failed.Message)
 		return nil
 	default:
 		return err

@@ -26,7 +26,7 @@ const (
 // Request of `GetCluster`.
 type GetClusterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the cluster, for instance `domain-c8`, as `ListClusters` returns it.
+	// Identifier of the cluster, for example `domain-c8`, as returned by `ListClusters`.
 	Cluster       string `protobuf:"bytes,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -118,13 +118,13 @@ func (x *GetClusterResponse) GetCluster() *ClusterInfo {
 // Request of `ListClusters`.
 type ListClustersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers that the cluster can have, for instance `domain-c8`. When empty, any.
+	// Identifiers that the cluster can have, for example `domain-c8`. If empty, any matches.
 	Clusters []string `protobuf:"bytes,1,rep,name=clusters,proto3" json:"clusters,omitempty"`
-	// Names that the cluster can have, spelled exactly. When empty, any.
+	// Names that the cluster can have, matched exactly. If empty, any name matches.
 	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
-	// Folders of type `HOST` that the cluster can lie in, directly. When empty, any.
+	// Folders of type `HOST` that the cluster can be located in directly. If empty, any matches.
 	Folders []string `protobuf:"bytes,3,rep,name=folders,proto3" json:"folders,omitempty"`
-	// Datacenters that the cluster can belong to, however deep in their folders. When empty, any.
+	// Datacenters that the cluster can belong to, at any folder depth. If empty, any matches.
 	Datacenters   []string `protobuf:"bytes,4,rep,name=datacenters,proto3" json:"datacenters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -191,7 +191,7 @@ func (x *ListClustersRequest) GetDatacenters() []string {
 // Response of `ListClusters`.
 type ListClustersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The clusters that match, empty when none does.
+	// The clusters that match. Empty if none matches.
 	Clusters      []*ClusterSummary `protobuf:"bytes,1,rep,name=clusters,proto3" json:"clusters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -239,8 +239,8 @@ type ClusterInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the cluster.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Identifier of the cluster's root resource pool, for instance `resgroup-9`. Machines that name only the cluster run
-	// in it.
+	// Identifier of the cluster's root resource pool, for example `resgroup-9`. Machines that are placed only by cluster
+	// run in this pool.
 	ResourcePool  *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -290,17 +290,17 @@ func (x *ClusterInfo) GetResourcePool() string {
 	return ""
 }
 
-// What a list shows of a cluster.
+// Summary of a cluster, as returned by list operations.
 type ClusterSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the cluster, for instance `domain-c8`.
+	// Identifier of the cluster, for example `domain-c8`.
 	Cluster *string `protobuf:"bytes,1,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
-	// Name of the cluster. Unique within its folder only.
+	// Name of the cluster. Unique only within its folder.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Whether vSphere HA is on: the machines of a host that fails are restarted on other hosts.
+	// Whether vSphere HA is enabled. With HA, the machines of a failed host are restarted on other hosts.
 	HaEnabled *bool `protobuf:"varint,3,opt,name=ha_enabled,json=haEnabled,proto3,oneof" json:"ha_enabled,omitempty"`
-	// Whether vSphere DRS is on. With DRS, vCenter chooses a host for a machine; without it, a host has to be named when
-	// a machine is placed.
+	// Whether vSphere DRS is enabled. With DRS, vCenter chooses a host for a machine; without it, the caller must specify
+	// a host to place a machine.
 	DrsEnabled    *bool `protobuf:"varint,4,opt,name=drs_enabled,json=drsEnabled,proto3,oneof" json:"drs_enabled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

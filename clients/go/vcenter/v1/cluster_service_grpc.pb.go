@@ -27,28 +27,28 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows clusters: groups of ESXi hosts that share their CPU and memory among virtual machines.
+// Reads clusters: groups of ESXi hosts that share their CPU and memory among virtual machines.
 //
-// A new virtual machine is placed in a cluster by the cluster's identifier, or by that of one of its resource pools.
-// Clusters can be read here, not created or changed.
+// To place a new virtual machine in a cluster, use the identifier of the cluster or of one of its resource pools. This
+// service is read-only: it cannot create or change clusters.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.cluster`.
 type ClusterServiceClient interface {
-	// Returns the name of one cluster and the resource pool at its root. Mirrors `get`.
+	// Returns the name and the root resource pool of a cluster. Mirrors `get`.
 	//
-	// Needs the privilege `System.Read` on the cluster.
+	// Requires the privilege `System.Read` on the cluster.
 	// - `NOT_FOUND`: the cluster does not exist.
-	// - `UNAUTHORIZED`: the caller may not read the cluster. `ListClusters` leaves such clusters out instead.
+	// - `UNAUTHORIZED`: the caller cannot read the cluster. `ListClusters` omits such clusters instead.
 	GetCluster(ctx context.Context, in *GetClusterRequest, opts ...grpc.CallOption) (*GetClusterResponse, error)
 	// Lists the clusters that match all given filters, at most 1000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is not an error. There are no pages: all clusters come in one answer.
+	// An empty filter matches everything; multiple values in a filter are alternatives. A value that does not exist
+	// matches nothing and is not an error. There is no pagination: all clusters are returned in one response.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 clusters match. Narrow the filters.
 	ListClusters(ctx context.Context, in *ListClustersRequest, opts ...grpc.CallOption) (*ListClustersResponse, error)
 }
@@ -85,28 +85,28 @@ func (c *clusterServiceClient) ListClusters(ctx context.Context, in *ListCluster
 // All implementations must embed UnimplementedClusterServiceServer
 // for forward compatibility.
 //
-// Shows clusters: groups of ESXi hosts that share their CPU and memory among virtual machines.
+// Reads clusters: groups of ESXi hosts that share their CPU and memory among virtual machines.
 //
-// A new virtual machine is placed in a cluster by the cluster's identifier, or by that of one of its resource pools.
-// Clusters can be read here, not created or changed.
+// To place a new virtual machine in a cluster, use the identifier of the cluster or of one of its resource pools. This
+// service is read-only: it cannot create or change clusters.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.cluster`.
 type ClusterServiceServer interface {
-	// Returns the name of one cluster and the resource pool at its root. Mirrors `get`.
+	// Returns the name and the root resource pool of a cluster. Mirrors `get`.
 	//
-	// Needs the privilege `System.Read` on the cluster.
+	// Requires the privilege `System.Read` on the cluster.
 	// - `NOT_FOUND`: the cluster does not exist.
-	// - `UNAUTHORIZED`: the caller may not read the cluster. `ListClusters` leaves such clusters out instead.
+	// - `UNAUTHORIZED`: the caller cannot read the cluster. `ListClusters` omits such clusters instead.
 	GetCluster(context.Context, *GetClusterRequest) (*GetClusterResponse, error)
 	// Lists the clusters that match all given filters, at most 1000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is not an error. There are no pages: all clusters come in one answer.
+	// An empty filter matches everything; multiple values in a filter are alternatives. A value that does not exist
+	// matches nothing and is not an error. There is no pagination: all clusters are returned in one response.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 clusters match. Narrow the filters.
 	ListClusters(context.Context, *ListClustersRequest) (*ListClustersResponse, error)
 	mustEmbedUnimplementedClusterServiceServer()

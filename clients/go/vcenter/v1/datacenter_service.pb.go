@@ -26,7 +26,7 @@ const (
 // Request of `CreateDatacenter`.
 type CreateDatacenterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name and place of the new datacenter.
+	// Name and location of the new datacenter.
 	Spec          *DatacenterCreateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -72,7 +72,7 @@ func (x *CreateDatacenterRequest) GetSpec() *DatacenterCreateSpec {
 // Response of `CreateDatacenter`.
 type CreateDatacenterResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the datacenter, for instance `datacenter-21`.
+	// Identifier that vCenter assigned to the datacenter, for example `datacenter-21`.
 	Datacenter    *string `protobuf:"bytes,1,opt,name=datacenter,proto3,oneof" json:"datacenter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -118,12 +118,12 @@ func (x *CreateDatacenterResponse) GetDatacenter() string {
 // Request of `DeleteDatacenter`.
 type DeleteDatacenterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datacenter, for instance `datacenter-3`, as `ListDatacenters` returns it.
+	// Identifier of the datacenter, for example `datacenter-3`, as returned by `ListDatacenters`.
 	Datacenter string `protobuf:"bytes,1,opt,name=datacenter,proto3" json:"datacenter,omitempty"`
-	// Whether to delete the datacenter although it is not empty. Its hosts are removed from vCenter's inventory, and with
-	// them their machines, datastores and networks.
+	// Whether to delete the datacenter even if it is not empty. Its hosts, and with them their machines, datastores and
+	// networks, are removed from vCenter's inventory.
 	//
-	// When unset, false.
+	// Defaults to false.
 	Force         *bool `protobuf:"varint,2,opt,name=force,proto3,oneof" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -213,7 +213,7 @@ func (*DeleteDatacenterResponse) Descriptor() ([]byte, []int) {
 // Request of `GetDatacenter`.
 type GetDatacenterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datacenter, for instance `datacenter-3`, as `ListDatacenters` returns it.
+	// Identifier of the datacenter, for example `datacenter-3`, as returned by `ListDatacenters`.
 	Datacenter    string `protobuf:"bytes,1,opt,name=datacenter,proto3" json:"datacenter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -305,11 +305,11 @@ func (x *GetDatacenterResponse) GetDatacenter() *DatacenterInfo {
 // Request of `ListDatacenters`.
 type ListDatacentersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers that the datacenter can have, for instance `datacenter-3`. When empty, any.
+	// Identifiers that the datacenter can have, for example `datacenter-3`. If empty, any matches.
 	Datacenters []string `protobuf:"bytes,1,rep,name=datacenters,proto3" json:"datacenters,omitempty"`
-	// Names that the datacenter can have, spelled exactly. When empty, any.
+	// Names that the datacenter can have, matched exactly. If empty, any name matches.
 	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
-	// Folders of type `DATACENTER` that the datacenter can lie in, directly. When empty, any.
+	// Folders of type `DATACENTER` that the datacenter can be located in directly. If empty, any matches.
 	Folders       []string `protobuf:"bytes,3,rep,name=folders,proto3" json:"folders,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -369,7 +369,7 @@ func (x *ListDatacentersRequest) GetFolders() []string {
 // Response of `ListDatacenters`.
 type ListDatacentersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The datacenters that match, empty when none does.
+	// The datacenters that match. Empty if none matches.
 	Datacenters   []*DatacenterSummary `protobuf:"bytes,1,rep,name=datacenters,proto3" json:"datacenters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -412,14 +412,15 @@ func (x *ListDatacentersResponse) GetDatacenters() []*DatacenterSummary {
 	return nil
 }
 
-// What a new datacenter should be like. Taken by `CreateDatacenter`.
+// Properties of a new datacenter. Used by `CreateDatacenter`.
 type DatacenterCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the datacenter, 1 to 80 characters. Unique within the folder.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Folder of type `DATACENTER` to create the datacenter in, for instance vCenter's root folder `group-d1`.
+	// Folder of type `DATACENTER` to create the datacenter in, for example vCenter's root folder `group-d1`.
 	//
-	// vCenter requires it at present, although its API calls it optional: unset is `INVALID_ARGUMENT`.
+	// vCenter currently requires this field, although its API documents it as optional. If unset, the call fails with
+	// `INVALID_ARGUMENT`.
 	Folder        *string `protobuf:"bytes,2,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -474,13 +475,13 @@ type DatacenterInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the datacenter.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Identifier of the root folder for datastores, for instance `group-s6`.
+	// Identifier of the root folder for datastores, for example `group-s6`.
 	DatastoreFolder *string `protobuf:"bytes,2,opt,name=datastore_folder,json=datastoreFolder,proto3,oneof" json:"datastore_folder,omitempty"`
-	// Identifier of the root folder for hosts and clusters, for instance `group-h5`.
+	// Identifier of the root folder for hosts and clusters, for example `group-h5`.
 	HostFolder *string `protobuf:"bytes,3,opt,name=host_folder,json=hostFolder,proto3,oneof" json:"host_folder,omitempty"`
-	// Identifier of the root folder for networks, for instance `group-n7`.
+	// Identifier of the root folder for networks, for example `group-n7`.
 	NetworkFolder *string `protobuf:"bytes,4,opt,name=network_folder,json=networkFolder,proto3,oneof" json:"network_folder,omitempty"`
-	// Identifier of the root folder for virtual machines, for instance `group-v4`.
+	// Identifier of the root folder for virtual machines, for example `group-v4`.
 	VmFolder      *string `protobuf:"bytes,5,opt,name=vm_folder,json=vmFolder,proto3,oneof" json:"vm_folder,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -551,12 +552,12 @@ func (x *DatacenterInfo) GetVmFolder() string {
 	return ""
 }
 
-// What a list shows of a datacenter.
+// Summary of a datacenter, as returned by list operations.
 type DatacenterSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datacenter, for instance `datacenter-3`.
+	// Identifier of the datacenter, for example `datacenter-3`.
 	Datacenter *string `protobuf:"bytes,1,opt,name=datacenter,proto3,oneof" json:"datacenter,omitempty"`
-	// Name of the datacenter. Unique within its folder only.
+	// Name of the datacenter. Unique only within its folder.
 	Name          *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -29,40 +29,40 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Creates, shows and deletes datacenters, the containers in which vCenter's inventory is divided.
+// Creates, reads and deletes datacenters, the top-level containers of vCenter's inventory.
 //
 // Each datacenter has four root folders: one each for virtual machines, hosts and clusters, datastores, and networks.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.datacenter`.
 type DatacenterServiceClient interface {
 	// Creates an empty datacenter with its four root folders, and returns its identifier. Mirrors `create`.
 	//
-	// Not idempotent: a second call with the same name fails. Needs the privilege `Datacenter.Create` on the folder.
-	//   - `ALREADY_EXISTS`: the folder has a datacenter or a folder of that name.
+	// Not idempotent: a second call with the same name fails. Requires the privilege `Datacenter.Create` on the folder.
+	//   - `ALREADY_EXISTS`: the folder contains a datacenter or folder with that name.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, or `folder` is unset or not of type
 	//     `DATACENTER`.
 	//   - `NOT_FOUND`: the folder does not exist.
 	CreateDatacenter(ctx context.Context, in *CreateDatacenterRequest, opts ...grpc.CallOption) (*CreateDatacenterResponse, error)
-	// Deletes a datacenter that is empty, or any datacenter with `force`. Mirrors `delete`.
+	// Deletes an empty datacenter or, with `force`, any datacenter. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `Datacenter.Delete` on the datacenter and
-	// its folder.
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege `Datacenter.Delete` on the datacenter
+	// and its folder.
 	// - `NOT_FOUND`: the datacenter does not exist.
 	// - `RESOURCE_IN_USE`: the datacenter has hosts, clusters, machines, datastores or networks, and `force` is not set.
 	DeleteDatacenter(ctx context.Context, in *DeleteDatacenterRequest, opts ...grpc.CallOption) (*DeleteDatacenterResponse, error)
-	// Returns the name of one datacenter and the identifiers of its root folders. Mirrors `get`.
+	// Returns the name of a datacenter and the identifiers of its root folders. Mirrors `get`.
 	//
 	// - `NOT_FOUND`: the datacenter does not exist.
 	GetDatacenter(ctx context.Context, in *GetDatacenterRequest, opts ...grpc.CallOption) (*GetDatacenterResponse, error)
 	// Lists the datacenters that match all given filters, at most 1000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is not an error. There are no pages: all datacenters come in one answer.
+	// An empty filter matches everything; multiple values in a filter are alternatives. A value that does not exist
+	// matches nothing and is not an error. There is no pagination: all datacenters are returned in one response.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 datacenters match. Narrow the filters.
 	ListDatacenters(ctx context.Context, in *ListDatacentersRequest, opts ...grpc.CallOption) (*ListDatacentersResponse, error)
 }
@@ -119,40 +119,40 @@ func (c *datacenterServiceClient) ListDatacenters(ctx context.Context, in *ListD
 // All implementations must embed UnimplementedDatacenterServiceServer
 // for forward compatibility.
 //
-// Creates, shows and deletes datacenters, the containers in which vCenter's inventory is divided.
+// Creates, reads and deletes datacenters, the top-level containers of vCenter's inventory.
 //
 // Each datacenter has four root folders: one each for virtual machines, hosts and clusters, datastores, and networks.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.datacenter`.
 type DatacenterServiceServer interface {
 	// Creates an empty datacenter with its four root folders, and returns its identifier. Mirrors `create`.
 	//
-	// Not idempotent: a second call with the same name fails. Needs the privilege `Datacenter.Create` on the folder.
-	//   - `ALREADY_EXISTS`: the folder has a datacenter or a folder of that name.
+	// Not idempotent: a second call with the same name fails. Requires the privilege `Datacenter.Create` on the folder.
+	//   - `ALREADY_EXISTS`: the folder contains a datacenter or folder with that name.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, or `folder` is unset or not of type
 	//     `DATACENTER`.
 	//   - `NOT_FOUND`: the folder does not exist.
 	CreateDatacenter(context.Context, *CreateDatacenterRequest) (*CreateDatacenterResponse, error)
-	// Deletes a datacenter that is empty, or any datacenter with `force`. Mirrors `delete`.
+	// Deletes an empty datacenter or, with `force`, any datacenter. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `Datacenter.Delete` on the datacenter and
-	// its folder.
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege `Datacenter.Delete` on the datacenter
+	// and its folder.
 	// - `NOT_FOUND`: the datacenter does not exist.
 	// - `RESOURCE_IN_USE`: the datacenter has hosts, clusters, machines, datastores or networks, and `force` is not set.
 	DeleteDatacenter(context.Context, *DeleteDatacenterRequest) (*DeleteDatacenterResponse, error)
-	// Returns the name of one datacenter and the identifiers of its root folders. Mirrors `get`.
+	// Returns the name of a datacenter and the identifiers of its root folders. Mirrors `get`.
 	//
 	// - `NOT_FOUND`: the datacenter does not exist.
 	GetDatacenter(context.Context, *GetDatacenterRequest) (*GetDatacenterResponse, error)
 	// Lists the datacenters that match all given filters, at most 1000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is not an error. There are no pages: all datacenters come in one answer.
+	// An empty filter matches everything; multiple values in a filter are alternatives. A value that does not exist
+	// matches nothing and is not an error. There is no pagination: all datacenters are returned in one response.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 datacenters match. Narrow the filters.
 	ListDatacenters(context.Context, *ListDatacentersRequest) (*ListDatacentersResponse, error)
 	mustEmbedUnimplementedDatacenterServiceServer()

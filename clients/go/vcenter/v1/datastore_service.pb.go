@@ -27,7 +27,7 @@ const (
 type DatastoreType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	DatastoreType_DATASTORE_TYPE_UNSPECIFIED DatastoreType = 0
 	// VMFS, the cluster file system of ESXi on block storage.
 	DatastoreType_DATASTORE_TYPE_VMFS DatastoreType = 1
@@ -39,7 +39,7 @@ const (
 	DatastoreType_DATASTORE_TYPE_CIFS DatastoreType = 4
 	// vSAN, which pools the local disks of a cluster's hosts.
 	DatastoreType_DATASTORE_TYPE_VSAN DatastoreType = 5
-	// A flash file system, as vSphere Flash Read Cache uses it.
+	// A flash file system, as used by vSphere Flash Read Cache.
 	DatastoreType_DATASTORE_TYPE_VFFS DatastoreType = 6
 	// vSphere Virtual Volumes.
 	DatastoreType_DATASTORE_TYPE_VVOL DatastoreType = 7
@@ -99,7 +99,7 @@ func (DatastoreType) EnumDescriptor() ([]byte, []int) {
 // Request of `GetDatastore`.
 type GetDatastoreRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore, for instance `datastore-11`, as `ListDatastores` returns it.
+	// Identifier of the datastore, for example `datastore-11`, as returned by `ListDatastores`.
 	Datastore     string `protobuf:"bytes,1,opt,name=datastore,proto3" json:"datastore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -191,17 +191,17 @@ func (x *GetDatastoreResponse) GetDatastore() *DatastoreInfo {
 // Request of `ListDatastores`.
 type ListDatastoresRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers that the datastore can have, for instance `datastore-11`. When empty, any.
+	// Identifiers that the datastore can have, for example `datastore-11`. If empty, any matches.
 	Datastores []string `protobuf:"bytes,1,rep,name=datastores,proto3" json:"datastores,omitempty"`
-	// Names that the datastore can have, spelled exactly. When empty, any.
+	// Names that the datastore can have, matched exactly. If empty, any name matches.
 	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
-	// Types that the datastore can have. When empty, any.
+	// Types that the datastore can have. If empty, any matches.
 	//
-	// The values of `DatastoreType`, with or without the prefix: `VMFS` and `DATASTORE_TYPE_VMFS` are the same.
+	// Values of `DatastoreType`, with or without the prefix: `VMFS` and `DATASTORE_TYPE_VMFS` are the same.
 	Types []string `protobuf:"bytes,3,rep,name=types,proto3" json:"types,omitempty"`
-	// Folders of type `DATASTORE` that the datastore can lie in, directly. When empty, any.
+	// Folders of type `DATASTORE` that the datastore can be located in directly. If empty, any matches.
 	Folders []string `protobuf:"bytes,4,rep,name=folders,proto3" json:"folders,omitempty"`
-	// Datacenters that the datastore can belong to, however deep in their folders. When empty, any.
+	// Datacenters that the datastore can belong to, at any folder depth. If empty, any matches.
 	Datacenters   []string `protobuf:"bytes,5,rep,name=datacenters,proto3" json:"datacenters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -275,7 +275,7 @@ func (x *ListDatastoresRequest) GetDatacenters() []string {
 // Response of `ListDatastores`.
 type ListDatastoresResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The datastores that match, empty when none does.
+	// The datastores that match. Empty if none matches.
 	Datastores    []*DatastoreSummary `protobuf:"bytes,1,rep,name=datastores,proto3" json:"datastores,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -321,17 +321,17 @@ func (x *ListDatastoresResponse) GetDatastores() []*DatastoreSummary {
 // Properties of a datastore. Returned by `GetDatastore`.
 type DatastoreInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the datastore, as datastore paths have it in brackets.
+	// Name of the datastore, as used in brackets in datastore paths.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// Type of the file system.
 	Type *DatastoreType `protobuf:"varint,2,opt,name=type,proto3,enum=vcenter.v1.DatastoreType,oneof" json:"type,omitempty"`
-	// Whether any host can reach the datastore. When false, the other values are those that vCenter saw last.
+	// Whether at least one host can access the datastore. If false, the other values are the last ones known to vCenter.
 	Accessible *bool `protobuf:"varint,3,opt,name=accessible,proto3,oneof" json:"accessible,omitempty"`
-	// Free space in bytes. vCenter refreshes it from time to time. Unset when it is not known.
+	// Free space in bytes. vCenter refreshes this value periodically. Unset if it is unknown.
 	FreeSpace *int64 `protobuf:"varint,4,opt,name=free_space,json=freeSpace,proto3,oneof" json:"free_space,omitempty"`
-	// Whether more than one host of the datacenter is set up to use the datastore.
+	// Whether more than one host in the datacenter is configured to use the datastore.
 	MultipleHostAccess *bool `protobuf:"varint,5,opt,name=multiple_host_access,json=multipleHostAccess,proto3,oneof" json:"multiple_host_access,omitempty"`
-	// Whether files can be thin-provisioned: they occupy space only as data is written.
+	// Whether the datastore supports thin-provisioned files, which use space only as data is written.
 	ThinProvisioningSupported *bool `protobuf:"varint,6,opt,name=thin_provisioning_supported,json=thinProvisioningSupported,proto3,oneof" json:"thin_provisioning_supported,omitempty"`
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
@@ -409,18 +409,18 @@ func (x *DatastoreInfo) GetThinProvisioningSupported() bool {
 	return false
 }
 
-// What a list shows of a datastore.
+// Summary of a datastore, as returned by list operations.
 type DatastoreSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore, for instance `datastore-11`.
+	// Identifier of the datastore, for example `datastore-11`.
 	Datastore *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	// Name of the datastore. Unique within its datacenter.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// Type of the file system.
 	Type *DatastoreType `protobuf:"varint,3,opt,name=type,proto3,enum=vcenter.v1.DatastoreType,oneof" json:"type,omitempty"`
-	// Free space in bytes. vCenter refreshes it from time to time. Unset when it is not known.
+	// Free space in bytes. vCenter refreshes this value periodically. Unset if it is unknown.
 	FreeSpace *int64 `protobuf:"varint,4,opt,name=free_space,json=freeSpace,proto3,oneof" json:"free_space,omitempty"`
-	// Total space in bytes. vCenter refreshes it from time to time. Unset when it is not known.
+	// Total space in bytes. vCenter refreshes this value periodically. Unset if it is unknown.
 	Capacity      *int64 `protobuf:"varint,5,opt,name=capacity,proto3,oneof" json:"capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

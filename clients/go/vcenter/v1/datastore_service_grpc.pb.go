@@ -27,29 +27,29 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows datastores: where the files of virtual machines lie.
+// Reads datastores, where the files of virtual machines are stored.
 //
-// Datastores can be read here, not created or changed.
+// This service is read-only: it cannot create or change datastores.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.datastore`.
 type DatastoreServiceClient interface {
 	// Returns the properties of one datastore. Mirrors `get`.
 	//
-	// Its capacity is shown by `ListDatastores` only. Needs the privilege `System.Read` on the datastore.
+	// Only `ListDatastores` returns the capacity. Requires the privilege `System.Read` on the datastore.
 	// - `NOT_FOUND`: the datastore does not exist.
-	// - `UNAUTHORIZED`: the caller may not read the datastore. `ListDatastores` leaves such datastores out instead.
+	// - `UNAUTHORIZED`: the caller cannot read the datastore. `ListDatastores` omits such datastores instead.
 	GetDatastore(ctx context.Context, in *GetDatastoreRequest, opts ...grpc.CallOption) (*GetDatastoreResponse, error)
 	// Lists the datastores that match all given filters, with their capacity and free space, at most 2500. Mirrors
 	// `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is not an error. There are no pages: all datastores come in one answer.
-	// - `INVALID_ARGUMENT`: `types` has a value that this vCenter does not know.
+	// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+	// not exist matches nothing and is not an error. There is no pagination: all datastores are returned in one response.
+	// - `INVALID_ARGUMENT`: `types` contains a value that is unknown to this vCenter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 datastores match. Narrow the filters.
 	ListDatastores(ctx context.Context, in *ListDatastoresRequest, opts ...grpc.CallOption) (*ListDatastoresResponse, error)
 }
@@ -86,29 +86,29 @@ func (c *datastoreServiceClient) ListDatastores(ctx context.Context, in *ListDat
 // All implementations must embed UnimplementedDatastoreServiceServer
 // for forward compatibility.
 //
-// Shows datastores: where the files of virtual machines lie.
+// Reads datastores, where the files of virtual machines are stored.
 //
-// Datastores can be read here, not created or changed.
+// This service is read-only: it cannot create or change datastores.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.datastore`.
 type DatastoreServiceServer interface {
 	// Returns the properties of one datastore. Mirrors `get`.
 	//
-	// Its capacity is shown by `ListDatastores` only. Needs the privilege `System.Read` on the datastore.
+	// Only `ListDatastores` returns the capacity. Requires the privilege `System.Read` on the datastore.
 	// - `NOT_FOUND`: the datastore does not exist.
-	// - `UNAUTHORIZED`: the caller may not read the datastore. `ListDatastores` leaves such datastores out instead.
+	// - `UNAUTHORIZED`: the caller cannot read the datastore. `ListDatastores` omits such datastores instead.
 	GetDatastore(context.Context, *GetDatastoreRequest) (*GetDatastoreResponse, error)
 	// Lists the datastores that match all given filters, with their capacity and free space, at most 2500. Mirrors
 	// `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is not an error. There are no pages: all datastores come in one answer.
-	// - `INVALID_ARGUMENT`: `types` has a value that this vCenter does not know.
+	// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+	// not exist matches nothing and is not an error. There is no pagination: all datastores are returned in one response.
+	// - `INVALID_ARGUMENT`: `types` contains a value that is unknown to this vCenter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 datastores match. Narrow the filters.
 	ListDatastores(context.Context, *ListDatastoresRequest) (*ListDatastoresResponse, error)
 	mustEmbedUnimplementedDatastoreServiceServer()

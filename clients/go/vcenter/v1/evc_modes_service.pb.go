@@ -24,13 +24,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Kinds of credentials.
+// Types of credentials.
 type CredentialType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	CredentialType_CREDENTIAL_TYPE_UNSPECIFIED CredentialType = 0
-	// Name and password, in `username_password`.
+	// Username and password, in `username_password`.
 	CredentialType_CREDENTIAL_TYPE_USERNAME_PASSWORD CredentialType = 1
 	// SAML token, in `saml_token`.
 	CredentialType_CREDENTIAL_TYPE_SAML_TOKEN CredentialType = 2
@@ -80,7 +80,7 @@ func (CredentialType) EnumDescriptor() ([]byte, []int) {
 // Request of `CreateEvcModeTask`.
 type CreateEvcModeTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Hosts and clusters that the mode has to fit.
+	// Hosts and clusters that the mode must be compatible with.
 	Spec          *EvcModesCreateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -126,7 +126,7 @@ func (x *CreateEvcModeTaskRequest) GetSpec() *EvcModesCreateSpec {
 // Response of `CreateEvcModeTask`.
 type CreateEvcModeTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+	// Identifier of the task, for `cis.v1.TaskService`.
 	Task          *string `protobuf:"bytes,1,opt,name=task,proto3,oneof" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -261,18 +261,18 @@ func (x *PartitionEvcModeResponse) GetPartition() *EvcModesPartitionResult {
 	return nil
 }
 
-// What a caller proves its identity with to another vCenter.
+// Credentials for another vCenter.
 //
-// It holds secrets.
+// Contains secrets.
 //
 // Since vCenter 9.0.0.0.
 type Credential struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of credential. Decides which other field is set.
+	// Type of credential. Determines which other field is set.
 	Type *CredentialType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.v1.CredentialType,oneof" json:"type,omitempty"`
-	// Name and password. Required when `type` is `USERNAME_PASSWORD`, and set only then.
+	// Username and password. Required if `type` is `USERNAME_PASSWORD`; otherwise unset.
 	UsernamePassword *UsernamePassword `protobuf:"bytes,2,opt,name=username_password,json=usernamePassword,proto3" json:"username_password,omitempty"`
-	// SAML token, a secret. Required when `type` is `SAML_TOKEN`, and set only then.
+	// SAML token, a secret. Required if `type` is `SAML_TOKEN`; otherwise unset.
 	SamlToken     *string `protobuf:"bytes,3,opt,name=saml_token,json=samlToken,proto3,oneof" json:"saml_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -329,7 +329,7 @@ func (x *Credential) GetSamlToken() string {
 	return ""
 }
 
-// Hosts and clusters that a new EVC mode has to fit. Taken by `CreateEvcModeTask`.
+// Hosts and clusters that a new EVC mode must be compatible with. Used by `CreateEvcModeTask`.
 //
 // Since vCenter 9.0.0.0.
 type EvcModesCreateSpec struct {
@@ -382,9 +382,9 @@ func (x *EvcModesCreateSpec) GetSources() []*EvcModesSource {
 // Since vCenter 9.0.0.0.
 type EvcModesPartitionResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Part of the mode that is about CPUs. Unset when it has none.
+	// CPU part of the mode. Unset if the mode has no such part.
 	CpuEvcMode *v1.EvcMode `protobuf:"bytes,1,opt,name=cpu_evc_mode,json=cpuEvcMode,proto3" json:"cpu_evc_mode,omitempty"`
-	// Part of the mode that is about graphics. Unset when it has none.
+	// Graphics part of the mode. Unset if the mode has no such part.
 	GraphicsEvcMode *v1.EvcMode `protobuf:"bytes,2,opt,name=graphics_evc_mode,json=graphicsEvcMode,proto3" json:"graphics_evc_mode,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -439,11 +439,11 @@ func (x *EvcModesPartitionResult) GetGraphicsEvcMode() *v1.EvcMode {
 // Since vCenter 9.0.0.0.
 type EvcModesSource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The vCenter that they belong to. Unset for the one that is called.
+	// The vCenter that they belong to. Leave unset for the vCenter that you call.
 	ServiceLocator *ServiceLocator `protobuf:"bytes,1,opt,name=service_locator,json=serviceLocator,proto3" json:"service_locator,omitempty"`
-	// Identifiers of clusters, for instance `domain-c1001`, that the mode has to fit.
+	// Identifiers of clusters, for example `domain-c1001`, that the mode must be compatible with.
 	Clusters []string `protobuf:"bytes,2,rep,name=clusters,proto3" json:"clusters,omitempty"`
-	// Identifiers of hosts, for instance `host-1001`, that the mode has to fit.
+	// Identifiers of hosts, for example `host-1001`, that the mode must be compatible with.
 	Hosts         []string `protobuf:"bytes,3,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -500,22 +500,23 @@ func (x *EvcModesSource) GetHosts() []string {
 	return nil
 }
 
-// Where another vCenter is, how to recognize it, and how to log in to it.
+// Location, identity and credentials of another vCenter.
 //
 // Since vCenter 9.0.0.0.
 type ServiceLocator struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique identifier of the other vCenter instance, a UUID.
 	InstanceUuid *string `protobuf:"bytes,1,opt,name=instance_uuid,json=instanceUuid,proto3,oneof" json:"instance_uuid,omitempty"`
-	// URL of the other vCenter, for instance `https://vcenter2.example.com`.
+	// URL of the other vCenter, for example `https://vcenter2.example.com`.
 	Url *string `protobuf:"bytes,2,opt,name=url,proto3,oneof" json:"url,omitempty"`
-	// What to log in with.
+	// Credentials to log in with.
 	Credential *Credential `protobuf:"bytes,3,opt,name=credential,proto3" json:"credential,omitempty"`
-	// Thumbprint of the other vCenter's certificate. It has to match `ssl_certificate` where both are set; prefer that.
+	// Thumbprint of the other vCenter's certificate. Must match `ssl_certificate` if both are set. Prefer
+	// `ssl_certificate`.
 	//
-	// Without either of them, the certificate that is presented at the first connection is trusted.
+	// If neither is set, the certificate that is presented on the first connection is trusted.
 	SslThumbprint *string `protobuf:"bytes,4,opt,name=ssl_thumbprint,json=sslThumbprint,proto3,oneof" json:"ssl_thumbprint,omitempty"`
-	// Certificate of the other vCenter in PEM form. Without it, only `ssl_thumbprint` is compared.
+	// Certificate of the other vCenter in PEM format. If unset, only `ssl_thumbprint` is compared.
 	SslCertificate *string `protobuf:"bytes,5,opt,name=ssl_certificate,json=sslCertificate,proto3,oneof" json:"ssl_certificate,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -586,12 +587,12 @@ func (x *ServiceLocator) GetSslCertificate() string {
 	return ""
 }
 
-// Name and password for another vCenter.
+// Username and password for another vCenter.
 //
 // Since vCenter 9.0.0.0.
 type UsernamePassword struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the account, for instance `administrator@vsphere.local`.
+	// Name of the account, for example `administrator@vsphere.local`.
 	UserName *string `protobuf:"bytes,1,opt,name=user_name,json=userName,proto3,oneof" json:"user_name,omitempty"`
 	// Password of the account.
 	Password      *string `protobuf:"bytes,2,opt,name=password,proto3,oneof" json:"password,omitempty"`

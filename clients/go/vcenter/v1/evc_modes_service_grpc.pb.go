@@ -27,35 +27,38 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Computes EVC modes that fit given hosts and clusters.
+// Computes EVC modes that are compatible with given hosts and clusters.
 //
-// EVC (Enhanced vMotion Compatibility) hides the newer features of CPUs and graphics devices. A mode that is made here
-// is one that all the given hosts can offer; it is not stored, but returned to be set on machines and clusters.
+// EVC (Enhanced vMotion Compatibility) hides the newer features of CPUs and graphics devices. The computed mode is one
+// that all the given hosts support. vCenter does not store it but returns it, so that you can set it on machines and
+// clusters.
 //
-// All operations can fail with
-// - `ERROR`: vCenter reports an error of another kind.
+// Every operation can fail with
+// - `ERROR`: vCenter reports another type of error.
 //
-// They need the privilege `System.View`.
+// The operations require the privilege `System.View`.
 //
 // Mirrors `com.vmware.vcenter.evc_modes`.
 //
 // Since vCenter 9.0.0.0.
 type EvcModesServiceClient interface {
-	// Computes the EVC mode that is common to hosts and clusters, of this vCenter and of others. Mirrors `create_task`.
+	// Computes the EVC mode that is common to hosts and clusters of this vCenter and other vCenters. Mirrors
+	// `create_task`.
 	//
-	// Has a task form only: it returns the identifier of a task, whose result is the mode. The form of that result is an
-	// `EvcMode` in JSON. Stores nothing.
-	// - `INVALID_ARGUMENT`: a source names neither hosts nor clusters, or one that does not exist, or there is no source.
-	// - `SERVICE_UNAVAILABLE`: another vCenter that a source names cannot be reached at present.
-	// - `UNVERIFIED_PEER`: the certificate of another vCenter does not match what `service_locator` has.
-	// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-	// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+	// Available only as a task: returns the identifier of a task, whose result is the mode, an `EvcMode` in JSON. Does
+	// not store anything.
+	//   - `INVALID_ARGUMENT`: the list of sources is empty, or a source names neither hosts nor clusters, or a host or
+	//     cluster does not exist.
+	//   - `SERVICE_UNAVAILABLE`: another vCenter that a source names is currently unreachable.
+	//   - `UNVERIFIED_PEER`: the certificate of another vCenter does not match `service_locator`.
+	//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+	//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 	//
 	// Since vCenter 9.0.0.0.
 	CreateEvcModeTask(ctx context.Context, in *CreateEvcModeTaskRequest, opts ...grpc.CallOption) (*CreateEvcModeTaskResponse, error)
-	// Splits an EVC mode into its part for CPUs and its part for graphics. Mirrors `partition`.
+	// Splits an EVC mode into its CPU part and its graphics part. Mirrors `partition`.
 	//
-	// A POST that only reads: nothing is stored.
+	// Read-only, although vCenter uses POST: nothing is stored.
 	// - `ERROR`: the mode cannot be split.
 	//
 	// Since vCenter 9.0.0.0.
@@ -94,35 +97,38 @@ func (c *evcModesServiceClient) PartitionEvcMode(ctx context.Context, in *Partit
 // All implementations must embed UnimplementedEvcModesServiceServer
 // for forward compatibility.
 //
-// Computes EVC modes that fit given hosts and clusters.
+// Computes EVC modes that are compatible with given hosts and clusters.
 //
-// EVC (Enhanced vMotion Compatibility) hides the newer features of CPUs and graphics devices. A mode that is made here
-// is one that all the given hosts can offer; it is not stored, but returned to be set on machines and clusters.
+// EVC (Enhanced vMotion Compatibility) hides the newer features of CPUs and graphics devices. The computed mode is one
+// that all the given hosts support. vCenter does not store it but returns it, so that you can set it on machines and
+// clusters.
 //
-// All operations can fail with
-// - `ERROR`: vCenter reports an error of another kind.
+// Every operation can fail with
+// - `ERROR`: vCenter reports another type of error.
 //
-// They need the privilege `System.View`.
+// The operations require the privilege `System.View`.
 //
 // Mirrors `com.vmware.vcenter.evc_modes`.
 //
 // Since vCenter 9.0.0.0.
 type EvcModesServiceServer interface {
-	// Computes the EVC mode that is common to hosts and clusters, of this vCenter and of others. Mirrors `create_task`.
+	// Computes the EVC mode that is common to hosts and clusters of this vCenter and other vCenters. Mirrors
+	// `create_task`.
 	//
-	// Has a task form only: it returns the identifier of a task, whose result is the mode. The form of that result is an
-	// `EvcMode` in JSON. Stores nothing.
-	// - `INVALID_ARGUMENT`: a source names neither hosts nor clusters, or one that does not exist, or there is no source.
-	// - `SERVICE_UNAVAILABLE`: another vCenter that a source names cannot be reached at present.
-	// - `UNVERIFIED_PEER`: the certificate of another vCenter does not match what `service_locator` has.
-	// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-	// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+	// Available only as a task: returns the identifier of a task, whose result is the mode, an `EvcMode` in JSON. Does
+	// not store anything.
+	//   - `INVALID_ARGUMENT`: the list of sources is empty, or a source names neither hosts nor clusters, or a host or
+	//     cluster does not exist.
+	//   - `SERVICE_UNAVAILABLE`: another vCenter that a source names is currently unreachable.
+	//   - `UNVERIFIED_PEER`: the certificate of another vCenter does not match `service_locator`.
+	//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+	//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 	//
 	// Since vCenter 9.0.0.0.
 	CreateEvcModeTask(context.Context, *CreateEvcModeTaskRequest) (*CreateEvcModeTaskResponse, error)
-	// Splits an EVC mode into its part for CPUs and its part for graphics. Mirrors `partition`.
+	// Splits an EVC mode into its CPU part and its graphics part. Mirrors `partition`.
 	//
-	// A POST that only reads: nothing is stored.
+	// Read-only, although vCenter uses POST: nothing is stored.
 	// - `ERROR`: the mode cannot be split.
 	//
 	// Since vCenter 9.0.0.0.

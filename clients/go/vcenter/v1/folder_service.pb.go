@@ -23,11 +23,11 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a folder can contain, besides folders of its own type.
+// Types of objects that a folder can contain, in addition to folders of its own type.
 type FolderType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	FolderType_FOLDER_TYPE_UNSPECIFIED FolderType = 0
 	// Datacenters. vCenter's root folder is of this type.
 	FolderType_FOLDER_TYPE_DATACENTER FolderType = 1
@@ -91,17 +91,17 @@ func (FolderType) EnumDescriptor() ([]byte, []int) {
 // Request of `ListFolders`.
 type ListFoldersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers that the folder can have, for instance `group-v4`. When empty, any.
+	// Identifiers that the folder can have, for example `group-v4`. If empty, any matches.
 	Folders []string `protobuf:"bytes,1,rep,name=folders,proto3" json:"folders,omitempty"`
-	// Names that the folder can have, spelled exactly. When empty, any.
+	// Names that the folder can have, matched exactly. If empty, any name matches.
 	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
-	// Type that the folder must have. When unset, any. One value only, unlike the filters of other lists.
+	// Type that the folder must have. Defaults to any. Accepts only one value, unlike the filters of other lists.
 	//
 	// A value of `FolderType`, with or without the prefix: `HOST` and `FOLDER_TYPE_HOST` are the same.
 	Type *string `protobuf:"bytes,3,opt,name=type,proto3,oneof" json:"type,omitempty"`
-	// Folders that the folder can lie in, directly. When empty, any.
+	// Folders that the folder can be located in directly. If empty, any matches.
 	ParentFolders []string `protobuf:"bytes,4,rep,name=parent_folders,json=parentFolders,proto3" json:"parent_folders,omitempty"`
-	// Datacenters that the folder can belong to, however deep. When empty, any.
+	// Datacenters that the folder can belong to, at any folder depth. If empty, any matches.
 	Datacenters   []string `protobuf:"bytes,5,rep,name=datacenters,proto3" json:"datacenters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -175,7 +175,7 @@ func (x *ListFoldersRequest) GetDatacenters() []string {
 // Response of `ListFolders`.
 type ListFoldersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The folders that match, empty when none does.
+	// The folders that match. Empty if none matches.
 	Folders       []*FolderSummary `protobuf:"bytes,1,rep,name=folders,proto3" json:"folders,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -218,15 +218,15 @@ func (x *ListFoldersResponse) GetFolders() []*FolderSummary {
 	return nil
 }
 
-// What a list shows of a folder.
+// Summary of a folder, as returned by list operations.
 type FolderSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the folder, for instance `group-v4`.
+	// Identifier of the folder, for example `group-v4`.
 	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// Name of the folder. Unique within its parent. The root folders of a datacenter are called `vm`, `host`, `datastore`
+	// Name of the folder. Unique within its parent. The root folders of a datacenter are named `vm`, `host`, `datastore`
 	// and `network`.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What the folder can contain, besides folders of its own type.
+	// Type of objects that the folder can contain, in addition to folders of its own type.
 	Type          *FolderType `protobuf:"varint,3,opt,name=type,proto3,enum=vcenter.v1.FolderType,oneof" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

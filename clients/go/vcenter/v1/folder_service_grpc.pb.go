@@ -26,26 +26,27 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Lists folders: the tree in which the objects of vCenter's inventory are arranged.
+// Lists folders, the tree that organizes the objects in vCenter's inventory.
 //
-// Folders can be listed here, not created or changed.
+// This service is read-only: it cannot create or change folders.
 //
-// Its operation can fail with
-// - `INVALID_ARGUMENT`: `type` is a value that this vCenter does not know.
+// The operation can fail with
+// - `INVALID_ARGUMENT`: `type` is unknown to this vCenter.
 // - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 folders match. Narrow the filters.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.folder`.
 type FolderServiceClient interface {
 	// Lists the folders that match all given filters, at most 1000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is not an error. Folders that the caller may not read are left out. There are
-	// no pages: all folders come in one answer.
+	// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+	// not exist matches nothing and is not an error. Folders that the caller cannot read are omitted. There is no
+	// pagination: all folders are returned in one response.
 	//
-	// To walk the tree, start from a root folder of `DatacenterService.GetDatacenter` and list with `parent_folders`.
+	// To traverse the tree, start from a root folder that `DatacenterService.GetDatacenter` returns, and list its
+	// children with `parent_folders`.
 	ListFolders(ctx context.Context, in *ListFoldersRequest, opts ...grpc.CallOption) (*ListFoldersResponse, error)
 }
 
@@ -71,26 +72,27 @@ func (c *folderServiceClient) ListFolders(ctx context.Context, in *ListFoldersRe
 // All implementations must embed UnimplementedFolderServiceServer
 // for forward compatibility.
 //
-// Lists folders: the tree in which the objects of vCenter's inventory are arranged.
+// Lists folders, the tree that organizes the objects in vCenter's inventory.
 //
-// Folders can be listed here, not created or changed.
+// This service is read-only: it cannot create or change folders.
 //
-// Its operation can fail with
-// - `INVALID_ARGUMENT`: `type` is a value that this vCenter does not know.
+// The operation can fail with
+// - `INVALID_ARGUMENT`: `type` is unknown to this vCenter.
 // - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 folders match. Narrow the filters.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.folder`.
 type FolderServiceServer interface {
 	// Lists the folders that match all given filters, at most 1000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is not an error. Folders that the caller may not read are left out. There are
-	// no pages: all folders come in one answer.
+	// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+	// not exist matches nothing and is not an error. Folders that the caller cannot read are omitted. There is no
+	// pagination: all folders are returned in one response.
 	//
-	// To walk the tree, start from a root folder of `DatacenterService.GetDatacenter` and list with `parent_folders`.
+	// To traverse the tree, start from a root folder that `DatacenterService.GetDatacenter` returns, and list its
+	// children with `parent_folders`.
 	ListFolders(context.Context, *ListFoldersRequest) (*ListFoldersResponse, error)
 	mustEmbedUnimplementedFolderServiceServer()
 }

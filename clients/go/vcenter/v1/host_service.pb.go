@@ -27,13 +27,14 @@ const (
 type HostConnectionState int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	HostConnectionState_HOST_CONNECTION_STATE_UNSPECIFIED HostConnectionState = 0
 	// vCenter is connected to the host.
 	HostConnectionState_HOST_CONNECTION_STATE_CONNECTED HostConnectionState = 1
 	// An administrator has disconnected the host. `ConnectHost` connects it again.
 	HostConnectionState_HOST_CONNECTION_STATE_DISCONNECTED HostConnectionState = 2
-	// vCenter hears no heartbeats from the host. The state returns to `CONNECTED` by itself with the next heartbeat.
+	// vCenter receives no heartbeats from the host. The state automatically returns to `CONNECTED` with the next
+	// heartbeat.
 	HostConnectionState_HOST_CONNECTION_STATE_NOT_RESPONDING HostConnectionState = 3
 )
 
@@ -80,17 +81,18 @@ func (HostConnectionState) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_v1_host_service_proto_rawDescGZIP(), []int{0}
 }
 
-// How the certificate of a new host is verified when vCenter does not know its authority.
+// How the certificate of a new host is verified if its certificate authority is unknown to vCenter.
 type HostCreateSpecThumbprintVerification int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	HostCreateSpecThumbprintVerification_HOST_CREATE_SPEC_THUMBPRINT_VERIFICATION_UNSPECIFIED HostCreateSpecThumbprintVerification = 0
-	// Not at all: any certificate is accepted. Anyone who controls the network can pose as the host and read the password.
+	// No verification: any certificate is accepted. Anyone who controls the network can impersonate the host and read the
+	// password.
 	HostCreateSpecThumbprintVerification_HOST_CREATE_SPEC_THUMBPRINT_VERIFICATION_NONE HostCreateSpecThumbprintVerification = 1
-	// The certificate must have the SHA-1 thumbprint that is given.
+	// The certificate must have the given SHA-1 thumbprint.
 	HostCreateSpecThumbprintVerification_HOST_CREATE_SPEC_THUMBPRINT_VERIFICATION_THUMBPRINT HostCreateSpecThumbprintVerification = 2
-	// The certificate must be the one that is given.
+	// The certificate must be the given one.
 	//
 	// Since vCenter 9.0.0.0.
 	HostCreateSpecThumbprintVerification_HOST_CREATE_SPEC_THUMBPRINT_VERIFICATION_CERTIFICATE HostCreateSpecThumbprintVerification = 3
@@ -143,14 +145,14 @@ func (HostCreateSpecThumbprintVerification) EnumDescriptor() ([]byte, []int) {
 type HostPowerState int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	HostPowerState_HOST_POWER_STATE_UNSPECIFIED HostPowerState = 0
-	// The host is on, or on its way into standby.
+	// The host is powered on or is entering standby.
 	HostPowerState_HOST_POWER_STATE_POWERED_ON HostPowerState = 1
-	// vCenter has told the host to power off. Whether it did is not certain.
+	// vCenter has instructed the host to power off. Whether the host has powered off is not certain.
 	HostPowerState_HOST_POWER_STATE_POWERED_OFF HostPowerState = 2
-	// vCenter has put the host into standby, by an administrator's or DPM's order, or the host is on its way out of
-	// standby. Whether it is in standby is not certain.
+	// vCenter has put the host into standby, on request of an administrator or DPM, or the host is exiting standby.
+	// Whether it is in standby is not certain.
 	HostPowerState_HOST_POWER_STATE_STANDBY HostPowerState = 3
 )
 
@@ -200,7 +202,7 @@ func (HostPowerState) EnumDescriptor() ([]byte, []int) {
 // Request of `ConnectHost`.
 type ConnectHostRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the host, for instance `host-10`, as `ListHosts` returns it.
+	// Identifier of the host, for example `host-10`, as returned by `ListHosts`.
 	Host          string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -283,7 +285,7 @@ func (*ConnectHostResponse) Descriptor() ([]byte, []int) {
 // Request of `CreateHost`.
 type CreateHostRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which host to add, where, and how to log in to it.
+	// Host to add, its location in the inventory, and its credentials.
 	Spec          *HostCreateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -329,7 +331,7 @@ func (x *CreateHostRequest) GetSpec() *HostCreateSpec {
 // Response of `CreateHost`.
 type CreateHostResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the host, for instance `host-31`.
+	// Identifier that vCenter assigned to the host, for example `host-31`.
 	Host          *string `protobuf:"bytes,1,opt,name=host,proto3,oneof" json:"host,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -375,7 +377,7 @@ func (x *CreateHostResponse) GetHost() string {
 // Request of `DeleteHost`.
 type DeleteHostRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the host, for instance `host-10`, as `ListHosts` returns it.
+	// Identifier of the host, for example `host-10`, as returned by `ListHosts`.
 	Host          string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -458,7 +460,7 @@ func (*DeleteHostResponse) Descriptor() ([]byte, []int) {
 // Request of `DisconnectHost`.
 type DisconnectHostRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the host, for instance `host-10`, as `ListHosts` returns it.
+	// Identifier of the host, for example `host-10`, as returned by `ListHosts`.
 	Host          string `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -541,24 +543,24 @@ func (*DisconnectHostResponse) Descriptor() ([]byte, []int) {
 // Request of `ListHosts`.
 type ListHostsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers that the host can have, for instance `host-10`. When empty, any.
+	// Identifiers that the host can have, for example `host-10`. If empty, any matches.
 	Hosts []string `protobuf:"bytes,1,rep,name=hosts,proto3" json:"hosts,omitempty"`
-	// Names that the host can have, spelled exactly. When empty, any.
+	// Names that the host can have, matched exactly. If empty, any name matches.
 	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
-	// Folders of type `HOST` that the host, or its cluster, can lie in, directly. When empty, any.
+	// Folders of type `HOST` that the host, or its cluster, can be located in directly. If empty, any matches.
 	Folders []string `protobuf:"bytes,3,rep,name=folders,proto3" json:"folders,omitempty"`
-	// Datacenters that the host can belong to, however deep in their folders. When empty, any.
+	// Datacenters that the host can belong to, at any folder depth. If empty, any matches.
 	Datacenters []string `protobuf:"bytes,4,rep,name=datacenters,proto3" json:"datacenters,omitempty"`
-	// True: only hosts outside of clusters. False: only hosts in clusters. When unset, both.
+	// If true, only hosts outside clusters match; if false, only hosts in clusters. If unset, both match.
 	//
-	// True together with `clusters` matches nothing.
+	// Setting this to true together with `clusters` matches nothing.
 	Standalone *bool `protobuf:"varint,5,opt,name=standalone,proto3,oneof" json:"standalone,omitempty"`
-	// Clusters that the host can belong to. When empty, any cluster and none.
+	// Clusters that the host can belong to. If empty, hosts in any cluster and outside clusters match.
 	Clusters []string `protobuf:"bytes,6,rep,name=clusters,proto3" json:"clusters,omitempty"`
-	// Connection states that the host can be in. When empty, any.
+	// Connection states that the host can be in. If empty, any matches.
 	//
-	// The values of `HostConnectionState`, with or without the prefix: `CONNECTED` and `HOST_CONNECTION_STATE_CONNECTED`
-	// are the same.
+	// Values of `HostConnectionState`, with or without the prefix: `CONNECTED` and `HOST_CONNECTION_STATE_CONNECTED` are
+	// the same.
 	ConnectionStates []string `protobuf:"bytes,7,rep,name=connection_states,json=connectionStates,proto3" json:"connection_states,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -646,7 +648,7 @@ func (x *ListHostsRequest) GetConnectionStates() []string {
 // Response of `ListHosts`.
 type ListHostsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The hosts that match, empty when none does.
+	// The hosts that match. Empty if none matches.
 	Hosts         []*HostSummary `protobuf:"bytes,1,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -689,32 +691,34 @@ func (x *ListHostsResponse) GetHosts() []*HostSummary {
 	return nil
 }
 
-// Which host to add to vCenter, where, and how to log in to it. Taken by `CreateHost`.
+// Host to add to vCenter, its location in the inventory, and its credentials. Used by `CreateHost`.
 type HostCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// DNS name or IP address of the host. Becomes its name.
+	// DNS name or IP address of the host. It becomes the host's name.
 	Hostname *string `protobuf:"bytes,1,opt,name=hostname,proto3,oneof" json:"hostname,omitempty"`
-	// Port of the host's management interface. When unset, 443.
+	// Port of the host's management interface. Defaults to 443.
 	Port *int64 `protobuf:"varint,2,opt,name=port,proto3,oneof" json:"port,omitempty"`
-	// Administrator of the host, usually `root`.
+	// Username of the host's administrator, usually `root`.
 	UserName *string `protobuf:"bytes,3,opt,name=user_name,json=userName,proto3,oneof" json:"user_name,omitempty"`
-	// Password of the administrator. vCenter uses it once, to set up an account of its own.
+	// Password of the administrator. vCenter uses it once to set up its own account.
 	Password *string `protobuf:"bytes,4,opt,name=password,proto3,oneof" json:"password,omitempty"`
-	// Folder of type `HOST` to put the host in.
+	// Folder of type `HOST` to add the host to.
 	//
-	// vCenter requires it at present, although its API calls it optional: unset is `INVALID_ARGUMENT`.
+	// vCenter currently requires this field, although its API documents it as optional. If unset, the call fails with
+	// `INVALID_ARGUMENT`.
 	Folder *string `protobuf:"bytes,5,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// How the host's certificate is verified when vCenter does not know its authority. Decides which of `thumbprint` and
-	// `ssl_certificate` is needed.
+	// How the host's certificate is verified if its certificate authority is unknown to vCenter. Determines which of
+	// `thumbprint` and `ssl_certificate` is required.
 	ThumbprintVerification *HostCreateSpecThumbprintVerification `protobuf:"varint,6,opt,name=thumbprint_verification,json=thumbprintVerification,proto3,enum=vcenter.v1.HostCreateSpecThumbprintVerification,oneof" json:"thumbprint_verification,omitempty"`
 	// SHA-1 thumbprint that the host's certificate must have, as 20 hexadecimal pairs separated by colons. Relevant only
 	// when `thumbprint_verification` is `THUMBPRINT`.
 	//
-	// A vCenter on which SHA-1 is disabled answers `INVALID_ARGUMENT`.
+	// If SHA-1 is disabled in vCenter, the call fails with `INVALID_ARGUMENT`.
 	Thumbprint *string `protobuf:"bytes,7,opt,name=thumbprint,proto3,oneof" json:"thumbprint,omitempty"`
-	// Whether to add the host although another vCenter manages it, which then loses its connection to the host.
+	// Whether to add the host even if another vCenter manages it. The other vCenter then loses its connection to the
+	// host.
 	//
-	// When unset, false.
+	// Defaults to false.
 	ForceAdd *bool `protobuf:"varint,8,opt,name=force_add,json=forceAdd,proto3,oneof" json:"force_add,omitempty"`
 	// Certificate that the host must have, in PEM format. Relevant only when `thumbprint_verification` is `CERTIFICATE`.
 	//
@@ -817,18 +821,18 @@ func (x *HostCreateSpec) GetSslCertificate() string {
 	return ""
 }
 
-// What a list shows of a host.
+// Summary of a host, as returned by list operations.
 type HostSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the host, for instance `host-10`.
+	// Identifier of the host, for example `host-10`.
 	Host *string `protobuf:"bytes,1,opt,name=host,proto3,oneof" json:"host,omitempty"`
 	// Name of the host: the DNS name or IP address that it was added with.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Whether vCenter is connected to the host. Decides whether `power_state` is set.
+	// Whether vCenter is connected to the host. Determines whether `power_state` is set.
 	ConnectionState *HostConnectionState `protobuf:"varint,3,opt,name=connection_state,json=connectionState,proto3,enum=vcenter.v1.HostConnectionState,oneof" json:"connection_state,omitempty"`
 	// Power state of the host. Relevant only when `connection_state` is `CONNECTED`.
 	PowerState *HostPowerState `protobuf:"varint,4,opt,name=power_state,json=powerState,proto3,enum=vcenter.v1.HostPowerState,oneof" json:"power_state,omitempty"`
-	// UUID of the host's hardware, from its SMBIOS system information, for instance
+	// UUID of the host's hardware, from its SMBIOS system information, for example
 	// `4c4c4544-0042-3510-8050-b4c04f4d3132`.
 	//
 	// Since vCenter 9.0.0.0.

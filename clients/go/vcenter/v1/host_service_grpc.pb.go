@@ -30,60 +30,60 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Adds ESXi hosts to vCenter, shows, connects and removes them.
+// Adds ESXi hosts to vCenter, and lists, connects, disconnects and removes them.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.host`.
 type HostServiceClient interface {
-	// Connects vCenter to a host that it has been disconnected from, and waits until the host is connected. Mirrors
-	// `connect`.
+	// Reconnects vCenter to a disconnected host, and waits until the host is connected. Mirrors `connect`.
 	//
-	// Not idempotent: connecting a connected host is an error. Needs the privilege `Host.Config.Connection` on the host.
-	// - `ALREADY_IN_DESIRED_STATE`: the host is connected.
+	// Not idempotent: connecting a connected host is an error. Requires the privilege `Host.Config.Connection` on the
+	// host.
+	// - `ALREADY_IN_DESIRED_STATE`: the host is already connected.
 	// - `NOT_FOUND`: the host does not exist.
-	// - `ERROR`: among others, vCenter cannot reach the host.
+	// - `ERROR`: for example, vCenter cannot reach the host.
 	ConnectHost(ctx context.Context, in *ConnectHostRequest, opts ...grpc.CallOption) (*ConnectHostResponse, error)
 	// Adds a standalone host to vCenter and connects it. Returns its identifier. Mirrors `create`.
 	//
-	// vCenter first verifies the host's certificate. When it does not know the certificate's authority, or the
-	// certificate is self-signed, `thumbprint_verification` decides. Not idempotent: a second call fails with
-	// `ALREADY_EXISTS`. Can take minutes. Needs the privilege `Host.Inventory.AddStandaloneHost` on the folder.
-	//   - `ALREADY_EXISTS`: vCenter has a host of that name.
-	//   - `INVALID_ARGUMENT`: the host name, the thumbprint or the certificate is not valid, both of the latter are set, or
-	//     `folder` is unset.
+	// vCenter first verifies the host's certificate. If the certificate authority is unknown to vCenter or the
+	// certificate is self-signed, `thumbprint_verification` applies. Not idempotent: a second call fails with
+	// `ALREADY_EXISTS`. Can take minutes. Requires the privilege `Host.Inventory.AddStandaloneHost` on the folder.
+	//   - `ALREADY_EXISTS`: vCenter has a host with that name.
+	//   - `INVALID_ARGUMENT`: the host name, the thumbprint or the certificate is not valid, both thumbprint and
+	//     certificate are set, or `folder` is unset.
 	//   - `INVALID_ELEMENT_TYPE`: the folder cannot contain hosts.
 	//   - `NOT_FOUND`: the folder does not exist.
 	//   - `RESOURCE_IN_USE`: another vCenter manages the host, and `force_add` is not set.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the licenses do not suffice for another host.
-	//   - `UNAUTHENTICATED`: besides the caller's own credentials, the host does not accept `user_name` and `password`.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the licenses are not sufficient for another host.
+	//   - `UNAUTHENTICATED`: in addition to the reason above, the host does not accept `user_name` and `password`.
 	//   - `UNSUPPORTED`: this vCenter does not support the version of the host.
-	//   - `ERROR`: among others, vCenter's agent could not be installed on the host.
+	//   - `ERROR`: for example, vCenter's agent could not be installed on the host.
 	CreateHost(ctx context.Context, in *CreateHostRequest, opts ...grpc.CallOption) (*CreateHostResponse, error)
 	// Removes a standalone host from vCenter. Mirrors `delete`.
 	//
-	// The host keeps running, and so do its virtual machines; they leave vCenter's inventory with it. Not idempotent: a
-	// second call fails with `NOT_FOUND`.
+	// The host and its virtual machines keep running; the machines are removed from vCenter's inventory with the host.
+	// Not idempotent: a second call fails with `NOT_FOUND`.
 	// - `NOT_FOUND`: the host does not exist.
 	// - `RESOURCE_IN_USE`: the host belongs to a cluster.
 	DeleteHost(ctx context.Context, in *DeleteHostRequest, opts ...grpc.CallOption) (*DeleteHostResponse, error)
 	// Disconnects vCenter from a host. The host stays in the inventory, and its virtual machines keep running. Mirrors
 	// `disconnect`.
 	//
-	// Not idempotent: disconnecting a disconnected host is an error. Needs the privilege `Host.Config.Connection` on the
-	// host.
-	// - `ALREADY_IN_DESIRED_STATE`: the host is disconnected.
+	// Not idempotent: disconnecting a disconnected host is an error. Requires the privilege `Host.Config.Connection` on
+	// the host.
+	// - `ALREADY_IN_DESIRED_STATE`: the host is already disconnected.
 	// - `NOT_FOUND`: the host does not exist.
 	DisconnectHost(ctx context.Context, in *DisconnectHostRequest, opts ...grpc.CallOption) (*DisconnectHostResponse, error)
 	// Lists the hosts that match all given filters, at most 2500. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is not an error. Hosts that the caller may not read are left out. There are no
-	// pages: all hosts come in one answer.
-	// - `INVALID_ARGUMENT`: `connection_states` has a value that this vCenter does not know.
+	// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+	// not exist matches nothing and is not an error. Hosts that the caller cannot read are omitted. There is no
+	// pagination: all hosts are returned in one response.
+	// - `INVALID_ARGUMENT`: `connection_states` contains a value that is unknown to this vCenter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 hosts match. Narrow the filters.
 	ListHosts(ctx context.Context, in *ListHostsRequest, opts ...grpc.CallOption) (*ListHostsResponse, error)
 }
@@ -150,60 +150,60 @@ func (c *hostServiceClient) ListHosts(ctx context.Context, in *ListHostsRequest,
 // All implementations must embed UnimplementedHostServiceServer
 // for forward compatibility.
 //
-// Adds ESXi hosts to vCenter, shows, connects and removes them.
+// Adds ESXi hosts to vCenter, and lists, connects, disconnects and removes them.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.host`.
 type HostServiceServer interface {
-	// Connects vCenter to a host that it has been disconnected from, and waits until the host is connected. Mirrors
-	// `connect`.
+	// Reconnects vCenter to a disconnected host, and waits until the host is connected. Mirrors `connect`.
 	//
-	// Not idempotent: connecting a connected host is an error. Needs the privilege `Host.Config.Connection` on the host.
-	// - `ALREADY_IN_DESIRED_STATE`: the host is connected.
+	// Not idempotent: connecting a connected host is an error. Requires the privilege `Host.Config.Connection` on the
+	// host.
+	// - `ALREADY_IN_DESIRED_STATE`: the host is already connected.
 	// - `NOT_FOUND`: the host does not exist.
-	// - `ERROR`: among others, vCenter cannot reach the host.
+	// - `ERROR`: for example, vCenter cannot reach the host.
 	ConnectHost(context.Context, *ConnectHostRequest) (*ConnectHostResponse, error)
 	// Adds a standalone host to vCenter and connects it. Returns its identifier. Mirrors `create`.
 	//
-	// vCenter first verifies the host's certificate. When it does not know the certificate's authority, or the
-	// certificate is self-signed, `thumbprint_verification` decides. Not idempotent: a second call fails with
-	// `ALREADY_EXISTS`. Can take minutes. Needs the privilege `Host.Inventory.AddStandaloneHost` on the folder.
-	//   - `ALREADY_EXISTS`: vCenter has a host of that name.
-	//   - `INVALID_ARGUMENT`: the host name, the thumbprint or the certificate is not valid, both of the latter are set, or
-	//     `folder` is unset.
+	// vCenter first verifies the host's certificate. If the certificate authority is unknown to vCenter or the
+	// certificate is self-signed, `thumbprint_verification` applies. Not idempotent: a second call fails with
+	// `ALREADY_EXISTS`. Can take minutes. Requires the privilege `Host.Inventory.AddStandaloneHost` on the folder.
+	//   - `ALREADY_EXISTS`: vCenter has a host with that name.
+	//   - `INVALID_ARGUMENT`: the host name, the thumbprint or the certificate is not valid, both thumbprint and
+	//     certificate are set, or `folder` is unset.
 	//   - `INVALID_ELEMENT_TYPE`: the folder cannot contain hosts.
 	//   - `NOT_FOUND`: the folder does not exist.
 	//   - `RESOURCE_IN_USE`: another vCenter manages the host, and `force_add` is not set.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the licenses do not suffice for another host.
-	//   - `UNAUTHENTICATED`: besides the caller's own credentials, the host does not accept `user_name` and `password`.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the licenses are not sufficient for another host.
+	//   - `UNAUTHENTICATED`: in addition to the reason above, the host does not accept `user_name` and `password`.
 	//   - `UNSUPPORTED`: this vCenter does not support the version of the host.
-	//   - `ERROR`: among others, vCenter's agent could not be installed on the host.
+	//   - `ERROR`: for example, vCenter's agent could not be installed on the host.
 	CreateHost(context.Context, *CreateHostRequest) (*CreateHostResponse, error)
 	// Removes a standalone host from vCenter. Mirrors `delete`.
 	//
-	// The host keeps running, and so do its virtual machines; they leave vCenter's inventory with it. Not idempotent: a
-	// second call fails with `NOT_FOUND`.
+	// The host and its virtual machines keep running; the machines are removed from vCenter's inventory with the host.
+	// Not idempotent: a second call fails with `NOT_FOUND`.
 	// - `NOT_FOUND`: the host does not exist.
 	// - `RESOURCE_IN_USE`: the host belongs to a cluster.
 	DeleteHost(context.Context, *DeleteHostRequest) (*DeleteHostResponse, error)
 	// Disconnects vCenter from a host. The host stays in the inventory, and its virtual machines keep running. Mirrors
 	// `disconnect`.
 	//
-	// Not idempotent: disconnecting a disconnected host is an error. Needs the privilege `Host.Config.Connection` on the
-	// host.
-	// - `ALREADY_IN_DESIRED_STATE`: the host is disconnected.
+	// Not idempotent: disconnecting a disconnected host is an error. Requires the privilege `Host.Config.Connection` on
+	// the host.
+	// - `ALREADY_IN_DESIRED_STATE`: the host is already disconnected.
 	// - `NOT_FOUND`: the host does not exist.
 	DisconnectHost(context.Context, *DisconnectHostRequest) (*DisconnectHostResponse, error)
 	// Lists the hosts that match all given filters, at most 2500. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is not an error. Hosts that the caller may not read are left out. There are no
-	// pages: all hosts come in one answer.
-	// - `INVALID_ARGUMENT`: `connection_states` has a value that this vCenter does not know.
+	// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+	// not exist matches nothing and is not an error. Hosts that the caller cannot read are omitted. There is no
+	// pagination: all hosts are returned in one response.
+	// - `INVALID_ARGUMENT`: `connection_states` contains a value that is unknown to this vCenter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 hosts match. Narrow the filters.
 	ListHosts(context.Context, *ListHostsRequest) (*ListHostsResponse, error)
 	mustEmbedUnimplementedHostServiceServer()

@@ -23,17 +23,17 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Kinds of networks.
+// Types of networks.
 type NetworkType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	NetworkType_NETWORK_TYPE_UNSPECIFIED NetworkType = 0
-	// A port group of standard switches, which is set up on each host.
+	// A port group of standard switches, which are configured on each host.
 	NetworkType_NETWORK_TYPE_STANDARD_PORTGROUP NetworkType = 1
-	// A port group of a distributed switch, which vCenter manages for many hosts.
+	// A port group of a distributed switch, which vCenter manages across hosts.
 	NetworkType_NETWORK_TYPE_DISTRIBUTED_PORTGROUP NetworkType = 2
-	// A network that another product manages, such as NSX, and of which vCenter knows identifier and name only.
+	// A network that another product, such as NSX, manages. vCenter knows only its identifier and name.
 	NetworkType_NETWORK_TYPE_OPAQUE_NETWORK NetworkType = 3
 )
 
@@ -83,18 +83,18 @@ func (NetworkType) EnumDescriptor() ([]byte, []int) {
 // Request of `ListNetworks`.
 type ListNetworksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers that the network can have, for instance `network-13` or `dvportgroup-15`. When empty, any.
+	// Identifiers that the network can have, for example `network-13` or `dvportgroup-15`. If empty, any matches.
 	Networks []string `protobuf:"bytes,1,rep,name=networks,proto3" json:"networks,omitempty"`
-	// Names that the network can have, spelled exactly. When empty, any.
+	// Names that the network can have, matched exactly. If empty, any name matches.
 	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
-	// Types that the network can have. When empty, any.
+	// Types that the network can have. If empty, any matches.
 	//
-	// The values of `NetworkType`, with or without the prefix: `STANDARD_PORTGROUP` and `NETWORK_TYPE_STANDARD_PORTGROUP`
-	// are the same.
+	// Values of `NetworkType`, with or without the prefix: `STANDARD_PORTGROUP` and `NETWORK_TYPE_STANDARD_PORTGROUP` are
+	// the same.
 	Types []string `protobuf:"bytes,3,rep,name=types,proto3" json:"types,omitempty"`
-	// Folders of type `NETWORK` that the network can lie in, directly. When empty, any.
+	// Folders of type `NETWORK` that the network can be located in directly. If empty, any matches.
 	Folders []string `protobuf:"bytes,4,rep,name=folders,proto3" json:"folders,omitempty"`
-	// Datacenters that the network can belong to, however deep in their folders. When empty, any.
+	// Datacenters that the network can belong to, at any folder depth. If empty, any matches.
 	Datacenters   []string `protobuf:"bytes,5,rep,name=datacenters,proto3" json:"datacenters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -168,7 +168,7 @@ func (x *ListNetworksRequest) GetDatacenters() []string {
 // Response of `ListNetworks`.
 type ListNetworksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The networks that match, empty when none does.
+	// The networks that match. Empty if none matches.
 	Networks      []*NetworkSummary `protobuf:"bytes,1,rep,name=networks,proto3" json:"networks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -211,15 +211,15 @@ func (x *ListNetworksResponse) GetNetworks() []*NetworkSummary {
 	return nil
 }
 
-// What a list shows of a network.
+// Summary of a network, as returned by list operations.
 type NetworkSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the network, for instance `network-13` for a standard and `dvportgroup-15` for a distributed port
-	// group.
+	// Identifier of the network, for example `network-13` for a standard port group or `dvportgroup-15` for a distributed
+	// port group.
 	Network *string `protobuf:"bytes,1,opt,name=network,proto3,oneof" json:"network,omitempty"`
 	// Name of the network. Unique among the networks of its datacenter's folder.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Kind of network. Decides which kind of backing a network card names it with.
+	// Type of network. Determines which type of backing a network adapter must use.
 	Type          *NetworkType `protobuf:"varint,3,opt,name=type,proto3,enum=vcenter.v1.NetworkType,oneof" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

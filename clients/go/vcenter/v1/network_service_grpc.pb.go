@@ -26,25 +26,25 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Lists the networks that virtual network cards can be connected to.
+// Lists the networks that virtual network adapters can be connected to.
 //
-// `EthernetService.CreateEthernet` takes the identifiers that this service returns. Networks can be listed here, not
-// created or changed.
+// `EthernetService.CreateEthernet` accepts the identifiers that this service returns. This service is read-only: it
+// cannot create or change networks.
 //
-// Its operation can fail with
-// - `INVALID_ARGUMENT`: `types` has a value that this vCenter does not know.
+// The operation can fail with
+// - `INVALID_ARGUMENT`: `types` contains a value that is unknown to this vCenter.
 // - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 networks match. Narrow the filters.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.network`.
 type NetworkServiceClient interface {
 	// Lists the networks that match all given filters, at most 1000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is not an error. Networks that the caller may not read are left out. There are
-	// no pages: all networks come in one answer.
+	// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+	// not exist matches nothing and is not an error. Networks that the caller cannot read are omitted. There is no
+	// pagination: all networks are returned in one response.
 	ListNetworks(ctx context.Context, in *ListNetworksRequest, opts ...grpc.CallOption) (*ListNetworksResponse, error)
 }
 
@@ -70,25 +70,25 @@ func (c *networkServiceClient) ListNetworks(ctx context.Context, in *ListNetwork
 // All implementations must embed UnimplementedNetworkServiceServer
 // for forward compatibility.
 //
-// Lists the networks that virtual network cards can be connected to.
+// Lists the networks that virtual network adapters can be connected to.
 //
-// `EthernetService.CreateEthernet` takes the identifiers that this service returns. Networks can be listed here, not
-// created or changed.
+// `EthernetService.CreateEthernet` accepts the identifiers that this service returns. This service is read-only: it
+// cannot create or change networks.
 //
-// Its operation can fail with
-// - `INVALID_ARGUMENT`: `types` has a value that this vCenter does not know.
+// The operation can fail with
+// - `INVALID_ARGUMENT`: `types` contains a value that is unknown to this vCenter.
 // - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 networks match. Narrow the filters.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.network`.
 type NetworkServiceServer interface {
 	// Lists the networks that match all given filters, at most 1000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is not an error. Networks that the caller may not read are left out. There are
-	// no pages: all networks come in one answer.
+	// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+	// not exist matches nothing and is not an error. Networks that the caller cannot read are omitted. There is no
+	// pagination: all networks are returned in one response.
 	ListNetworks(context.Context, *ListNetworksRequest) (*ListNetworksResponse, error)
 	mustEmbedUnimplementedNetworkServiceServer()
 }

@@ -23,27 +23,27 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How the disks of a machine that is deployed from a URL take up space.
+// Provisioning types for the disks of a machine that is deployed from a URL.
 type OvfsDiskProvisioningType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	OvfsDiskProvisioningType_OVFS_DISK_PROVISIONING_TYPE_UNSPECIFIED OvfsDiskProvisioningType = 0
-	// One file that grows.
+	// A single file that grows.
 	OvfsDiskProvisioningType_OVFS_DISK_PROVISIONING_TYPE_MONOLITHIC_SPARSE OvfsDiskProvisioningType = 1
-	// One file of full size.
+	// A single file of full size.
 	OvfsDiskProvisioningType_OVFS_DISK_PROVISIONING_TYPE_MONOLITHIC_FLAT OvfsDiskProvisioningType = 2
 	// Files of at most 2 GB that grow.
 	OvfsDiskProvisioningType_OVFS_DISK_PROVISIONING_TYPE_TWO_GB_MAXEXTENT_SPARSE OvfsDiskProvisioningType = 3
-	// Files of at most 2 GB, together of full size.
+	// Files of at most 2 GB, with the full size in total.
 	OvfsDiskProvisioningType_OVFS_DISK_PROVISIONING_TYPE_TWO_GB_MAXEXTENT_FLAT OvfsDiskProvisioningType = 4
-	// A disk takes up space as the guest writes to it.
+	// A disk uses space as the guest writes to it.
 	OvfsDiskProvisioningType_OVFS_DISK_PROVISIONING_TYPE_THIN OvfsDiskProvisioningType = 5
-	// A disk takes up all of its space from the start; blocks are zeroed when first written.
+	// A disk uses its full space from the start; blocks are zeroed when they are first written.
 	OvfsDiskProvisioningType_OVFS_DISK_PROVISIONING_TYPE_THICK OvfsDiskProvisioningType = 6
 	// A thin disk whose unused space can be reclaimed.
 	OvfsDiskProvisioningType_OVFS_DISK_PROVISIONING_TYPE_SE_SPARSE OvfsDiskProvisioningType = 7
-	// A disk takes up all of its space from the start, with all blocks zeroed.
+	// A disk uses its full space from the start, with all blocks zeroed.
 	OvfsDiskProvisioningType_OVFS_DISK_PROVISIONING_TYPE_EAGER_ZEROED_THICK OvfsDiskProvisioningType = 8
 	// A disk that grows, on hosted products.
 	OvfsDiskProvisioningType_OVFS_DISK_PROVISIONING_TYPE_SPARSE OvfsDiskProvisioningType = 9
@@ -111,7 +111,7 @@ func (OvfsDiskProvisioningType) EnumDescriptor() ([]byte, []int) {
 // Request of `DeployOvfTask`.
 type DeployOvfTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What to deploy, where and how.
+	// Package to deploy, and where and how to deploy it.
 	Spec          *OvfsDeploySpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -157,7 +157,7 @@ func (x *DeployOvfTaskRequest) GetSpec() *OvfsDeploySpec {
 // Response of `DeployOvfTask`.
 type DeployOvfTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+	// Identifier of the task, for `cis.v1.TaskService`.
 	Task          *string `protobuf:"bytes,1,opt,name=task,proto3,oneof" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -200,7 +200,7 @@ func (x *DeployOvfTaskResponse) GetTask() string {
 	return ""
 }
 
-// Where a deployed machine keeps its files.
+// Storage for the files of a deployed machine.
 //
 // Since vCenter 9.0.0.0.
 type OvfsDatastoreInfo struct {
@@ -253,38 +253,38 @@ func (x *OvfsDatastoreInfo) GetDatastore() string {
 // Since vCenter 9.0.0.0.
 type OvfsDeploySpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// URL of the OVF descriptor or the OVA file. It can hold a user name and a password: treat it as a secret.
+	// URL of the OVF descriptor or the OVA file. It can contain a username and password; treat it as a secret.
 	Url *string `protobuf:"bytes,1,opt,name=url,proto3,oneof" json:"url,omitempty"`
-	// Identifier of the resource pool. vCenter chooses one when unset; needed unless `host_system` is set.
+	// Identifier of the resource pool. If unset, vCenter chooses one. Required unless `host_system` is set.
 	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
-	// Identifier of the folder for the machine. vCenter chooses one when unset.
+	// Identifier of the folder for the machine. If unset, vCenter chooses one.
 	Folder *string `protobuf:"bytes,3,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
 	// Name of the machine, unique within its folder.
 	Name *string `protobuf:"bytes,4,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Identifier of the host. vCenter chooses one when unset.
+	// Identifier of the host. If unset, vCenter chooses one.
 	HostSystem *string `protobuf:"bytes,5,opt,name=host_system,json=hostSystem,proto3,oneof" json:"host_system,omitempty"`
-	// Networks by the names of the package's networks.
+	// Networks, keyed by the names of the package's networks.
 	NetworkMapping map[string]*OvfsNetworkInfo `protobuf:"bytes,6,rep,name=network_mapping,json=networkMapping,proto3" json:"network_mapping,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Where the machine keeps its files, its disks included.
+	// Storage for the machine's files, including its disks.
 	VmHomeDatastore *OvfsDatastoreInfo `protobuf:"bytes,7,opt,name=vm_home_datastore,json=vmHomeDatastore,proto3" json:"vm_home_datastore,omitempty"`
-	// How disks take up space. vCenter chooses when unset.
+	// Provisioning type of the disks. If unset, vCenter chooses.
 	DiskProvisioning *OvfsDiskProvisioningType `protobuf:"varint,8,opt,name=disk_provisioning,json=diskProvisioning,proto3,enum=vcenter.v1.OvfsDiskProvisioningType,oneof" json:"disk_provisioning,omitempty"`
-	// Whether the host itself fetches the files from the URL, rather than vCenter. vCenter decides when unset.
+	// Whether the host, rather than vCenter, downloads the files from the URL. If unset, vCenter decides.
 	PullFromEsx *bool `protobuf:"varint,9,opt,name=pull_from_esx,json=pullFromEsx,proto3,oneof" json:"pull_from_esx,omitempty"`
-	// Whether an unsigned package is refused. It is not when unset.
+	// Whether to reject an unsigned package. Defaults to false.
 	SignatureRequired *bool `protobuf:"varint,10,opt,name=signature_required,json=signatureRequired,proto3,oneof" json:"signature_required,omitempty"`
-	// Whether checksums of the manifest are not compared. They are when unset.
+	// Whether to skip the verification of the manifest's checksums. Defaults to false.
 	SkipManifestCheck *bool `protobuf:"varint,11,opt,name=skip_manifest_check,json=skipManifestCheck,proto3,oneof" json:"skip_manifest_check,omitempty"`
-	// Whether the machine is powered on afterwards. It is not when unset.
+	// Whether to power on the machine after the deployment. Defaults to false.
 	PowerOn *bool `protobuf:"varint,12,opt,name=power_on,json=powerOn,proto3,oneof" json:"power_on,omitempty"`
-	// Header fields for the requests to the URL, for instance for authorization. Treat them as secrets.
+	// Header fields for requests to the URL, for example for authorization. Treat them as secrets.
 	CustomHttpHeaders map[string]string `protobuf:"bytes,13,rep,name=custom_http_headers,json=customHttpHeaders,proto3" json:"custom_http_headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Values of the package's properties by key. They can hold passwords: treat them as secrets.
+	// Values of the package's properties, by key. They can contain passwords; treat them as secrets.
 	CustomProperties map[string]string `protobuf:"bytes,14,rep,name=custom_properties,json=customProperties,proto3" json:"custom_properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Certificate of the URL's server in PEM format, to be trusted for this call. vCenter's own trust decides when
-	// unset.
+	// Certificate of the URL's server in PEM format, which is trusted for this call. If unset, vCenter's own trust store
+	// applies.
 	SourceCertificate *string `protobuf:"bytes,15,opt,name=source_certificate,json=sourceCertificate,proto3,oneof" json:"source_certificate,omitempty"`
-	// Identifier of the deployment option in the package. The package's default when unset.
+	// Identifier of the deployment option in the package. Defaults to the package's value.
 	DeploymentOption *string `protobuf:"bytes,16,opt,name=deployment_option,json=deploymentOption,proto3,oneof" json:"deployment_option,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

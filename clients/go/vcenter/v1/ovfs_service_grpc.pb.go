@@ -34,12 +34,11 @@ const (
 type OvfsServiceClient interface {
 	// Deploys an OVF package as a virtual machine. Mirrors `deploy_task`.
 	//
-	// Returns at once with the identifier of a task; `cis.v1.TaskService.GetTask` shows its progress, and the identifier
-	// of the new machine as its result. Not idempotent: each call deploys the package again.
-	//   - `NOT_FOUND`: a place that is named does not exist.
-	//   - `UNVERIFIED_PEER`: the certificate of the URL's server is not trusted, and `source_certificate` does not name
-	//     it.
-	//   - `INVALID_ARGUMENT`: a field is not valid.
+	// Immediately returns the identifier of a task. `cis.v1.TaskService.GetTask` returns its progress and, as its result,
+	// the identifier of the new machine. Not idempotent: each call deploys the package again.
+	// - `NOT_FOUND`: a specified location does not exist.
+	// - `UNVERIFIED_PEER`: the certificate of the URL's server is not trusted and is not the one in `source_certificate`.
+	// - `INVALID_ARGUMENT`: a field is not valid.
 	//
 	// Since vCenter 9.0.0.0.
 	DeployOvfTask(ctx context.Context, in *DeployOvfTaskRequest, opts ...grpc.CallOption) (*DeployOvfTaskResponse, error)
@@ -75,12 +74,11 @@ func (c *ovfsServiceClient) DeployOvfTask(ctx context.Context, in *DeployOvfTask
 type OvfsServiceServer interface {
 	// Deploys an OVF package as a virtual machine. Mirrors `deploy_task`.
 	//
-	// Returns at once with the identifier of a task; `cis.v1.TaskService.GetTask` shows its progress, and the identifier
-	// of the new machine as its result. Not idempotent: each call deploys the package again.
-	//   - `NOT_FOUND`: a place that is named does not exist.
-	//   - `UNVERIFIED_PEER`: the certificate of the URL's server is not trusted, and `source_certificate` does not name
-	//     it.
-	//   - `INVALID_ARGUMENT`: a field is not valid.
+	// Immediately returns the identifier of a task. `cis.v1.TaskService.GetTask` returns its progress and, as its result,
+	// the identifier of the new machine. Not idempotent: each call deploys the package again.
+	// - `NOT_FOUND`: a specified location does not exist.
+	// - `UNVERIFIED_PEER`: the certificate of the URL's server is not trusted and is not the one in `source_certificate`.
+	// - `INVALID_ARGUMENT`: a field is not valid.
 	//
 	// Since vCenter 9.0.0.0.
 	DeployOvfTask(context.Context, *DeployOvfTaskRequest) (*DeployOvfTaskResponse, error)

@@ -27,7 +27,7 @@ const (
 type ResourcePoolSharesInfoLevel int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ResourcePoolSharesInfoLevel_RESOURCE_POOL_SHARES_INFO_LEVEL_UNSPECIFIED ResourcePoolSharesInfoLevel = 0
 	// Half as many shares as `NORMAL`: 500 per virtual CPU, 5 per MB of memory.
 	ResourcePoolSharesInfoLevel_RESOURCE_POOL_SHARES_INFO_LEVEL_LOW ResourcePoolSharesInfoLevel = 1
@@ -35,7 +35,7 @@ const (
 	ResourcePoolSharesInfoLevel_RESOURCE_POOL_SHARES_INFO_LEVEL_NORMAL ResourcePoolSharesInfoLevel = 2
 	// Twice as many shares as `NORMAL`: 2000 per virtual CPU, 20 per MB of memory.
 	ResourcePoolSharesInfoLevel_RESOURCE_POOL_SHARES_INFO_LEVEL_HIGH ResourcePoolSharesInfoLevel = 3
-	// The number in `shares`.
+	// The number of shares is in `shares`.
 	ResourcePoolSharesInfoLevel_RESOURCE_POOL_SHARES_INFO_LEVEL_CUSTOM ResourcePoolSharesInfoLevel = 4
 )
 
@@ -87,7 +87,7 @@ func (ResourcePoolSharesInfoLevel) EnumDescriptor() ([]byte, []int) {
 // Request of `CreateResourcePool`.
 type CreateResourcePoolRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the new resource pool should be like.
+	// Properties of the new resource pool.
 	Spec          *ResourcePoolCreateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -133,7 +133,7 @@ func (x *CreateResourcePoolRequest) GetSpec() *ResourcePoolCreateSpec {
 // Response of `CreateResourcePool`.
 type CreateResourcePoolResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the resource pool, for instance `resgroup-22`.
+	// Identifier that vCenter assigned to the resource pool, for example `resgroup-22`.
 	ResourcePool  *string `protobuf:"bytes,1,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -179,8 +179,8 @@ func (x *CreateResourcePoolResponse) GetResourcePool() string {
 // Request of `DeleteResourcePool`.
 type DeleteResourcePoolRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the resource pool, for instance `resgroup-22`, as `ListResourcePools` and `CreateResourcePool` return
-	// it.
+	// Identifier of the resource pool, for example `resgroup-22`, as returned by `ListResourcePools` and
+	// `CreateResourcePool`.
 	ResourcePool  string `protobuf:"bytes,1,opt,name=resource_pool,json=resourcePool,proto3" json:"resource_pool,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -263,8 +263,8 @@ func (*DeleteResourcePoolResponse) Descriptor() ([]byte, []int) {
 // Request of `GetResourcePool`.
 type GetResourcePoolRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the resource pool, for instance `resgroup-22`, as `ListResourcePools` and `CreateResourcePool` return
-	// it.
+	// Identifier of the resource pool, for example `resgroup-22`, as returned by `ListResourcePools` and
+	// `CreateResourcePool`.
 	ResourcePool  string `protobuf:"bytes,1,opt,name=resource_pool,json=resourcePool,proto3" json:"resource_pool,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -356,17 +356,18 @@ func (x *GetResourcePoolResponse) GetResourcePool() *ResourcePoolInfo {
 // Request of `ListResourcePools`.
 type ListResourcePoolsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers that the resource pool can have, for instance `resgroup-9`. When empty, any.
+	// Identifiers that the resource pool can have, for example `resgroup-9`. If empty, any matches.
 	ResourcePools []string `protobuf:"bytes,1,rep,name=resource_pools,json=resourcePools,proto3" json:"resource_pools,omitempty"`
-	// Names that the resource pool can have, spelled exactly. When empty, any.
+	// Names that the resource pool can have, matched exactly. If empty, any name matches.
 	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
-	// Resource pools that the resource pool can be a direct child of. When empty, any, and root pools match too.
+	// Resource pools that the resource pool can be a direct child of. If empty, any parent matches, and root pools match
+	// too.
 	ParentResourcePools []string `protobuf:"bytes,3,rep,name=parent_resource_pools,json=parentResourcePools,proto3" json:"parent_resource_pools,omitempty"`
-	// Datacenters that the resource pool can belong to. When empty, any.
+	// Datacenters that the resource pool can belong to. If empty, any matches.
 	Datacenters []string `protobuf:"bytes,4,rep,name=datacenters,proto3" json:"datacenters,omitempty"`
-	// Hosts that the resource pool can draw on, alone or as members of a cluster. When empty, any.
+	// Hosts whose resources the pool can use, alone or as members of a cluster. If empty, any matches.
 	Hosts []string `protobuf:"bytes,5,rep,name=hosts,proto3" json:"hosts,omitempty"`
-	// Clusters that the resource pool can belong to. When empty, any cluster and none.
+	// Clusters that the resource pool can belong to. If empty, pools in any cluster and outside clusters match.
 	Clusters      []string `protobuf:"bytes,6,rep,name=clusters,proto3" json:"clusters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -447,7 +448,7 @@ func (x *ListResourcePoolsRequest) GetClusters() []string {
 // Response of `ListResourcePools`.
 type ListResourcePoolsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The resource pools that match, empty when none does.
+	// The resource pools that match. Empty if none matches.
 	ResourcePools []*ResourcePoolSummary `protobuf:"bytes,1,rep,name=resource_pools,json=resourcePools,proto3" json:"resource_pools,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -493,8 +494,8 @@ func (x *ListResourcePoolsResponse) GetResourcePools() []*ResourcePoolSummary {
 // Request of `UpdateResourcePool`.
 type UpdateResourcePoolRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the resource pool, for instance `resgroup-22`, as `ListResourcePools` and `CreateResourcePool` return
-	// it.
+	// Identifier of the resource pool, for example `resgroup-22`, as returned by `ListResourcePools` and
+	// `CreateResourcePool`.
 	ResourcePool string `protobuf:"bytes,1,opt,name=resource_pool,json=resourcePool,proto3" json:"resource_pool,omitempty"`
 	// What to change. An empty specification is valid and changes nothing.
 	Spec          *ResourcePoolUpdateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
@@ -583,16 +584,16 @@ func (*UpdateResourcePoolResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_v1_resource_pool_service_proto_rawDescGZIP(), []int{9}
 }
 
-// What a new resource pool should be like. Taken by `CreateResourcePool`.
+// Properties of a new resource pool. Used by `CreateResourcePool`.
 type ResourcePoolCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the resource pool, 1 to 80 characters. Unique within the parent.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Resource pool to create the new one in, for instance the root pool that `ClusterService.GetCluster` shows.
+	// Parent of the new resource pool, for example the root pool that `ClusterService.GetCluster` returns.
 	Parent *string `protobuf:"bytes,2,opt,name=parent,proto3,oneof" json:"parent,omitempty"`
-	// CPU that the resource pool gets, in MHz. When unset, the defaults of `ResourcePoolResourceAllocationCreateSpec`.
+	// CPU of the resource pool, in MHz. Defaults to the defaults of `ResourcePoolResourceAllocationCreateSpec`.
 	CpuAllocation *ResourcePoolResourceAllocationCreateSpec `protobuf:"bytes,3,opt,name=cpu_allocation,json=cpuAllocation,proto3" json:"cpu_allocation,omitempty"`
-	// Memory that the resource pool gets, in MB. When unset, the defaults of `ResourcePoolResourceAllocationCreateSpec`.
+	// Memory of the resource pool, in MB. Defaults to the defaults of `ResourcePoolResourceAllocationCreateSpec`.
 	MemoryAllocation *ResourcePoolResourceAllocationCreateSpec `protobuf:"bytes,4,opt,name=memory_allocation,json=memoryAllocation,proto3" json:"memory_allocation,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -659,13 +660,13 @@ func (x *ResourcePoolCreateSpec) GetMemoryAllocation() *ResourcePoolResourceAllo
 // Properties of a resource pool. Returned by `GetResourcePool`.
 type ResourcePoolInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the resource pool. A root pool is called `Resources`.
+	// Name of the resource pool. A root pool is named `Resources`.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Identifiers of the direct child pools, empty when there are none.
+	// Identifiers of the direct child pools. Empty if there are none.
 	ResourcePools []string `protobuf:"bytes,2,rep,name=resource_pools,json=resourcePools,proto3" json:"resource_pools,omitempty"`
-	// CPU that the resource pool gets, in MHz.
+	// CPU of the resource pool, in MHz.
 	CpuAllocation *ResourcePoolResourceAllocationInfo `protobuf:"bytes,3,opt,name=cpu_allocation,json=cpuAllocation,proto3" json:"cpu_allocation,omitempty"`
-	// Memory that the resource pool gets, in MB.
+	// Memory of the resource pool, in MB.
 	MemoryAllocation *ResourcePoolResourceAllocationInfo `protobuf:"bytes,4,opt,name=memory_allocation,json=memoryAllocation,proto3" json:"memory_allocation,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -729,26 +730,27 @@ func (x *ResourcePoolInfo) GetMemoryAllocation() *ResourcePoolResourceAllocation
 	return nil
 }
 
-// How much of a resource a new resource pool gets: CPU in MHz, or memory in MB.
+// Allocation of a resource to a new resource pool: CPU in MHz or memory in MB.
 type ResourcePoolResourceAllocationCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Amount that is guaranteed, in MHz for CPU and MB for memory. What the pool does not use of it stays available to
-	// others. When unset, 0.
+	// Guaranteed amount, in MHz for CPU and MB for memory. Others can use the part that the pool does not use. Defaults
+	// to 0.
 	//
-	// `INVALID_ARGUMENT` when negative, `UNABLE_TO_ALLOCATE_RESOURCE` when the parent has less left.
+	// The call fails with `INVALID_ARGUMENT` if the value is negative, or `UNABLE_TO_ALLOCATE_RESOURCE` if the parent has
+	// less left.
 	Reservation *int64 `protobuf:"varint,1,opt,name=reservation,proto3,oneof" json:"reservation,omitempty"`
-	// Whether the reservation can grow beyond `reservation` while the parent has unreserved resources. When unset, true.
+	// Whether the reservation can grow beyond `reservation` while the parent has unreserved resources. Defaults to true.
 	//
-	// When false, child pools and running machines can reserve no more than `reservation` together.
+	// If false, child pools and running machines together can reserve at most `reservation`.
 	ExpandableReservation *bool `protobuf:"varint,2,opt,name=expandable_reservation,json=expandableReservation,proto3,oneof" json:"expandable_reservation,omitempty"`
-	// Most that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 stands for no limit.
-	// When unset, -1.
+	// Maximum that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 means no limit.
+	// Defaults to -1.
 	//
-	// `INVALID_ARGUMENT` when below `reservation`.
+	// The call fails with `INVALID_ARGUMENT` if the value is less than `reservation`.
 	Limit *int64 `protobuf:"varint,3,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
-	// Weight of the pool among its siblings when they compete. When unset, the level `NORMAL`.
+	// Weight of the pool relative to its siblings when they compete. Defaults to the level `NORMAL`.
 	//
-	// Counts only while the siblings ask for more than there is.
+	// Applies only while the siblings request more than is available.
 	Shares        *ResourcePoolSharesInfo `protobuf:"bytes,4,opt,name=shares,proto3" json:"shares,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -812,17 +814,17 @@ func (x *ResourcePoolResourceAllocationCreateSpec) GetShares() *ResourcePoolShar
 	return nil
 }
 
-// How much of a resource a resource pool gets: CPU in MHz, or memory in MB.
+// Allocation of a resource to a resource pool: CPU in MHz or memory in MB.
 type ResourcePoolResourceAllocationInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Amount that is guaranteed, in MHz for CPU and MB for memory. What the pool does not use of it stays available to
-	// others. Of a root pool, all that its hosts have.
+	// Guaranteed amount, in MHz for CPU and MB for memory. Others can use the part that the pool does not use. For a root
+	// pool, the total of its hosts.
 	Reservation *int64 `protobuf:"varint,1,opt,name=reservation,proto3,oneof" json:"reservation,omitempty"`
 	// Whether the reservation can grow beyond `reservation` while the parent has unreserved resources.
 	ExpandableReservation *bool `protobuf:"varint,2,opt,name=expandable_reservation,json=expandableReservation,proto3,oneof" json:"expandable_reservation,omitempty"`
-	// Most that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 stands for no limit.
+	// Maximum that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 means no limit.
 	Limit *int64 `protobuf:"varint,3,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
-	// Weight of the pool among its siblings when they compete.
+	// Weight of the pool relative to its siblings when they compete.
 	Shares        *ResourcePoolSharesInfo `protobuf:"bytes,4,opt,name=shares,proto3" json:"shares,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -886,29 +888,30 @@ func (x *ResourcePoolResourceAllocationInfo) GetShares() *ResourcePoolSharesInfo
 	return nil
 }
 
-// How much of a resource a resource pool should get: CPU in MHz, or memory in MB. Taken by `UpdateResourcePool`.
+// New allocation of a resource to a resource pool: CPU in MHz or memory in MB. Used by `UpdateResourcePool`.
 //
-// A field that is unset is not left as it is but set back to its default. To keep the other fields, send what
+// An unset field is reset to its default; it does not stay unchanged. To keep the other fields, send the values that
 // `GetResourcePool` returned.
 type ResourcePoolResourceAllocationUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Amount that is guaranteed, in MHz for CPU and MB for memory. What the pool does not use of it stays available to
-	// others. When unset, 0.
+	// Guaranteed amount, in MHz for CPU and MB for memory. Others can use the part that the pool does not use. Defaults
+	// to 0.
 	//
-	// `INVALID_ARGUMENT` when negative, `UNABLE_TO_ALLOCATE_RESOURCE` when the parent has less left.
+	// The call fails with `INVALID_ARGUMENT` if the value is negative, or `UNABLE_TO_ALLOCATE_RESOURCE` if the parent has
+	// less left.
 	Reservation *int64 `protobuf:"varint,1,opt,name=reservation,proto3,oneof" json:"reservation,omitempty"`
-	// Whether the reservation can grow beyond `reservation` while the parent has unreserved resources. When unset, true.
+	// Whether the reservation can grow beyond `reservation` while the parent has unreserved resources. Defaults to true.
 	//
-	// When false, child pools and running machines can reserve no more than `reservation` together.
+	// If false, child pools and running machines together can reserve at most `reservation`.
 	ExpandableReservation *bool `protobuf:"varint,2,opt,name=expandable_reservation,json=expandableReservation,proto3,oneof" json:"expandable_reservation,omitempty"`
-	// Most that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 stands for no limit.
-	// When unset, -1.
+	// Maximum that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 means no limit.
+	// Defaults to -1.
 	//
-	// `INVALID_ARGUMENT` when below `reservation`.
+	// The call fails with `INVALID_ARGUMENT` if the value is less than `reservation`.
 	Limit *int64 `protobuf:"varint,3,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
-	// Weight of the pool among its siblings when they compete. When unset, the level `NORMAL`.
+	// Weight of the pool relative to its siblings when they compete. Defaults to the level `NORMAL`.
 	//
-	// Counts only while the siblings ask for more than there is.
+	// Applies only while the siblings request more than is available.
 	Shares        *ResourcePoolSharesInfo `protobuf:"bytes,4,opt,name=shares,proto3" json:"shares,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -972,12 +975,12 @@ func (x *ResourcePoolResourceAllocationUpdateSpec) GetShares() *ResourcePoolShar
 	return nil
 }
 
-// Weight of a resource pool among its siblings when there is less of a resource than they ask for.
+// Weight of a resource pool relative to its siblings when they request more of a resource than is available.
 //
-// A sibling with twice the shares gets twice as much.
+// A sibling with twice as many shares gets twice as much.
 type ResourcePoolSharesInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Level that stands for a number of shares, or `CUSTOM`. Decides whether `shares` is needed.
+	// Level that represents a number of shares, or `CUSTOM`. Determines whether `shares` is required.
 	Level *ResourcePoolSharesInfoLevel `protobuf:"varint,1,opt,name=level,proto3,enum=vcenter.v1.ResourcePoolSharesInfoLevel,oneof" json:"level,omitempty"`
 	// Number of shares, relative to those of the siblings. Relevant only when `level` is `CUSTOM`.
 	Shares        *int64 `protobuf:"varint,2,opt,name=shares,proto3,oneof" json:"shares,omitempty"`
@@ -1029,12 +1032,12 @@ func (x *ResourcePoolSharesInfo) GetShares() int64 {
 	return 0
 }
 
-// What a list shows of a resource pool.
+// Summary of a resource pool, as returned by list operations.
 type ResourcePoolSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the resource pool, for instance `resgroup-9`.
+	// Identifier of the resource pool, for example `resgroup-9`.
 	ResourcePool *string `protobuf:"bytes,1,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
-	// Name of the resource pool. Unique within its parent only; all root pools are called `Resources`.
+	// Name of the resource pool. Unique only within its parent; all root pools are named `Resources`.
 	Name          *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1084,14 +1087,14 @@ func (x *ResourcePoolSummary) GetName() string {
 	return ""
 }
 
-// What to change of a resource pool. What is unset stays as it is. Taken by `UpdateResourcePool`.
+// Changes to a resource pool. Unset fields stay unchanged. Used by `UpdateResourcePool`.
 type ResourcePoolUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name that the resource pool should have, 1 to 80 characters.
+	// New name of the resource pool, 1 to 80 characters.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// CPU that the resource pool should get, in MHz. Replaces the present allocation as a whole.
+	// New CPU allocation of the resource pool, in MHz. Replaces the current allocation as a whole.
 	CpuAllocation *ResourcePoolResourceAllocationUpdateSpec `protobuf:"bytes,2,opt,name=cpu_allocation,json=cpuAllocation,proto3" json:"cpu_allocation,omitempty"`
-	// Memory that the resource pool should get, in MB. Replaces the present allocation as a whole.
+	// New memory allocation of the resource pool, in MB. Replaces the current allocation as a whole.
 	MemoryAllocation *ResourcePoolResourceAllocationUpdateSpec `protobuf:"bytes,3,opt,name=memory_allocation,json=memoryAllocation,proto3" json:"memory_allocation,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

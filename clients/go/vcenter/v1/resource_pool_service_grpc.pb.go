@@ -30,54 +30,55 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Creates, shows, changes and deletes resource pools, which divide the CPU and memory of a cluster or host.
+// Creates, reads, updates and deletes resource pools, which partition the CPU and memory of a cluster or host.
 //
 // Resource pools form a tree. Its root belongs to a cluster or a standalone host and can be neither created nor
-// deleted. vApps, which behave like resource pools in many ways, are not shown here.
+// deleted. vApps, which behave like resource pools in many ways, are not included.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.resource_pool`.
 type ResourcePoolServiceClient interface {
 	// Creates a resource pool inside another one, and returns its identifier. Mirrors `create`.
 	//
-	// Not idempotent: each call creates a pool, and a name that the parent has already is refused. Needs the privilege
-	// `Resource.CreatePool` on the parent.
-	//   - `INVALID_ARGUMENT`: the name is empty or taken, or an allocation is not valid, for instance a limit below the
-	//     reservation.
+	// Not idempotent: each call creates a pool, and a name that the parent already contains is rejected. Requires the
+	// privilege `Resource.CreatePool` on the parent.
+	//   - `INVALID_ARGUMENT`: the name is empty or already in use, or an allocation is not valid, for example a limit below
+	//     the reservation.
 	//   - `NOT_FOUND`: the parent does not exist.
-	//   - `RESOURCE_INACCESSIBLE`: the parent cannot be used at present.
+	//   - `RESOURCE_INACCESSIBLE`: the parent currently cannot be used.
 	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the parent has less unreserved CPU or memory than the new pool reserves.
 	CreateResourcePool(ctx context.Context, in *CreateResourcePoolRequest, opts ...grpc.CallOption) (*CreateResourcePoolResponse, error)
 	// Deletes a resource pool. Its virtual machines and its child pools move up to its parent. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `Resource.DeletePool` on the resource
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege `Resource.DeletePool` on the resource
 	// pool.
 	// - `NOT_FOUND`: the resource pool does not exist.
 	// - `UNSUPPORTED`: the resource pool is the root of a cluster or host.
 	DeleteResourcePool(ctx context.Context, in *DeleteResourcePoolRequest, opts ...grpc.CallOption) (*DeleteResourcePoolResponse, error)
-	// Returns the name, the children and the allocations of one resource pool. Mirrors `get`.
+	// Returns the name, children and allocations of a resource pool. Mirrors `get`.
 	//
-	// Needs the privilege `System.Read` on the resource pool.
+	// Requires the privilege `System.Read` on the resource pool.
 	// - `NOT_FOUND`: the resource pool does not exist.
-	// - `UNAUTHORIZED`: the caller may not read the resource pool. `ListResourcePools` leaves such pools out instead.
+	// - `UNAUTHORIZED`: the caller cannot read the resource pool. `ListResourcePools` omits such pools instead.
 	GetResourcePool(ctx context.Context, in *GetResourcePoolRequest, opts ...grpc.CallOption) (*GetResourcePoolResponse, error)
 	// Lists the resource pools that match all given filters, at most 1000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is not an error. There are no pages: all resource pools come in one answer.
+	// An empty filter matches everything; multiple values in a filter are alternatives. A value that does not exist
+	// matches nothing and is not an error. There is no pagination: all resource pools are returned in one response.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 resource pools match. Narrow the filters.
 	ListResourcePools(ctx context.Context, in *ListResourcePoolsRequest, opts ...grpc.CallOption) (*ListResourcePoolsResponse, error)
 	// Changes the name and the allocations of a resource pool. Mirrors `update`.
 	//
-	// Idempotent: repeating it leaves the same configuration. An allocation is replaced as a whole, not merged: see
-	// `ResourcePoolResourceAllocationUpdateSpec`. Needs the privilege `Resource.EditPool` on the resource pool.
-	// - `INVALID_ARGUMENT`: the name is empty or taken, an allocation is not valid, or the resource pool is a root.
-	// - `NOT_FOUND`: the resource pool does not exist.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the parent has less unreserved CPU or memory than the pool would reserve.
+	// Idempotent: repeating the call leaves the same configuration. An allocation is replaced as a whole, not merged; see
+	// `ResourcePoolResourceAllocationUpdateSpec`. Requires the privilege `Resource.EditPool` on the resource pool.
+	//   - `INVALID_ARGUMENT`: the name is empty or already in use, an allocation is not valid, or the resource pool is a
+	//     root.
+	//   - `NOT_FOUND`: the resource pool does not exist.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the parent has less unreserved CPU or memory than the pool would reserve.
 	UpdateResourcePool(ctx context.Context, in *UpdateResourcePoolRequest, opts ...grpc.CallOption) (*UpdateResourcePoolResponse, error)
 }
 
@@ -143,54 +144,55 @@ func (c *resourcePoolServiceClient) UpdateResourcePool(ctx context.Context, in *
 // All implementations must embed UnimplementedResourcePoolServiceServer
 // for forward compatibility.
 //
-// Creates, shows, changes and deletes resource pools, which divide the CPU and memory of a cluster or host.
+// Creates, reads, updates and deletes resource pools, which partition the CPU and memory of a cluster or host.
 //
 // Resource pools form a tree. Its root belongs to a cluster or a standalone host and can be neither created nor
-// deleted. vApps, which behave like resource pools in many ways, are not shown here.
+// deleted. vApps, which behave like resource pools in many ways, are not included.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.resource_pool`.
 type ResourcePoolServiceServer interface {
 	// Creates a resource pool inside another one, and returns its identifier. Mirrors `create`.
 	//
-	// Not idempotent: each call creates a pool, and a name that the parent has already is refused. Needs the privilege
-	// `Resource.CreatePool` on the parent.
-	//   - `INVALID_ARGUMENT`: the name is empty or taken, or an allocation is not valid, for instance a limit below the
-	//     reservation.
+	// Not idempotent: each call creates a pool, and a name that the parent already contains is rejected. Requires the
+	// privilege `Resource.CreatePool` on the parent.
+	//   - `INVALID_ARGUMENT`: the name is empty or already in use, or an allocation is not valid, for example a limit below
+	//     the reservation.
 	//   - `NOT_FOUND`: the parent does not exist.
-	//   - `RESOURCE_INACCESSIBLE`: the parent cannot be used at present.
+	//   - `RESOURCE_INACCESSIBLE`: the parent currently cannot be used.
 	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the parent has less unreserved CPU or memory than the new pool reserves.
 	CreateResourcePool(context.Context, *CreateResourcePoolRequest) (*CreateResourcePoolResponse, error)
 	// Deletes a resource pool. Its virtual machines and its child pools move up to its parent. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `Resource.DeletePool` on the resource
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege `Resource.DeletePool` on the resource
 	// pool.
 	// - `NOT_FOUND`: the resource pool does not exist.
 	// - `UNSUPPORTED`: the resource pool is the root of a cluster or host.
 	DeleteResourcePool(context.Context, *DeleteResourcePoolRequest) (*DeleteResourcePoolResponse, error)
-	// Returns the name, the children and the allocations of one resource pool. Mirrors `get`.
+	// Returns the name, children and allocations of a resource pool. Mirrors `get`.
 	//
-	// Needs the privilege `System.Read` on the resource pool.
+	// Requires the privilege `System.Read` on the resource pool.
 	// - `NOT_FOUND`: the resource pool does not exist.
-	// - `UNAUTHORIZED`: the caller may not read the resource pool. `ListResourcePools` leaves such pools out instead.
+	// - `UNAUTHORIZED`: the caller cannot read the resource pool. `ListResourcePools` omits such pools instead.
 	GetResourcePool(context.Context, *GetResourcePoolRequest) (*GetResourcePoolResponse, error)
 	// Lists the resource pools that match all given filters, at most 1000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is not an error. There are no pages: all resource pools come in one answer.
+	// An empty filter matches everything; multiple values in a filter are alternatives. A value that does not exist
+	// matches nothing and is not an error. There is no pagination: all resource pools are returned in one response.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 resource pools match. Narrow the filters.
 	ListResourcePools(context.Context, *ListResourcePoolsRequest) (*ListResourcePoolsResponse, error)
 	// Changes the name and the allocations of a resource pool. Mirrors `update`.
 	//
-	// Idempotent: repeating it leaves the same configuration. An allocation is replaced as a whole, not merged: see
-	// `ResourcePoolResourceAllocationUpdateSpec`. Needs the privilege `Resource.EditPool` on the resource pool.
-	// - `INVALID_ARGUMENT`: the name is empty or taken, an allocation is not valid, or the resource pool is a root.
-	// - `NOT_FOUND`: the resource pool does not exist.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the parent has less unreserved CPU or memory than the pool would reserve.
+	// Idempotent: repeating the call leaves the same configuration. An allocation is replaced as a whole, not merged; see
+	// `ResourcePoolResourceAllocationUpdateSpec`. Requires the privilege `Resource.EditPool` on the resource pool.
+	//   - `INVALID_ARGUMENT`: the name is empty or already in use, an allocation is not valid, or the resource pool is a
+	//     root.
+	//   - `NOT_FOUND`: the resource pool does not exist.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the parent has less unreserved CPU or memory than the pool would reserve.
 	UpdateResourcePool(context.Context, *UpdateResourcePoolRequest) (*UpdateResourcePoolResponse, error)
 	mustEmbedUnimplementedResourcePoolServiceServer()
 }

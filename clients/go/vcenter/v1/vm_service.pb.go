@@ -29,26 +29,27 @@ const (
 
 // Request of `ListVms`.
 //
-// Filters; a machine has to match all of those that are not empty. Without any, all machines that the caller may see
+// Filters; a machine must match all filters that are not empty. Without filters, all machines that the caller may see
 // match.
 type ListVmsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of virtual machines, for instance `vm-1001`.
+	// Identifiers of virtual machines, for example `vm-1001`.
 	Vms []string `protobuf:"bytes,1,rep,name=vms,proto3" json:"vms,omitempty"`
-	// Names of virtual machines, matched exactly. A name need not be unique: machines in different folders can share it.
+	// Names of virtual machines, matched exactly. Names are not necessarily unique: machines in different folders can
+	// have the same name.
 	Names []string `protobuf:"bytes,2,rep,name=names,proto3" json:"names,omitempty"`
-	// Identifiers of folders, for instance `group-v1001`; only machines directly inside match.
+	// Identifiers of folders, for example `group-v1001`; only machines directly inside them match.
 	Folders []string `protobuf:"bytes,3,rep,name=folders,proto3" json:"folders,omitempty"`
-	// Identifiers of datacenters, for instance `datacenter-1001`.
+	// Identifiers of datacenters, for example `datacenter-1001`.
 	Datacenters []string `protobuf:"bytes,4,rep,name=datacenters,proto3" json:"datacenters,omitempty"`
-	// Identifiers of hosts, for instance `host-1001`; the host of a machine that is off is the one that would run it.
+	// Identifiers of hosts, for example `host-1001`; the host of a powered-off machine is the one that would run it.
 	Hosts []string `protobuf:"bytes,5,rep,name=hosts,proto3" json:"hosts,omitempty"`
-	// Identifiers of clusters, for instance `domain-c1001`.
+	// Identifiers of clusters, for example `domain-c1001`.
 	Clusters []string `protobuf:"bytes,6,rep,name=clusters,proto3" json:"clusters,omitempty"`
-	// Identifiers of resource pools, for instance `resgroup-1001`.
+	// Identifiers of resource pools, for example `resgroup-1001`.
 	ResourcePools []string `protobuf:"bytes,7,rep,name=resource_pools,json=resourcePools,proto3" json:"resource_pools,omitempty"`
-	// Power states: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`, or the same with the prefix `POWER_STATE_`. Any other value is
-	// answered with `INVALID_ARGUMENT`.
+	// Power states: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`, or the same with the prefix `POWER_STATE_`. The call fails
+	// with `INVALID_ARGUMENT` for any other value.
 	PowerStates   []string `protobuf:"bytes,8,rep,name=power_states,json=powerStates,proto3" json:"power_states,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -143,7 +144,7 @@ func (x *ListVmsRequest) GetPowerStates() []string {
 // Response of `ListVms`.
 type ListVmsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The machines that match, empty when none does.
+	// The matching machines; empty if there are none.
 	Vms           []*VmSummary `protobuf:"bytes,1,rep,name=vms,proto3" json:"vms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -278,20 +279,20 @@ func (x *GetVmResponse) GetVm() *VmInfo {
 	return nil
 }
 
-// What a list shows of a virtual machine.
+// Summary of a virtual machine, as returned by list operations.
 //
-// `GetVm` shows the rest.
+// `GetVm` returns the rest.
 type VmSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the machine, for instance `vm-1001`.
+	// Identifier of the machine, for example `vm-1001`.
 	Vm *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
 	// Name of the machine.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// Power state of the machine.
 	PowerState *v1.PowerState `protobuf:"varint,3,opt,name=power_state,json=powerState,proto3,enum=vcenter.vm.v1.PowerState,oneof" json:"power_state,omitempty"`
-	// Number of CPU cores. Unset when the configuration cannot be read.
+	// Number of CPU cores. Unset if the configuration cannot be read.
 	CpuCount *int64 `protobuf:"varint,4,opt,name=cpu_count,json=cpuCount,proto3,oneof" json:"cpu_count,omitempty"`
-	// Size of the memory in mebibytes. Unset when the configuration cannot be read.
+	// Size of the memory in mebibytes. Unset if the configuration cannot be read.
 	MemorySizeMib *int64 `protobuf:"varint,5,opt,name=memory_size_mib,json=memory_size_MiB,proto3,oneof" json:"memory_size_mib,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -365,28 +366,28 @@ func (x *VmSummary) GetMemorySizeMib() int64 {
 // Configuration and state of a virtual machine.
 type VmInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Guest operating system as configured, for instance `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`.
+	// Guest operating system as configured, for example `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`.
 	//
-	// An open set that grows with each release; newer values pass through as vCenter sends them.
+	// An open set that grows with each release; newer values are passed through unchanged.
 	GuestOs *string `protobuf:"bytes,1,opt,name=guest_os,json=guest_OS,proto3,oneof" json:"guest_os,omitempty"`
 	// Name of the machine.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Identifiers of the machine. Unset by releases that do not report them here.
+	// Identifiers of the machine. Unset if the vCenter release does not report them here.
 	Identity *v1.IdentityInfo `protobuf:"bytes,3,opt,name=identity,proto3" json:"identity,omitempty"`
 	// Power state of the machine.
 	//
-	// Many operations depend on it; they fail with `NOT_ALLOWED_IN_CURRENT_STATE` or `ALREADY_IN_DESIRED_STATE` in the
-	// wrong one.
+	// Many operations depend on it; in the wrong state, they fail with `NOT_ALLOWED_IN_CURRENT_STATE` or
+	// `ALREADY_IN_DESIRED_STATE`.
 	PowerState *v1.PowerState `protobuf:"varint,4,opt,name=power_state,json=powerState,proto3,enum=vcenter.vm.v1.PowerState,oneof" json:"power_state,omitempty"`
-	// Whether the machine is frozen as a source of instant clones. Unset by releases that do not report it.
+	// Whether the machine is frozen as a source of instant clones. Unset if the vCenter release does not report it.
 	InstantCloneFrozen *bool `protobuf:"varint,5,opt,name=instant_clone_frozen,json=instantCloneFrozen,proto3,oneof" json:"instant_clone_frozen,omitempty"`
 	// Version of the virtual hardware.
 	Hardware *v11.HardwareInfo `protobuf:"bytes,6,opt,name=hardware,proto3" json:"hardware,omitempty"`
 	// Boot settings.
 	Boot *v11.BootInfo `protobuf:"bytes,7,opt,name=boot,proto3" json:"boot,omitempty"`
-	// Places to boot from, in order. Empty when the firmware's default order applies.
+	// Devices to boot from, in order. Empty if the firmware's default order applies.
 	//
-	// Each entry stands for one kind of device; disks and adapters are named.
+	// Each entry represents one kind of device; disks and adapters are named.
 	BootDevices []*v12.DeviceEntry `protobuf:"bytes,8,rep,name=boot_devices,json=bootDevices,proto3" json:"boot_devices,omitempty"`
 	// CPU settings.
 	Cpu *v11.CpuInfo `protobuf:"bytes,9,opt,name=cpu,proto3" json:"cpu,omitempty"`
@@ -408,7 +409,7 @@ type VmInfo struct {
 	SataAdapters map[string]*v13.SataInfo `protobuf:"bytes,17,rep,name=sata_adapters,json=sataAdapters,proto3" json:"sata_adapters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// SCSI adapters by identifier.
 	ScsiAdapters map[string]*v13.ScsiInfo `protobuf:"bytes,18,rep,name=scsi_adapters,json=scsiAdapters,proto3" json:"scsi_adapters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// NVMe adapters by identifier. Unset by releases that do not know NVMe.
+	// NVMe adapters by identifier. Unset if the vCenter release does not support NVMe.
 	NvmeAdapters  map[string]*v13.NvmeInfo `protobuf:"bytes,19,rep,name=nvme_adapters,json=nvmeAdapters,proto3" json:"nvme_adapters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -626,7 +627,7 @@ func (x *CloneVmRequest) GetSpec() *VmCloneSpec {
 // Response of `CloneVm`.
 type CloneVmResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the new machine, for instance `vm-1024`.
+	// Identifier of the new machine, for example `vm-1024`.
 	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -718,7 +719,7 @@ func (x *CloneVmTaskRequest) GetSpec() *VmCloneSpec {
 // Response of `CloneVmTask`.
 type CloneVmTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+	// Identifier of the task that does the work, for `cis.v1.TaskService`.
 	Task          *string `protobuf:"bytes,1,opt,name=task,proto3,oneof" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -764,7 +765,7 @@ func (x *CloneVmTaskResponse) GetTask() string {
 // Request of `CreateVm`.
 type CreateVmRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The machine to make.
+	// The machine to create.
 	Spec          *VmCreateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -810,7 +811,7 @@ func (x *CreateVmRequest) GetSpec() *VmCreateSpec {
 // Response of `CreateVm`.
 type CreateVmResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the new machine, for instance `vm-1024`.
+	// Identifier of the new machine, for example `vm-1024`.
 	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -985,7 +986,7 @@ func (x *InstantCloneVmRequest) GetSpec() *VmInstantCloneSpec {
 // Response of `InstantCloneVm`.
 type InstantCloneVmResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the new machine, for instance `vm-1024`.
+	// Identifier of the new machine, for example `vm-1024`.
 	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1031,7 +1032,7 @@ func (x *InstantCloneVmResponse) GetVm() string {
 // Request of `RegisterVm`.
 type RegisterVmRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where the files are, and where the machine is to live.
+	// Where the files are, and where to place the machine.
 	Spec          *VmRegisterSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1077,7 +1078,7 @@ func (x *RegisterVmRequest) GetSpec() *VmRegisterSpec {
 // Response of `RegisterVm`.
 type RegisterVmResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the machine in the inventory, for instance `vm-1024`.
+	// Identifier of the machine in the inventory, for example `vm-1024`.
 	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1270,7 +1271,7 @@ func (x *RelocateVmTaskRequest) GetSpec() *VmRelocateSpec {
 // Response of `RelocateVmTask`.
 type RelocateVmTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+	// Identifier of the task that does the work, for `cis.v1.TaskService`.
 	Task          *string `protobuf:"bytes,1,opt,name=task,proto3,oneof" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1396,26 +1397,25 @@ func (*UnregisterVmResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{23}
 }
 
-// Where a clone lives.
+// Placement of a clone.
 //
-// What is unset is taken from the source; it has to go with what is set.
+// Unset fields are taken from the source; they must be compatible with the fields that are set.
 type VmClonePlacementSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of a folder of machines, for instance `group-v1001`. Unset for the folder of the source.
+	// Identifier of a folder of machines, for example `group-v1001`. Defaults to the folder of the source.
 	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the pool of the source, or for that of
-	// `cluster` or `host` where one is set.
+	// Identifier of a resource pool, for example `resgroup-1001`. Defaults to the pool of the source, or to that of
+	// `cluster` or `host` if one of them is set.
 	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
-	// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-	// set.
+	// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set.
 	//
-	// Unset, with `resource_pool` or `cluster` set, leaves the choice to the cluster's DRS, without which the call fails
-	// with `INVALID_ARGUMENT`; with neither of them it is the host of the source.
+	// If unset while `resource_pool` or `cluster` is set, the cluster's DRS chooses the host; without DRS, the call fails
+	// with `INVALID_ARGUMENT`. If neither is set, defaults to the host of the source.
 	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
-	// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+	// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
 	Cluster *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
-	// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for all disks that
-	// `disks_to_update` does not name. Unset for the datastore of the source.
+	// Identifier of a datastore, for example `datastore-1001`, for the configuration and for all disks that
+	// `disks_to_update` does not list. Defaults to the datastore of the source.
 	Datastore     *string `protobuf:"bytes,5,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1486,22 +1486,22 @@ func (x *VmClonePlacementSpec) GetDatastore() string {
 	return ""
 }
 
-// What to copy, and how. Taken by `CloneVm` and `CloneVmTask`.
+// What to copy, and how. Used by `CloneVm` and `CloneVmTask`.
 type VmCloneSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the machine or template to copy.
 	Source *string `protobuf:"bytes,1,opt,name=source,proto3,oneof" json:"source,omitempty"`
 	// Name of the copy, unique within its folder; up to 80 characters.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Where the copy lives. Unset for the places of the source.
+	// Placement of the copy. Defaults to the placement of the source.
 	Placement *VmClonePlacementSpec `protobuf:"bytes,3,opt,name=placement,proto3" json:"placement,omitempty"`
-	// Identifiers of disks of the source that the copy does not get. Empty for all to be copied.
+	// Identifiers of disks of the source to omit from the copy. If empty, all disks are copied.
 	DisksToRemove []string `protobuf:"bytes,4,rep,name=disks_to_remove,json=disksToRemove,proto3" json:"disks_to_remove,omitempty"`
-	// Where to copy disks of the source to, by their identifiers. The others go where `placement` says.
+	// Where to copy individual disks of the source, by their identifiers. All other disks follow `placement`.
 	DisksToUpdate map[string]*VmDiskCloneSpec `protobuf:"bytes,5,rep,name=disks_to_update,json=disksToUpdate,proto3" json:"disks_to_update,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Whether to power on the copy. False when unset.
+	// Whether to power on the copy. Defaults to false.
 	PowerOn *bool `protobuf:"varint,6,opt,name=power_on,json=powerOn,proto3,oneof" json:"power_on,omitempty"`
-	// How to customize the guest of the copy when it starts. Unset for no customization.
+	// How to customize the guest of the copy when it starts. If unset, the guest is not customized.
 	GuestCustomizationSpec *VmGuestCustomizationSpec `protobuf:"bytes,7,opt,name=guest_customization_spec,json=guestCustomizationSpec,proto3" json:"guest_customization_spec,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
@@ -1586,52 +1586,53 @@ func (x *VmCloneSpec) GetGuestCustomizationSpec() *VmGuestCustomizationSpec {
 	return nil
 }
 
-// A machine to make. Taken by `CreateVm`.
+// Specification of a machine to create. Used by `CreateVm`.
 //
-// What is unset has a default that suits the guest operating system.
+// Unset fields have defaults that suit the guest operating system.
 type VmCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Guest operating system, for instance `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`. All defaults depend on it.
+	// Guest operating system, for example `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`. All defaults depend on it.
 	//
-	// An open set that grows with each release; newer values are passed on as they are.
+	// An open set that grows with each release; newer values are passed through unchanged.
 	GuestOs *string `protobuf:"bytes,1,opt,name=guest_os,json=guest_OS,proto3,oneof" json:"guest_os,omitempty"`
-	// Name of the machine, unique within its folder; up to 80 characters. Unset for one that vCenter makes up.
+	// Name of the machine, unique within its folder; up to 80 characters. If unset, vCenter generates a name.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Where the machine lives. Required up to now, although the API declares it optional.
+	// Placement of the machine. Currently required, although the API declares it optional.
 	Placement *VmPlacementSpec `protobuf:"bytes,3,opt,name=placement,proto3" json:"placement,omitempty"`
-	// Version of the virtual hardware, for instance `VMX_19`. Unset for the newest one that the host supports.
+	// Version of the virtual hardware, for example `VMX_19`. Defaults to the newest version that the host supports.
 	//
-	// An open set: versions are `VMX_` followed by two digits, newer ones are passed on as they are.
+	// An open set: versions are `VMX_` followed by two digits; newer ones are passed through unchanged.
 	HardwareVersion *string `protobuf:"bytes,4,opt,name=hardware_version,json=hardwareVersion,proto3,oneof" json:"hardware_version,omitempty"`
-	// Firmware and how it starts. Unset for what suits the guest.
+	// Firmware and boot settings. Defaults to what suits the guest.
 	Boot *v11.BootCreateSpec `protobuf:"bytes,5,opt,name=boot,proto3" json:"boot,omitempty"`
-	// Places to boot from, in order. Empty for the firmware's own order.
+	// Devices to boot from, in order. If empty, the firmware's default order applies.
 	BootDevices []*v12.DeviceEntryCreateSpec `protobuf:"bytes,6,rep,name=boot_devices,json=bootDevices,proto3" json:"boot_devices,omitempty"`
-	// CPU cores. Unset for what suits the guest.
+	// CPU cores. Defaults to what suits the guest.
 	Cpu *v11.CpuUpdateSpec `protobuf:"bytes,7,opt,name=cpu,proto3" json:"cpu,omitempty"`
-	// Memory. Unset for what suits the guest.
+	// Memory. Defaults to what suits the guest.
 	Memory *v11.MemoryUpdateSpec `protobuf:"bytes,8,opt,name=memory,proto3" json:"memory,omitempty"`
-	// Disks. Empty for one empty disk of a size and on an adapter that suit the guest.
+	// Disks. If empty, the machine gets one empty disk, of a size and on an adapter that suit the guest.
 	Disks []*v11.DiskCreateSpec `protobuf:"bytes,9,rep,name=disks,proto3" json:"disks,omitempty"`
-	// Ethernet adapters. Empty for none.
+	// Ethernet adapters. If empty, the machine has none.
 	Nics []*v11.EthernetCreateSpec `protobuf:"bytes,10,rep,name=nics,proto3" json:"nics,omitempty"`
-	// CD-ROM devices. Empty for none.
+	// CD-ROM devices. If empty, the machine has none.
 	Cdroms []*v11.CdromCreateSpec `protobuf:"bytes,11,rep,name=cdroms,proto3" json:"cdroms,omitempty"`
-	// Floppy drives. Empty for none.
+	// Floppy drives. If empty, the machine has none.
 	Floppies []*v11.FloppyCreateSpec `protobuf:"bytes,12,rep,name=floppies,proto3" json:"floppies,omitempty"`
-	// Parallel ports. Empty for none.
+	// Parallel ports. If empty, the machine has none.
 	ParallelPorts []*v11.ParallelCreateSpec `protobuf:"bytes,13,rep,name=parallel_ports,json=parallelPorts,proto3" json:"parallel_ports,omitempty"`
-	// Serial ports. Empty for none.
+	// Serial ports. If empty, the machine has none.
 	SerialPorts []*v11.SerialCreateSpec `protobuf:"bytes,14,rep,name=serial_ports,json=serialPorts,proto3" json:"serial_ports,omitempty"`
-	// SATA adapters. Empty for those that the disks and CD-ROM devices need.
+	// SATA adapters. If empty, the machine has those that the disks and CD-ROM devices need.
 	SataAdapters []*v13.SataCreateSpec `protobuf:"bytes,15,rep,name=sata_adapters,json=sataAdapters,proto3" json:"sata_adapters,omitempty"`
-	// SCSI adapters. Empty for those that the disks need, of a type that suits the guest.
+	// SCSI adapters. If empty, the machine has those that the disks need, of a type that suits the guest.
 	ScsiAdapters []*v13.ScsiCreateSpec `protobuf:"bytes,16,rep,name=scsi_adapters,json=scsiAdapters,proto3" json:"scsi_adapters,omitempty"`
-	// NVMe adapters. Empty for those that the disks need.
+	// NVMe adapters. If empty, the machine has those that the disks need.
 	NvmeAdapters []*v13.NvmeCreateSpec `protobuf:"bytes,17,rep,name=nvme_adapters,json=nvmeAdapters,proto3" json:"nvme_adapters,omitempty"`
-	// Storage policy of the machine's home, which holds its configuration and logs; disks have their own.
+	// Storage policy of the machine's home directory, which contains its configuration and logs; disks have their own
+	// policies.
 	//
-	// Unset for the default of the datastore, which only vSAN and vVols have.
+	// Defaults to the default policy of the datastore, which only vSAN and vVols have.
 	StoragePolicy *VmStoragePolicySpec `protobuf:"bytes,18,opt,name=storage_policy,json=storagePolicy,proto3" json:"storage_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1793,11 +1794,10 @@ func (x *VmCreateSpec) GetStoragePolicy() *VmStoragePolicySpec {
 	return nil
 }
 
-// Where the copy of one disk goes.
+// Where to copy one disk.
 type VmDiskCloneSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of a datastore, for instance `datastore-1001`. Required up to now, although the API declares it
-	// optional.
+	// Identifier of a datastore, for example `datastore-1001`. Currently required, although the API declares it optional.
 	Datastore     *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1840,11 +1840,10 @@ func (x *VmDiskCloneSpec) GetDatastore() string {
 	return ""
 }
 
-// Where one disk moves.
+// Where to move one disk.
 type VmDiskRelocateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of a datastore, for instance `datastore-1001`. Required up to now, although the API declares it
-	// optional.
+	// Identifier of a datastore, for example `datastore-1001`. Currently required, although the API declares it optional.
 	Datastore     *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1890,7 +1889,8 @@ func (x *VmDiskRelocateSpec) GetDatastore() string {
 // How to customize the guest of a new machine.
 type VmGuestCustomizationSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of a specification that is stored in the inventory of vCenter; `NOT_FOUND` when there is none with that name.
+	// Name of a specification that is stored in the inventory of vCenter. If it does not exist, the call fails with
+	// `NOT_FOUND`.
 	Name          *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1933,17 +1933,18 @@ func (x *VmGuestCustomizationSpec) GetName() string {
 	return ""
 }
 
-// Where an instant clone lives.
+// Placement of an instant clone.
 //
-// It is always on the host of its source. What is unset is taken from the source; it has to go with what is set.
+// An instant clone is always on the host of its source. Unset fields are taken from the source; they must be compatible
+// with the fields that are set.
 type VmInstantClonePlacementSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of a folder of machines, for instance `group-v1001`. Unset for the folder of the source.
+	// Identifier of a folder of machines, for example `group-v1001`. Defaults to the folder of the source.
 	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the pool of the source.
+	// Identifier of a resource pool, for example `resgroup-1001`. Defaults to the pool of the source.
 	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
-	// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for what the disks of the copy
-	// differ in. Unset for the datastore of the source.
+	// Identifier of a datastore, for example `datastore-1001`, for the configuration and for the differences between the
+	// disks of the copy and those of the source. Defaults to the datastore of the source.
 	Datastore     *string `protobuf:"bytes,3,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2000,25 +2001,25 @@ func (x *VmInstantClonePlacementSpec) GetDatastore() string {
 	return ""
 }
 
-// What to copy, and how. Taken by `InstantCloneVm`.
+// What to copy, and how. Used by `InstantCloneVm`.
 type VmInstantCloneSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the machine to copy, which has to be powered on.
+	// Identifier of the machine to copy, which must be powered on.
 	Source *string `protobuf:"bytes,1,opt,name=source,proto3,oneof" json:"source,omitempty"`
 	// Name of the copy, unique within its folder; up to 80 characters.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Where the copy lives. Unset for the places of the source.
+	// Placement of the copy. Defaults to the placement of the source.
 	Placement *VmInstantClonePlacementSpec `protobuf:"bytes,3,opt,name=placement,proto3" json:"placement,omitempty"`
-	// Changes of Ethernet adapters, by their identifiers on the source.
+	// Changes to Ethernet adapters, by their identifiers on the source.
 	NicsToUpdate map[string]*v11.EthernetUpdateSpec `protobuf:"bytes,4,rep,name=nics_to_update,json=nicsToUpdate,proto3" json:"nics_to_update,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Whether to disconnect all Ethernet adapters of the copy, so that it cannot disturb its source. False when unset:
-	// they are connected as those of the source.
+	// Whether to disconnect all Ethernet adapters of the copy, so that it cannot interfere with its source. Defaults to
+	// false: they are connected like those of the source.
 	DisconnectAllNics *bool `protobuf:"varint,5,opt,name=disconnect_all_nics,json=disconnectAllNics,proto3,oneof" json:"disconnect_all_nics,omitempty"`
-	// Changes of parallel ports, by their identifiers on the source.
+	// Changes to parallel ports, by their identifiers on the source.
 	ParallelPortsToUpdate map[string]*v11.ParallelUpdateSpec `protobuf:"bytes,6,rep,name=parallel_ports_to_update,json=parallelPortsToUpdate,proto3" json:"parallel_ports_to_update,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Changes of serial ports, by their identifiers on the source.
+	// Changes to serial ports, by their identifiers on the source.
 	SerialPortsToUpdate map[string]*v11.SerialUpdateSpec `protobuf:"bytes,7,rep,name=serial_ports_to_update,json=serialPortsToUpdate,proto3" json:"serial_ports_to_update,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// BIOS UUID of the copy, for instance `4211d0ad-7b4a-4f6e-9c1c-5f1d8a6f0e21`. Unset for one that vCenter makes up.
+	// BIOS UUID of the copy, for example `4211d0ad-7b4a-4f6e-9c1c-5f1d8a6f0e21`. If unset, vCenter generates a UUID.
 	BiosUuid      *string `protobuf:"bytes,8,opt,name=bios_uuid,json=biosUuid,proto3,oneof" json:"bios_uuid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2110,22 +2111,22 @@ func (x *VmInstantCloneSpec) GetBiosUuid() string {
 	return ""
 }
 
-// Where a new machine lives.
+// Placement of a new machine.
 //
-// A folder, a datastore, and one of resource pool, host and cluster are required up to now, although the API declares
+// A folder, a datastore, and one of resource pool, host and cluster are currently required, although the API declares
 // all of them optional.
 type VmPlacementSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of a folder of machines, for instance `group-v1001`.
+	// Identifier of a folder of machines, for example `group-v1001`.
 	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// Identifier of a resource pool, for instance `resgroup-1001`. Unset for that of `cluster` or `host`.
+	// Identifier of a resource pool, for example `resgroup-1001`. Defaults to that of `cluster` or `host`.
 	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
-	// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-	// set. Unset for one that vCenter chooses.
+	// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set. If
+	// unset, vCenter chooses a host.
 	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
-	// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+	// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
 	Cluster *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
-	// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for new disks.
+	// Identifier of a datastore, for example `datastore-1001`, for the configuration and for new disks.
 	Datastore     *string `protobuf:"bytes,5,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2196,20 +2197,20 @@ func (x *VmPlacementSpec) GetDatastore() string {
 	return ""
 }
 
-// Where a registered machine lives.
+// Placement of a registered machine.
 //
-// A folder and one of resource pool, host and cluster are required up to now, although the API declares all of them
+// A folder and one of resource pool, host and cluster are currently required, although the API declares all of them
 // optional.
 type VmRegisterPlacementSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of a folder of machines, for instance `group-v1001`.
+	// Identifier of a folder of machines, for example `group-v1001`.
 	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// Identifier of a resource pool, for instance `resgroup-1001`. Unset for that of `cluster` or `host`.
+	// Identifier of a resource pool, for example `resgroup-1001`. Defaults to that of `cluster` or `host`.
 	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
-	// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-	// set. Unset for one that vCenter chooses.
+	// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set. If
+	// unset, vCenter chooses a host.
 	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
-	// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+	// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
 	Cluster       *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2273,21 +2274,21 @@ func (x *VmRegisterPlacementSpec) GetCluster() string {
 	return ""
 }
 
-// Files of a machine, and where it is to live. Taken by `RegisterVm`.
+// Files of a machine, and its placement. Used by `RegisterVm`.
 //
-// The files are named either by `datastore` and `path`, or by `datastore_path` alone.
+// Specify the files either by `datastore` and `path`, or by `datastore_path` alone.
 type VmRegisterSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore with the files, for instance `datastore-1001`. Goes with `path`.
+	// Identifier of the datastore that contains the files, for example `datastore-1001`. Use it together with `path`.
 	Datastore *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
-	// Path of the configuration file on `datastore`, for instance `web-1/web-1.vmx`. Goes with `datastore`.
+	// Path of the configuration file on `datastore`, for example `web-1/web-1.vmx`. Use it together with `datastore`.
 	Path *string `protobuf:"bytes,2,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// Path of the configuration file with the name of its datastore, for instance `[datastore1] web-1/web-1.vmx`.
-	// Excludes `datastore` and `path`.
+	// Path of the configuration file, including the name of its datastore, for example `[datastore1] web-1/web-1.vmx`.
+	// Mutually exclusive with `datastore` and `path`.
 	DatastorePath *string `protobuf:"bytes,3,opt,name=datastore_path,json=datastorePath,proto3,oneof" json:"datastore_path,omitempty"`
-	// Name of the machine, unique within its folder. Unset for the name in the configuration file.
+	// Name of the machine, unique within its folder. Defaults to the name in the configuration file.
 	Name *string `protobuf:"bytes,4,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Where the machine lives. Required up to now, although the API declares it optional.
+	// Placement of the machine. Currently required, although the API declares it optional.
 	Placement     *VmRegisterPlacementSpec `protobuf:"bytes,5,opt,name=placement,proto3" json:"placement,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2358,24 +2359,24 @@ func (x *VmRegisterSpec) GetPlacement() *VmRegisterPlacementSpec {
 	return nil
 }
 
-// Where to move a machine. What is unset stays as it is; it has to go with what is set.
+// Where to move a machine. Unset fields keep their current values, which must be compatible with the fields that are
+// set.
 type VmRelocatePlacementSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of a folder of machines, for instance `group-v1001`. Unset for the present one.
+	// Identifier of a folder of machines, for example `group-v1001`. Defaults to the current one.
 	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the present one, or for that of `cluster` or
-	// `host` where one is set.
+	// Identifier of a resource pool, for example `resgroup-1001`. Defaults to the current one, or to that of `cluster` or
+	// `host` if one of them is set.
 	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
-	// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-	// set.
+	// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set.
 	//
-	// Unset, with `resource_pool` or `cluster` set, leaves the choice to the cluster's DRS, without which the call fails
-	// with `INVALID_ARGUMENT`; with neither of them it is the present host.
+	// If unset while `resource_pool` or `cluster` is set, the cluster's DRS chooses the host; without DRS, the call fails
+	// with `INVALID_ARGUMENT`. If neither is set, defaults to the current host.
 	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
-	// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+	// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
 	Cluster *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
-	// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for all disks that `disks` does
-	// not name. Unset for the present ones.
+	// Identifier of a datastore, for example `datastore-1001`, for the configuration and for all disks that `disks` does
+	// not list. Defaults to the current ones.
 	Datastore     *string `protobuf:"bytes,5,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2446,12 +2447,12 @@ func (x *VmRelocatePlacementSpec) GetDatastore() string {
 	return ""
 }
 
-// Where to move a machine. Taken by `RelocateVm` and `RelocateVmTask`.
+// Where to move a machine. Used by `RelocateVm` and `RelocateVmTask`.
 type VmRelocateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// New place of the machine. Unset for the present one.
+	// New placement of the machine. Defaults to the current one.
 	Placement *VmRelocatePlacementSpec `protobuf:"bytes,1,opt,name=placement,proto3" json:"placement,omitempty"`
-	// Where to move disks, by their identifiers. The others go where `placement` says.
+	// Where to move individual disks, by their identifiers. All other disks follow `placement`.
 	Disks         map[string]*VmDiskRelocateSpec `protobuf:"bytes,2,rep,name=disks,proto3" json:"disks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2501,10 +2502,10 @@ func (x *VmRelocateSpec) GetDisks() map[string]*VmDiskRelocateSpec {
 	return nil
 }
 
-// Storage policy of a new machine's home.
+// Storage policy of a new machine's home directory.
 type VmStoragePolicySpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the storage policy, for instance `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
+	// Identifier of the storage policy, for example `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
 	Policy        *string `protobuf:"bytes,1,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

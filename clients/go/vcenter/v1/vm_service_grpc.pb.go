@@ -36,164 +36,167 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Finds virtual machines, shows all there is to know about one, and makes, moves and removes them.
+// Finds virtual machines, returns their configuration and state, and creates, moves and removes them.
 //
-// It is the way to the identifiers that every other service asks for. A machine is made from a specification
-// (`CreateVm`), from another machine (`CloneVm`, `InstantCloneVm`) or from files that are there already (`RegisterVm`);
-// templates in content libraries have services of their own.
+// The other services for virtual machines require the identifiers that this service returns. Create a machine from a
+// specification (`CreateVm`), from another machine (`CloneVm`, `InstantCloneVm`) or from existing files (`RegisterVm`).
+// Templates in content libraries have their own services.
 //
-// Cloning and moving copy disks, which takes minutes. `CloneVm` and `RelocateVm` answer when that is done: give them a
-// deadline that long, or use `CloneVmTask` and `RelocateVmTask`, which answer immediately, and follow the task with
-// `cis.v1.TaskService`. When a call times out, vCenter carries on: look for the machine with `ListVms`, by its name,
-// before another try.
+// Cloning and moving copy disks, which takes minutes. `CloneVm` and `RelocateVm` return when the work is done: set a
+// long enough deadline, or use `CloneVmTask` and `RelocateVmTask`, which return immediately, and follow the task with
+// `cis.v1.TaskService`. If a call times out, vCenter continues the work: before you retry, look for the machine by name
+// with `ListVms`.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.VM`.
 type VmServiceClient interface {
 	// Lists the virtual machines that match all given filters, at most 4000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. When more than 4000
-	// machines match, the call fails with `UNABLE_TO_ALLOCATE_RESOURCE`: narrow the filters then.
+	// An empty filter matches everything; several values within a filter are alternatives. If more than 4000 machines
+	// match, the call fails with `UNABLE_TO_ALLOCATE_RESOURCE`: narrow the filters.
 	//
-	// There are no pages: all machines come in one answer.
-	// - `INVALID_ARGUMENT`: a filter has a value that is none, for instance an unknown power state.
+	// There is no pagination: all machines are returned in one response.
+	// - `INVALID_ARGUMENT`: a filter has an invalid value, for example an unknown power state.
 	ListVms(ctx context.Context, in *ListVmsRequest, opts ...grpc.CallOption) (*ListVmsResponse, error)
 	// Returns the configuration and state of one virtual machine. Mirrors `get`.
 	//
-	// Devices come as maps by identifier, with the same contents as the `Get` operations of their services.
+	// Devices are returned as maps by identifier, with the same contents as in the `Get` operations of their services.
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read at present.
-	// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` leaves such machines out instead.
+	// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read.
+	// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` omits such machines instead.
 	GetVm(ctx context.Context, in *GetVmRequest, opts ...grpc.CallOption) (*GetVmResponse, error)
-	// Makes a copy of a virtual machine, and returns its identifier when the copy is complete. Mirrors `clone`.
+	// Copies a virtual machine, and returns the identifier of the copy when it is complete. Mirrors `clone`.
 	//
-	// The copy has the hardware of its source and the contents of its disks, but identifiers, MAC addresses and files of
-	// its own. The source can run meanwhile, and can be a template; the copy is a machine. Copying takes minutes: with a
-	// short deadline use `CloneVmTask`. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	// The copy has the hardware of its source and the contents of its disks, but its own identifiers, MAC addresses and
+	// files. The source can keep running and can be a template; the copy is always a machine. Copying takes minutes: if
+	// the deadline is short, use `CloneVmTask`. Not idempotent: a second call fails with `ALREADY_EXISTS`.
 	//
-	// Needs `VirtualMachine.Provisioning.Clone` on the source, `VirtualMachine.Inventory.CreateFromExisting` on the
+	// Requires `VirtualMachine.Provisioning.Clone` on the source, `VirtualMachine.Inventory.CreateFromExisting` on the
 	// folder, `Resource.AssignVMToPool` on the resource pool and `Datastore.AllocateSpace` on the datastores.
-	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
-	//   - `NOT_FOUND`: the source, a place or the customization specification does not exist.
-	//   - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a disk is both removed and updated
-	//     or does not belong to the source, or the customization specification does not fit.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
-	//   - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present, for instance because
-	//     the host is in maintenance mode.
-	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	//   - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+	//   - `NOT_FOUND`: the source, a placement object or the customization specification does not exist.
+	//   - `INVALID_ARGUMENT`: the placement objects contradict each other or those of the source, a disk is both removed
+	//     and updated or does not belong to the source, or the customization specification is not suitable.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host does not have enough memory for `power_on`.
+	//   - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot currently be reached, for example because the
+	//     host is in maintenance mode.
+	//   - `ERROR`: vCenter or the host reports another kind of error.
 	CloneVm(ctx context.Context, in *CloneVmRequest, opts ...grpc.CallOption) (*CloneVmResponse, error)
-	// Begins to make a copy of a virtual machine, and returns the identifier of a task. Mirrors `clone_task`.
+	// Starts to copy a virtual machine, and returns the identifier of a task. Mirrors `clone_task`.
 	//
-	// The task form of `CloneVm`: the same request, and the answer comes before the work. The task's result is the
-	// identifier of the new machine. What goes wrong is reported by the rpc if vCenter sees it immediately, and by the
-	// task otherwise. A clone can be cancelled with `TaskService.CancelTask`; what was copied is removed then. Not
-	// idempotent: each call starts a task, of which one succeeds.
-	// - `ALREADY_EXISTS`: the folder has a machine with that name.
-	// - `NOT_FOUND`: the source, a place or the customization specification does not exist.
+	// The task form of `CloneVm`: it accepts the same request, but returns before the work is done. The task's result is
+	// the identifier of the new machine. The rpc reports the errors that vCenter detects immediately; the task reports
+	// all others. To cancel a clone, call `TaskService.CancelTask`; vCenter then removes what it has copied. Not
+	// idempotent: each call starts a task, only one of which succeeds.
+	// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+	// - `NOT_FOUND`: the source, a placement object or the customization specification does not exist.
 	// - `INVALID_ARGUMENT`: as for `CloneVm`.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
-	// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present.
-	// - `ERROR`: vCenter or the host reports an error of another kind.
+	// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host does not have enough memory for `power_on`.
+	// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot currently be reached.
+	// - `ERROR`: vCenter or the host reports another kind of error.
 	CloneVmTask(ctx context.Context, in *CloneVmTaskRequest, opts ...grpc.CallOption) (*CloneVmTaskResponse, error)
-	// Makes a virtual machine from a specification, and returns its identifier. Mirrors `create`.
+	// Creates a virtual machine from a specification, and returns its identifier. Mirrors `create`.
 	//
-	// What the specification leaves open follows from the guest operating system: CPU, memory, firmware, the kind of
-	// adapters and one empty disk. The machine is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	// The guest operating system determines what the specification leaves open: CPU, memory, firmware, the kind of
+	// adapters and one empty disk. The new machine is powered off. Not idempotent: a second call fails with
+	// `ALREADY_EXISTS`.
 	//
-	// Needs `VirtualMachine.Inventory.Create` on the folder, `Resource.AssignVMToPool` on the resource pool,
+	// Requires `VirtualMachine.Inventory.Create` on the folder, `Resource.AssignVMToPool` on the resource pool,
 	// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
-	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
-	//   - `NOT_FOUND`: a place, a network or another object that the specification names does not exist.
-	//   - `INVALID_ARGUMENT`: the places contradict each other or are incomplete, or a setting is out of bounds.
+	//   - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+	//   - `NOT_FOUND`: a placement object, a network or another object that the specification names does not exist.
+	//   - `INVALID_ARGUMENT`: the placement objects contradict each other or are incomplete, or a setting is out of range.
 	//   - `RESOURCE_IN_USE`: two devices have the same address on a storage adapter.
 	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, a storage adapter has no free address, or there are too
-	//     many devices of a kind.
-	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present, for instance because the host is
+	//     many devices of one kind.
+	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot currently be reached, for example because the host is
 	//     in maintenance mode.
-	//   - `UNSUPPORTED`: the guest operating system is not supported with that hardware version, so that there are no
-	//     defaults for what the specification leaves open.
-	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	//   - `UNSUPPORTED`: the guest operating system is not supported with that hardware version, so vCenter has no defaults
+	//     for what the specification leaves open.
+	//   - `ERROR`: vCenter or the host reports another kind of error.
 	CreateVm(ctx context.Context, in *CreateVmRequest, opts ...grpc.CallOption) (*CreateVmResponse, error)
 	// Deletes a virtual machine with its files. Mirrors `delete`.
 	//
-	// The disks that are attached are deleted as well; a disk that is to stay has to be removed with
-	// `DiskService.DeleteDisk` before. To forget the machine and keep its files there is `UnregisterVm`. Not idempotent:
-	// a second call fails with `NOT_FOUND`. Needs the privilege `VirtualMachine.Inventory.Delete`.
+	// The attached disks are deleted as well; to keep a disk, remove it with `DiskService.DeleteDisk` first. To remove
+	// the machine from the inventory and keep its files, use `UnregisterVm`. Not idempotent: a second call fails with
+	// `NOT_FOUND`. Requires the privilege `VirtualMachine.Inventory.Delete`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
-	// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-	// - `ERROR`: vCenter or the host reports an error of another kind.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+	// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+	// - `ERROR`: vCenter or the host reports another kind of error.
 	DeleteVm(ctx context.Context, in *DeleteVmRequest, opts ...grpc.CallOption) (*DeleteVmResponse, error)
-	// Makes a running copy of a running virtual machine in seconds, and returns its identifier. Mirrors `instant_clone`.
+	// Creates a running copy of a running virtual machine in seconds, and returns its identifier. Mirrors
+	// `instant_clone`.
 	//
-	// The copy shares memory and disks of its source until one of them writes, and continues where the source is. It is
-	// on the same host. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	// The copy shares the memory and disks of its source until one of them writes, and continues from the current state
+	// of the source. It runs on the same host. Not idempotent: a second call fails with `ALREADY_EXISTS`.
 	//
-	// Needs `VirtualMachine.Provisioning.Clone` and `VirtualMachine.Inventory.CreateFromExisting` on the source,
+	// Requires `VirtualMachine.Provisioning.Clone` and `VirtualMachine.Inventory.CreateFromExisting` on the source,
 	// `VirtualMachine.Interact.PowerOn` on the folder, `Resource.AssignVMToPool` on the resource pool,
 	// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
-	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
-	//   - `NOT_FOUND`: the source, a place or a network does not exist.
-	//   - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a device that is to be updated does
+	//   - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+	//   - `NOT_FOUND`: the source, a placement object or a network does not exist.
+	//   - `INVALID_ARGUMENT`: the placement objects contradict each other or those of the source, a device to update does
 	//     not belong to the source, or a setting is not valid.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, or the host has not enough memory.
-	//   - `RESOURCE_INACCESSIBLE`: the source, its host or the datastore cannot be reached at present.
-	//   - `ERROR`: vCenter or the host reports an error of another kind, for instance because the source is not powered on.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, or the host does not have enough memory.
+	//   - `RESOURCE_INACCESSIBLE`: the source, its host or the datastore cannot currently be reached.
+	//   - `ERROR`: vCenter or the host reports another kind of error, for example because the source is not powered on.
 	InstantCloneVm(ctx context.Context, in *InstantCloneVmRequest, opts ...grpc.CallOption) (*InstantCloneVmResponse, error)
-	// Adds a virtual machine whose files are on a datastore already, and returns its identifier. Mirrors `register`.
+	// Adds a virtual machine whose files already exist on a datastore, and returns its identifier. Mirrors `register`.
 	//
-	// The counterpart of `UnregisterVm`. The machine keeps its identifiers in the firmware and gets a new one in the
+	// The counterpart of `UnregisterVm`. The machine keeps the identifiers in its firmware and gets a new one in the
 	// inventory; it is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
 	//
-	// Needs `System.Read` on the datastore, `VirtualMachine.Inventory.Register` on the folder and
+	// Requires `System.Read` on the datastore, `VirtualMachine.Inventory.Register` on the folder and
 	// `Resource.AssignVMToPool` on the resource pool.
-	//   - `ALREADY_EXISTS`: the folder has a machine with that name, or a machine of the inventory has these files.
-	//   - `NOT_FOUND`: the datastore, a place or the configuration file does not exist.
-	//   - `INVALID_ARGUMENT`: the location is incomplete or given twice, the path is malformed, or the places contradict
-	//     each other or are incomplete.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the machine needs cannot be had.
-	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present.
-	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	//   - `ALREADY_EXISTS`: the folder already contains a machine with that name, or a machine in the inventory already
+	//     uses these files.
+	//   - `NOT_FOUND`: the datastore, a placement object or the configuration file does not exist.
+	//   - `INVALID_ARGUMENT`: the location is incomplete or specified twice, the path is malformed, or the placement
+	//     objects contradict each other or are incomplete.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a resource that the machine needs is not available.
+	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot currently be reached.
+	//   - `ERROR`: vCenter or the host reports another kind of error.
 	RegisterVm(ctx context.Context, in *RegisterVmRequest, opts ...grpc.CallOption) (*RegisterVmResponse, error)
-	// Moves a virtual machine, and returns when it has moved: to another host, cluster or resource pool, another folder,
-	// or other datastores. Mirrors `relocate`.
+	// Moves a virtual machine to another host, cluster or resource pool, another folder, or other datastores, and returns
+	// when the move is complete. Mirrors `relocate`.
 	//
-	// A running machine moves while it runs, as vMotion. Moving disks takes minutes: with a short deadline use
-	// `RelocateVmTask`. Repeating a move that is done changes nothing.
+	// vMotion moves a running machine without stopping it. Moving disks takes minutes: if the deadline is short, use
+	// `RelocateVmTask`. Repeating a completed move changes nothing.
 	//
-	// Needs `Resource.ColdMigrate` on the machine (`Resource.HotMigrate` while it runs) and `Resource.AssignVMToPool` on
-	// the resource pool.
-	//   - `NOT_FOUND`: the machine or a place does not exist.
-	//   - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
-	//     machine.
-	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present, for instance because
+	// Requires `Resource.ColdMigrate` on the machine (`Resource.HotMigrate` while it runs) and `Resource.AssignVMToPool`
+	// on the resource pool.
+	//   - `NOT_FOUND`: the machine or a placement object does not exist.
+	//   - `INVALID_ARGUMENT`: the placement objects contradict each other or the current ones, or a disk does not belong to
+	//     the machine.
+	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot currently be reached, for example because
 	//     the host is in maintenance mode.
-	//   - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+	//   - `ERROR`: for example, a datastore is full, or the folder already contains a machine with that name.
 	RelocateVm(ctx context.Context, in *RelocateVmRequest, opts ...grpc.CallOption) (*RelocateVmResponse, error)
-	// Begins to move a virtual machine, and returns the identifier of a task. Mirrors `relocate_task`.
+	// Starts to move a virtual machine, and returns the identifier of a task. Mirrors `relocate_task`.
 	//
-	// The task form of `RelocateVm`: the same request, and the answer comes before the work. The task has no result. What
-	// goes wrong is reported by the rpc if vCenter sees it immediately, and by the task otherwise. A move can be
-	// cancelled with `TaskService.CancelTask`; the machine stays where it is then.
-	//   - `NOT_FOUND`: the machine or a place does not exist.
-	//   - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
-	//     machine.
-	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present.
-	//   - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+	// The task form of `RelocateVm`: it accepts the same request, but returns before the work is done. The task has no
+	// result. The rpc reports the errors that vCenter detects immediately; the task reports all others. To cancel a move,
+	// call `TaskService.CancelTask`; the machine then stays where it is.
+	//   - `NOT_FOUND`: the machine or a placement object does not exist.
+	//   - `INVALID_ARGUMENT`: the placement objects contradict each other or the current ones, or a disk does not belong to
+	//     the machine.
+	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot currently be reached.
+	//   - `ERROR`: for example, a datastore is full, or the folder already contains a machine with that name.
 	RelocateVmTask(ctx context.Context, in *RelocateVmTaskRequest, opts ...grpc.CallOption) (*RelocateVmTaskResponse, error)
 	// Removes a virtual machine from the inventory and keeps its files. Mirrors `unregister`.
 	//
-	// Statistics, permissions and the place in a resource pool are lost. `RegisterVm` adds the files again, under a new
-	// identifier. Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+	// The machine loses its statistics, its permissions and its place in a resource pool. `RegisterVm` adds the files
+	// again, under a new identifier. Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
 	// `VirtualMachine.Inventory.Unregister`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	UnregisterVm(ctx context.Context, in *UnregisterVmRequest, opts ...grpc.CallOption) (*UnregisterVmResponse, error)
 }
 
@@ -319,164 +322,167 @@ func (c *vmServiceClient) UnregisterVm(ctx context.Context, in *UnregisterVmRequ
 // All implementations must embed UnimplementedVmServiceServer
 // for forward compatibility.
 //
-// Finds virtual machines, shows all there is to know about one, and makes, moves and removes them.
+// Finds virtual machines, returns their configuration and state, and creates, moves and removes them.
 //
-// It is the way to the identifiers that every other service asks for. A machine is made from a specification
-// (`CreateVm`), from another machine (`CloneVm`, `InstantCloneVm`) or from files that are there already (`RegisterVm`);
-// templates in content libraries have services of their own.
+// The other services for virtual machines require the identifiers that this service returns. Create a machine from a
+// specification (`CreateVm`), from another machine (`CloneVm`, `InstantCloneVm`) or from existing files (`RegisterVm`).
+// Templates in content libraries have their own services.
 //
-// Cloning and moving copy disks, which takes minutes. `CloneVm` and `RelocateVm` answer when that is done: give them a
-// deadline that long, or use `CloneVmTask` and `RelocateVmTask`, which answer immediately, and follow the task with
-// `cis.v1.TaskService`. When a call times out, vCenter carries on: look for the machine with `ListVms`, by its name,
-// before another try.
+// Cloning and moving copy disks, which takes minutes. `CloneVm` and `RelocateVm` return when the work is done: set a
+// long enough deadline, or use `CloneVmTask` and `RelocateVmTask`, which return immediately, and follow the task with
+// `cis.v1.TaskService`. If a call times out, vCenter continues the work: before you retry, look for the machine by name
+// with `ListVms`.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.VM`.
 type VmServiceServer interface {
 	// Lists the virtual machines that match all given filters, at most 4000. Mirrors `list`.
 	//
-	// A filter that is empty matches everything; several values within a filter are alternatives. When more than 4000
-	// machines match, the call fails with `UNABLE_TO_ALLOCATE_RESOURCE`: narrow the filters then.
+	// An empty filter matches everything; several values within a filter are alternatives. If more than 4000 machines
+	// match, the call fails with `UNABLE_TO_ALLOCATE_RESOURCE`: narrow the filters.
 	//
-	// There are no pages: all machines come in one answer.
-	// - `INVALID_ARGUMENT`: a filter has a value that is none, for instance an unknown power state.
+	// There is no pagination: all machines are returned in one response.
+	// - `INVALID_ARGUMENT`: a filter has an invalid value, for example an unknown power state.
 	ListVms(context.Context, *ListVmsRequest) (*ListVmsResponse, error)
 	// Returns the configuration and state of one virtual machine. Mirrors `get`.
 	//
-	// Devices come as maps by identifier, with the same contents as the `Get` operations of their services.
+	// Devices are returned as maps by identifier, with the same contents as in the `Get` operations of their services.
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read at present.
-	// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` leaves such machines out instead.
+	// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read.
+	// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` omits such machines instead.
 	GetVm(context.Context, *GetVmRequest) (*GetVmResponse, error)
-	// Makes a copy of a virtual machine, and returns its identifier when the copy is complete. Mirrors `clone`.
+	// Copies a virtual machine, and returns the identifier of the copy when it is complete. Mirrors `clone`.
 	//
-	// The copy has the hardware of its source and the contents of its disks, but identifiers, MAC addresses and files of
-	// its own. The source can run meanwhile, and can be a template; the copy is a machine. Copying takes minutes: with a
-	// short deadline use `CloneVmTask`. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	// The copy has the hardware of its source and the contents of its disks, but its own identifiers, MAC addresses and
+	// files. The source can keep running and can be a template; the copy is always a machine. Copying takes minutes: if
+	// the deadline is short, use `CloneVmTask`. Not idempotent: a second call fails with `ALREADY_EXISTS`.
 	//
-	// Needs `VirtualMachine.Provisioning.Clone` on the source, `VirtualMachine.Inventory.CreateFromExisting` on the
+	// Requires `VirtualMachine.Provisioning.Clone` on the source, `VirtualMachine.Inventory.CreateFromExisting` on the
 	// folder, `Resource.AssignVMToPool` on the resource pool and `Datastore.AllocateSpace` on the datastores.
-	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
-	//   - `NOT_FOUND`: the source, a place or the customization specification does not exist.
-	//   - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a disk is both removed and updated
-	//     or does not belong to the source, or the customization specification does not fit.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
-	//   - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present, for instance because
-	//     the host is in maintenance mode.
-	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	//   - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+	//   - `NOT_FOUND`: the source, a placement object or the customization specification does not exist.
+	//   - `INVALID_ARGUMENT`: the placement objects contradict each other or those of the source, a disk is both removed
+	//     and updated or does not belong to the source, or the customization specification is not suitable.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host does not have enough memory for `power_on`.
+	//   - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot currently be reached, for example because the
+	//     host is in maintenance mode.
+	//   - `ERROR`: vCenter or the host reports another kind of error.
 	CloneVm(context.Context, *CloneVmRequest) (*CloneVmResponse, error)
-	// Begins to make a copy of a virtual machine, and returns the identifier of a task. Mirrors `clone_task`.
+	// Starts to copy a virtual machine, and returns the identifier of a task. Mirrors `clone_task`.
 	//
-	// The task form of `CloneVm`: the same request, and the answer comes before the work. The task's result is the
-	// identifier of the new machine. What goes wrong is reported by the rpc if vCenter sees it immediately, and by the
-	// task otherwise. A clone can be cancelled with `TaskService.CancelTask`; what was copied is removed then. Not
-	// idempotent: each call starts a task, of which one succeeds.
-	// - `ALREADY_EXISTS`: the folder has a machine with that name.
-	// - `NOT_FOUND`: the source, a place or the customization specification does not exist.
+	// The task form of `CloneVm`: it accepts the same request, but returns before the work is done. The task's result is
+	// the identifier of the new machine. The rpc reports the errors that vCenter detects immediately; the task reports
+	// all others. To cancel a clone, call `TaskService.CancelTask`; vCenter then removes what it has copied. Not
+	// idempotent: each call starts a task, only one of which succeeds.
+	// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+	// - `NOT_FOUND`: the source, a placement object or the customization specification does not exist.
 	// - `INVALID_ARGUMENT`: as for `CloneVm`.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
-	// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present.
-	// - `ERROR`: vCenter or the host reports an error of another kind.
+	// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host does not have enough memory for `power_on`.
+	// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot currently be reached.
+	// - `ERROR`: vCenter or the host reports another kind of error.
 	CloneVmTask(context.Context, *CloneVmTaskRequest) (*CloneVmTaskResponse, error)
-	// Makes a virtual machine from a specification, and returns its identifier. Mirrors `create`.
+	// Creates a virtual machine from a specification, and returns its identifier. Mirrors `create`.
 	//
-	// What the specification leaves open follows from the guest operating system: CPU, memory, firmware, the kind of
-	// adapters and one empty disk. The machine is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	// The guest operating system determines what the specification leaves open: CPU, memory, firmware, the kind of
+	// adapters and one empty disk. The new machine is powered off. Not idempotent: a second call fails with
+	// `ALREADY_EXISTS`.
 	//
-	// Needs `VirtualMachine.Inventory.Create` on the folder, `Resource.AssignVMToPool` on the resource pool,
+	// Requires `VirtualMachine.Inventory.Create` on the folder, `Resource.AssignVMToPool` on the resource pool,
 	// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
-	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
-	//   - `NOT_FOUND`: a place, a network or another object that the specification names does not exist.
-	//   - `INVALID_ARGUMENT`: the places contradict each other or are incomplete, or a setting is out of bounds.
+	//   - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+	//   - `NOT_FOUND`: a placement object, a network or another object that the specification names does not exist.
+	//   - `INVALID_ARGUMENT`: the placement objects contradict each other or are incomplete, or a setting is out of range.
 	//   - `RESOURCE_IN_USE`: two devices have the same address on a storage adapter.
 	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, a storage adapter has no free address, or there are too
-	//     many devices of a kind.
-	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present, for instance because the host is
+	//     many devices of one kind.
+	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot currently be reached, for example because the host is
 	//     in maintenance mode.
-	//   - `UNSUPPORTED`: the guest operating system is not supported with that hardware version, so that there are no
-	//     defaults for what the specification leaves open.
-	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	//   - `UNSUPPORTED`: the guest operating system is not supported with that hardware version, so vCenter has no defaults
+	//     for what the specification leaves open.
+	//   - `ERROR`: vCenter or the host reports another kind of error.
 	CreateVm(context.Context, *CreateVmRequest) (*CreateVmResponse, error)
 	// Deletes a virtual machine with its files. Mirrors `delete`.
 	//
-	// The disks that are attached are deleted as well; a disk that is to stay has to be removed with
-	// `DiskService.DeleteDisk` before. To forget the machine and keep its files there is `UnregisterVm`. Not idempotent:
-	// a second call fails with `NOT_FOUND`. Needs the privilege `VirtualMachine.Inventory.Delete`.
+	// The attached disks are deleted as well; to keep a disk, remove it with `DiskService.DeleteDisk` first. To remove
+	// the machine from the inventory and keep its files, use `UnregisterVm`. Not idempotent: a second call fails with
+	// `NOT_FOUND`. Requires the privilege `VirtualMachine.Inventory.Delete`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
-	// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-	// - `ERROR`: vCenter or the host reports an error of another kind.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+	// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+	// - `ERROR`: vCenter or the host reports another kind of error.
 	DeleteVm(context.Context, *DeleteVmRequest) (*DeleteVmResponse, error)
-	// Makes a running copy of a running virtual machine in seconds, and returns its identifier. Mirrors `instant_clone`.
+	// Creates a running copy of a running virtual machine in seconds, and returns its identifier. Mirrors
+	// `instant_clone`.
 	//
-	// The copy shares memory and disks of its source until one of them writes, and continues where the source is. It is
-	// on the same host. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	// The copy shares the memory and disks of its source until one of them writes, and continues from the current state
+	// of the source. It runs on the same host. Not idempotent: a second call fails with `ALREADY_EXISTS`.
 	//
-	// Needs `VirtualMachine.Provisioning.Clone` and `VirtualMachine.Inventory.CreateFromExisting` on the source,
+	// Requires `VirtualMachine.Provisioning.Clone` and `VirtualMachine.Inventory.CreateFromExisting` on the source,
 	// `VirtualMachine.Interact.PowerOn` on the folder, `Resource.AssignVMToPool` on the resource pool,
 	// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
-	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
-	//   - `NOT_FOUND`: the source, a place or a network does not exist.
-	//   - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a device that is to be updated does
+	//   - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+	//   - `NOT_FOUND`: the source, a placement object or a network does not exist.
+	//   - `INVALID_ARGUMENT`: the placement objects contradict each other or those of the source, a device to update does
 	//     not belong to the source, or a setting is not valid.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, or the host has not enough memory.
-	//   - `RESOURCE_INACCESSIBLE`: the source, its host or the datastore cannot be reached at present.
-	//   - `ERROR`: vCenter or the host reports an error of another kind, for instance because the source is not powered on.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, or the host does not have enough memory.
+	//   - `RESOURCE_INACCESSIBLE`: the source, its host or the datastore cannot currently be reached.
+	//   - `ERROR`: vCenter or the host reports another kind of error, for example because the source is not powered on.
 	InstantCloneVm(context.Context, *InstantCloneVmRequest) (*InstantCloneVmResponse, error)
-	// Adds a virtual machine whose files are on a datastore already, and returns its identifier. Mirrors `register`.
+	// Adds a virtual machine whose files already exist on a datastore, and returns its identifier. Mirrors `register`.
 	//
-	// The counterpart of `UnregisterVm`. The machine keeps its identifiers in the firmware and gets a new one in the
+	// The counterpart of `UnregisterVm`. The machine keeps the identifiers in its firmware and gets a new one in the
 	// inventory; it is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
 	//
-	// Needs `System.Read` on the datastore, `VirtualMachine.Inventory.Register` on the folder and
+	// Requires `System.Read` on the datastore, `VirtualMachine.Inventory.Register` on the folder and
 	// `Resource.AssignVMToPool` on the resource pool.
-	//   - `ALREADY_EXISTS`: the folder has a machine with that name, or a machine of the inventory has these files.
-	//   - `NOT_FOUND`: the datastore, a place or the configuration file does not exist.
-	//   - `INVALID_ARGUMENT`: the location is incomplete or given twice, the path is malformed, or the places contradict
-	//     each other or are incomplete.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the machine needs cannot be had.
-	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present.
-	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	//   - `ALREADY_EXISTS`: the folder already contains a machine with that name, or a machine in the inventory already
+	//     uses these files.
+	//   - `NOT_FOUND`: the datastore, a placement object or the configuration file does not exist.
+	//   - `INVALID_ARGUMENT`: the location is incomplete or specified twice, the path is malformed, or the placement
+	//     objects contradict each other or are incomplete.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a resource that the machine needs is not available.
+	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot currently be reached.
+	//   - `ERROR`: vCenter or the host reports another kind of error.
 	RegisterVm(context.Context, *RegisterVmRequest) (*RegisterVmResponse, error)
-	// Moves a virtual machine, and returns when it has moved: to another host, cluster or resource pool, another folder,
-	// or other datastores. Mirrors `relocate`.
+	// Moves a virtual machine to another host, cluster or resource pool, another folder, or other datastores, and returns
+	// when the move is complete. Mirrors `relocate`.
 	//
-	// A running machine moves while it runs, as vMotion. Moving disks takes minutes: with a short deadline use
-	// `RelocateVmTask`. Repeating a move that is done changes nothing.
+	// vMotion moves a running machine without stopping it. Moving disks takes minutes: if the deadline is short, use
+	// `RelocateVmTask`. Repeating a completed move changes nothing.
 	//
-	// Needs `Resource.ColdMigrate` on the machine (`Resource.HotMigrate` while it runs) and `Resource.AssignVMToPool` on
-	// the resource pool.
-	//   - `NOT_FOUND`: the machine or a place does not exist.
-	//   - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
-	//     machine.
-	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present, for instance because
+	// Requires `Resource.ColdMigrate` on the machine (`Resource.HotMigrate` while it runs) and `Resource.AssignVMToPool`
+	// on the resource pool.
+	//   - `NOT_FOUND`: the machine or a placement object does not exist.
+	//   - `INVALID_ARGUMENT`: the placement objects contradict each other or the current ones, or a disk does not belong to
+	//     the machine.
+	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot currently be reached, for example because
 	//     the host is in maintenance mode.
-	//   - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+	//   - `ERROR`: for example, a datastore is full, or the folder already contains a machine with that name.
 	RelocateVm(context.Context, *RelocateVmRequest) (*RelocateVmResponse, error)
-	// Begins to move a virtual machine, and returns the identifier of a task. Mirrors `relocate_task`.
+	// Starts to move a virtual machine, and returns the identifier of a task. Mirrors `relocate_task`.
 	//
-	// The task form of `RelocateVm`: the same request, and the answer comes before the work. The task has no result. What
-	// goes wrong is reported by the rpc if vCenter sees it immediately, and by the task otherwise. A move can be
-	// cancelled with `TaskService.CancelTask`; the machine stays where it is then.
-	//   - `NOT_FOUND`: the machine or a place does not exist.
-	//   - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
-	//     machine.
-	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present.
-	//   - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+	// The task form of `RelocateVm`: it accepts the same request, but returns before the work is done. The task has no
+	// result. The rpc reports the errors that vCenter detects immediately; the task reports all others. To cancel a move,
+	// call `TaskService.CancelTask`; the machine then stays where it is.
+	//   - `NOT_FOUND`: the machine or a placement object does not exist.
+	//   - `INVALID_ARGUMENT`: the placement objects contradict each other or the current ones, or a disk does not belong to
+	//     the machine.
+	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot currently be reached.
+	//   - `ERROR`: for example, a datastore is full, or the folder already contains a machine with that name.
 	RelocateVmTask(context.Context, *RelocateVmTaskRequest) (*RelocateVmTaskResponse, error)
 	// Removes a virtual machine from the inventory and keeps its files. Mirrors `unregister`.
 	//
-	// Statistics, permissions and the place in a resource pool are lost. `RegisterVm` adds the files again, under a new
-	// identifier. Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+	// The machine loses its statistics, its permissions and its place in a resource pool. `RegisterVm` adds the files
+	// again, under a new identifier. Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
 	// `VirtualMachine.Inventory.Unregister`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	UnregisterVm(context.Context, *UnregisterVmRequest) (*UnregisterVmResponse, error)
 	mustEmbedUnimplementedVmServiceServer()
 }

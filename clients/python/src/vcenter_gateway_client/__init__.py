@@ -1,4 +1,4 @@
-"""Client of the vCenter gRPC gateway: connections, credentials, and errors that a program can use.
+"""Client of the vCenter gRPC gateway: connections, credentials, and typed errors.
 
     from vcenter.v1.vm_service_pb2 import ListVmsRequest
     from vcenter.v1.vm_service_pb2_grpc import VmServiceStub
@@ -12,8 +12,9 @@
         except VCenterError as error:
             print(error.reason)
 
-`aio.connect` does the same for asyncio. Streams are iterated over, and fail with the same error. The stubs and messages
-of all services are in `vcenter`, vCenter's standard errors in `vapi`, in packages and under names as in the protos.
+`aio.connect` does the same for asyncio. Streams are iterables and fail with the same error. The stubs and messages of
+all services are in `vcenter`, and vCenter's standard errors are in `vapi`, with the package and type names of the
+protos.
 """
 
 from __future__ import annotations

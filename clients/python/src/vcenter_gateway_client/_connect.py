@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from vcenter_gateway_client._credentials import Credentials, identified
+from vcenter_gateway_client._credentials import Caller, Credentials, completed
 from vcenter_gateway_client._error import typed_errors
 from vcenter_gateway_client._transport import DEFAULT_TIMEOUT, Tls, prepare
 
@@ -19,60 +19,63 @@ def connect(
     *,
     tls: Tls | None = None,
     credentials: Credentials | None = None,
+    vcenter: str | None = None,
     default_timeout: float | None = DEFAULT_TIMEOUT,
     allow_plaintext_credentials: bool = False,
     options: Iterable[tuple[str, Any]] = (),
 ) -> grpc.Channel:
-    """Makes a channel to the gateway, on which all stubs work. It connects with the first call, and anew when needed.
+    """Creates a channel to the gateway for all stubs. It connects with the first call and reconnects automatically.
 
-    A channel may be used by several threads and should live as long as the program; close it, or use it in a `with`
-    statement. Calls that only read are repeated while the gateway or vCenter is unavailable, all others are sent once.
-    What fails raises a `VCenterError`, calls and streams alike.
+    Threads can share a channel, and it should live as long as the program. Close it, or use it in a `with` statement.
+    Read-only calls are retried while the gateway or vCenter is unavailable; all others are sent once. Failed calls and
+    streams raise a `VCenterError`.
 
     Args:
-        target: The gateway, for instance `gateway.example.com:50051`. Calls are spread over all its addresses.
-        tls: TLS, `Tls()` for the usual roots. Plain text when None.
-        credentials: The identity that every call carries which brings none in its own metadata.
-        default_timeout: Seconds after which a call gives up that has no `timeout` of its own. None for never. Streams
-            last until one side ends them, or for their own `timeout`.
-        allow_plaintext_credentials: Lets credentials travel to another machine in plain text, where anyone on the way
-            can read them. Only for networks that encrypt on their own.
-        options: Further channel arguments of gRPC; they win over the ones set here.
+        target: The gateway, for example `gateway.example.com:50051`. Calls are load-balanced across all its addresses.
+        tls: TLS settings; `Tls()` trusts the system's CAs. Plain text if None.
+        credentials: The identity of every call that has none in its own metadata.
+        vcenter: The vCenter of a fleet to call. A call's own metadata `x-vcenter` takes precedence.
+        default_timeout: Timeout in seconds for calls without their own `timeout`. None for no timeout. Streams last
+            until one side ends them, or until their own `timeout` expires.
+        allow_plaintext_credentials: Allows sending credentials to another machine in plain text, where anyone on the
+            network path can read them. Only for networks that are themselves encrypted.
+        options: Additional gRPC channel arguments. They take precedence over those set here.
 
     Raises:
-        ValueError: Credentials would travel to another machine in plain text.
+        ValueError: The client would send credentials to another machine in plain text, or `vcenter` is not valid.
         OSError: A file of `tls` cannot be read.
     """
+    caller = Caller(credentials, vcenter)
     transport = prepare(target, tls, credentials, allow_plaintext_credentials, options)
     if transport.credentials is None:
         channel = grpc.insecure_channel(target, options=transport.options)
     else:
         channel = grpc.secure_channel(target, transport.credentials, options=transport.options)
-    return _Channel(channel, default_timeout, credentials)
+    return _Channel(channel, default_timeout, caller)
 
 
 class _Channel(grpc.Channel):
-    """Adds to each call what it does not bring itself, and makes it fail with a VCenterError.
+    """Adds the defaults to each call, and converts its errors to VCenterErrors.
 
-    Not done by interceptors: an error that one of them raises takes other paths through grpc than that of a call.
+    Does not use interceptors, because grpc handles an error that an interceptor raises differently from that of a call.
     """
 
-    def __init__(self, channel: grpc.Channel, timeout: float | None, credentials: Credentials | None) -> None:
+    def __init__(self, channel: grpc.Channel, timeout: float | None, caller: Caller) -> None:
         self._channel: Any = channel
         self._timeout = timeout
-        self._credentials = credentials
+        self._caller = caller
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Unary(self._channel.unary_unary(method, *args, **kwargs), method, self._timeout, self._credentials)
+        return _Unary(self._channel.unary_unary(method, *args, **kwargs), method, self._timeout, self._caller)
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Unary(self._channel.stream_unary(method, *args, **kwargs), method, None, self._credentials)
+        return _Unary(self._channel.stream_unary(method, *args, **kwargs), method, None, self._caller)
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Streaming(self._channel.unary_stream(method, *args, **kwargs), method, self._credentials)
+        return _Streaming(self._channel.unary_stream(method, *args, **kwargs), method, self._caller)
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Streaming(self._channel.stream_stream(method, *args, **kwargs), method, self._credentials)
+        return _Streaming(self._channel.stream_stream(method, *args, **kwargs), method, self._caller)
 
     def subscribe(
         self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool | None = False
@@ -93,13 +96,13 @@ class _Channel(grpc.Channel):
 
 
 class _Unary:
-    """An rpc with one response. Made by a channel, called by a stub."""
+    """An rpc with one response. Created by a channel, called by a stub."""
 
-    def __init__(self, rpc: Any, method: str, timeout: float | None, credentials: Credentials | None) -> None:
+    def __init__(self, rpc: Any, method: str, timeout: float | None, caller: Caller) -> None:
         self._rpc = rpc
         self._method = method
         self._timeout = timeout
-        self._credentials = credentials
+        self._caller = caller
 
     def __call__(self, request: Any, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
         with typed_errors(self._method):
@@ -113,24 +116,24 @@ class _Unary:
         return _Future(self._rpc.future(request, *self._completed(timeout, metadata), **options), self._method)
 
     def _completed(self, timeout: float | None, metadata: Any) -> tuple[float | None, Any]:
-        return self._timeout if timeout is None else timeout, identified(metadata, self._credentials)
+        return self._timeout if timeout is None else timeout, completed(metadata, self._caller)
 
 
 class _Streaming:
     """An rpc with a stream of responses, which has no default timeout."""
 
-    def __init__(self, rpc: Any, method: str, credentials: Credentials | None) -> None:
+    def __init__(self, rpc: Any, method: str, caller: Caller) -> None:
         self._rpc = rpc
         self._method = method
-        self._credentials = credentials
+        self._caller = caller
 
     def __call__(self, request: Any, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
-        metadata = identified(metadata, self._credentials)
+        metadata = completed(metadata, self._caller)
         return _Stream(self._rpc(request, timeout, metadata, **options), self._method)
 
 
 class _Call:
-    """A call of grpc's that is under way. What it can do beside failing, it does itself."""
+    """A grpc call in flight. Everything except its failures is passed through."""
 
     def __init__(self, call: Any, method: str) -> None:
         self._call = call

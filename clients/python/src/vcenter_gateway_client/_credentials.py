@@ -1,4 +1,4 @@
-"""Who calls. What is secret stays in here: neither `repr` nor an error shows it."""
+"""The caller's identity. Secrets stay in this module: neither `repr` nor errors contain them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import grpc
 
 from vcenter_gateway_client._error import VCenterError
 
-__all__ = ["Credentials", "identified"]
+__all__ = ["Caller", "Credentials", "completed"]
 
 _SESSION_HEADER = "vmware-api-session-id"
 _AUTHORIZATION = "authorization"
+_VCENTER = "x-vcenter"
 
 
 @dataclass(frozen=True, repr=False)
 class Credentials:
-    """The identity that every call of a connection carries. Made by `basic`, `session` or `bearer`."""
+    """The identity of the calls of a connection. Created by `basic`, `session` or `bearer`."""
 
     _kind: str
     _key: str
@@ -27,33 +28,33 @@ class Credentials:
 
     @classmethod
     def basic(cls, user: str, password: str) -> Credentials:
-        """A vCenter user, for whom the gateway logs in and keeps a session.
+        """A vCenter user. The gateway logs in as this user and keeps a session.
 
-        Raises ValueError for a user name that is empty or has a colon in it.
+        Raises ValueError if the username is empty or contains a colon.
         """
         if not user or ":" in user:
-            raise ValueError("a user name must not be empty and must not have a colon in it")
+            raise ValueError("the username must not be empty or contain a colon")
         encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
         return cls("basic", _AUTHORIZATION, f"Basic {encoded}")
 
     @classmethod
     def session(cls, session_id: str) -> Credentials:
-        """A session of vCenter that the caller holds. The gateway forwards its id and does not renew it.
+        """An existing vCenter session of the caller. The gateway forwards its ID and does not renew it.
 
-        Raises ValueError for what cannot be a session id.
+        Raises ValueError if this is not a valid session ID.
         """
         _check("a session id", session_id)
         return cls("session", _SESSION_HEADER, session_id)
 
     @classmethod
     def bearer(cls, token: str | Callable[[], str]) -> Credentials:
-        """A token or JWT, for a gateway that holds the login to vCenter itself.
+        """A token or JWT, for a gateway that has its own service account.
 
-        A token that is renewed comes from a function, which is asked anew for each call and has to be quick:
-        `Credentials.bearer(Path("/var/run/secrets/tokens/gateway").read_text)`. When it raises, the call fails with
-        UNAUTHENTICATED and is not sent.
+        For a token that rotates, pass a function, which is called for each rpc and must be fast:
+        `Credentials.bearer(Path("/var/run/secrets/tokens/gateway").read_text)`. If it raises an exception, the call
+        fails with UNAUTHENTICATED and is not sent.
 
-        White space around a token does not belong to it. Raises ValueError for what cannot be one.
+        Whitespace around a token is ignored. Raises ValueError if this is not a valid token.
         """
         return cls("bearer", _AUTHORIZATION, token if callable(token) else _bearer(token))
 
@@ -61,10 +62,25 @@ class Credentials:
         return f"<{self._kind} credentials>"
 
 
-def identified(metadata: Iterable[tuple[str, Any]] | None, credentials: Credentials | None) -> tuple[Any, ...]:
-    """The metadata of a call with an identity, unless it brings one of its own."""
+@dataclass(frozen=True)
+class Caller:
+    """The metadata of a connection's calls: the caller's identity, and the vCenter of a fleet."""
+
+    credentials: Credentials | None = None
+    vcenter: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.vcenter is not None:
+            _check("the name of a vCenter", self.vcenter)
+
+
+def completed(metadata: Iterable[tuple[str, Any]] | None, caller: Caller) -> tuple[Any, ...]:
+    """The metadata of a call, completed with that of the connection if the call has none."""
     own = tuple(metadata or ())
-    if credentials is None or any(key in (_AUTHORIZATION, _SESSION_HEADER) for key, _ in own):
+    keys = {key for key, _ in own}
+    if caller.vcenter is not None and _VCENTER not in keys:
+        own = (*own, (_VCENTER, caller.vcenter))
+    if (credentials := caller.credentials) is None or keys & {_AUTHORIZATION, _SESSION_HEADER}:
         return own
     key, value = credentials._key, credentials._value  # noqa: SLF001 - kept from users, not from us
     return (*own, (key, _renewed(value) if callable(value) else value))
@@ -85,4 +101,4 @@ def _bearer(token: str) -> str:
 
 def _check(what: str, value: str) -> None:
     if not value or not all("!" <= character <= "~" for character in value):
-        raise ValueError(f"{what} must be one or more printable ASCII characters without spaces")
+        raise ValueError(f"{what} must consist of one or more printable ASCII characters without spaces")

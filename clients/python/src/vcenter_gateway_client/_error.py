@@ -1,4 +1,4 @@
-"""What vCenter and the gateway say about a failed call, as one typed exception."""
+"""What vCenter and the gateway report about a failed call, as one typed exception."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _UNDECIDED = frozenset(
         grpc.StatusCode.INTERNAL,
     }
 )
-"""When gRPC itself ends a call with one of these, nobody knows whether the gateway got it."""
+"""If gRPC itself ends a call with one of these, it is unknown whether the gateway received the call."""
 
 _NOT_SENT = (
     "connections to all backends failing",
@@ -43,29 +43,30 @@ _NOT_SENT = (
     "DNS resolution failed",
     "errors resolving",
 )
-"""How gRPC's messages begin when there was no connection for a call. It says so in no other form; if it changes the
-words, a call counts as sent."""
+"""Prefixes of gRPC's messages for a call without a connection. gRPC reports this in no other way; if the wording
+changes, the client assumes that the call was sent."""
 
 _M = TypeVar("_M", bound=Message)
 
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """A mistake in a request."""
+    """An error in a request."""
 
     field: str
-    """Path of the field, for instance `spec.size_mib`."""
+    """Path of the field, for example `spec.size_mib`."""
 
     description: str
-    """What is wrong with it."""
+    """Description of the error."""
 
 
 @dataclass(kw_only=True, eq=False)
 class VCenterError(grpc.RpcError):
-    """A call failed: all that its status says, typed.
+    """A failed call, with the typed contents of its status.
 
-    Every call and stream on a channel of `connect` and `aio.connect` that fails raises it. Its `__cause__` is the error
-    of grpc. What a status does not say has its default here, for instance when gRPC itself failed and nobody answered.
+    Every failed call and stream on a channel of `connect` and `aio.connect` raises it. Its `__cause__` is grpc's error.
+    Parts that the status does not contain have their defaults, for example if gRPC itself failed and the gateway did
+    not respond.
     """
 
     code: grpc.StatusCode  # type: ignore[assignment] # grpc's own errors have a method of this name, see `__cause__`
@@ -75,52 +76,52 @@ class VCenterError(grpc.RpcError):
     """The message of the status."""
 
     reason: str = ""
-    """vCenter's error type verbatim, or a reason of the gateway's own. Empty when the gateway did not answer."""
+    """vCenter's error type verbatim, or the gateway's own reason. Empty if the gateway did not respond."""
 
     gateway_reason: Reason = Reason.UNSPECIFIED
-    """The gateway's own reason. UNSPECIFIED when vCenter reported the error, or when the reason is one of a later
-    gateway: `reason` has it then."""
+    """The gateway's own reason. UNSPECIFIED if vCenter reported the error, or if the reason is from a newer gateway;
+    see `reason` in this case."""
 
     error_type: ErrorType = ErrorType.UNSPECIFIED
-    """vCenter's error type. UNSPECIFIED when vCenter sent none, or one of a later release."""
+    """vCenter's error type. UNSPECIFIED if vCenter sent none, or one from a newer release."""
 
     messages: tuple[LocalizableMessage, ...] = ()
-    """vCenter's messages with their ids and arguments, the outermost cause first."""
+    """vCenter's messages with their IDs and arguments, outermost cause first."""
 
     violations: tuple[FieldViolation, ...] = ()
-    """The mistakes in the request."""
+    """The errors in the request."""
 
     retry_delay: float | None = None
-    """Seconds to wait before another try, where waiting helps."""
+    """Seconds to wait before a retry, if waiting helps."""
 
     may_have_executed: bool = False
-    """Whether the call changes something, was sent and got no readable answer: look before you repeat it.
+    """Whether the call changes something, was sent, and has no readable response: check the state before you retry.
 
-    The gateway says so. When the gateway did not answer, because the connection broke or the time was up, this is True
-    unless the rpc only reads or the client could not connect."""
+    The gateway reports this. If the gateway did not respond because the connection was lost or the deadline was
+    exceeded, this is True unless the rpc is read-only or the client could not connect."""
 
     request_id: str = ""
-    """The id of the request in the logs of the gateway and of vCenter."""
+    """The ID of the request in the logs of the gateway and vCenter."""
 
     data: Mapping[str, Any] | None = None
-    """Further facts from vCenter, of a structure that depends on the operation."""
+    """Additional data from vCenter. Its structure depends on the operation."""
 
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """Where it happened: `operation`, the REST call, and `http_status`."""
+    """Where the error occurred: `operation` (the REST call) and `http_status`."""
 
     details: tuple[AnyMessage, ...] = field(default=(), repr=False)  # type: ignore[assignment] # likewise
-    """The details of the status as they came; see `detail`."""
+    """The details of the status, unchanged; see `detail`."""
 
     @classmethod
     def from_rpc_error(cls, error: grpc.RpcError) -> VCenterError:
-        """What the error of a failed call says that comes from another channel. Never raises.
+        """Converts the error of a failed call on another channel. Never raises an exception.
 
-        Returns an error that is a VCenterError as it is. Details that cannot be read are as if they were not there.
+        Returns a VCenterError unchanged. Unreadable details are ignored.
         """
         return error if isinstance(error, VCenterError) else _read(error, None)
 
     def detail(self, message_type: type[_M]) -> _M | None:
-        """The first detail of a type, None where there is none.
+        """The first detail of a type, or None if there is none.
 
         For instance of `vcenter.vm.guest.v1.processes_service_pb2.ProcessErrorDetails`.
         """
@@ -137,7 +138,7 @@ class VCenterError(grpc.RpcError):
 
 @contextmanager
 def typed_errors(method: str) -> Iterator[None]:
-    """Turns the errors of grpc into VCenterErrors. `method` is the path of the rpc."""
+    """Converts grpc's errors to VCenterErrors. `method` is the path of the rpc."""
     try:
         yield
     except VCenterError:
@@ -151,7 +152,7 @@ def _rebuild(values: dict[str, Any]) -> VCenterError:
 
 
 def _read(error: grpc.RpcError, method: str | None) -> VCenterError:
-    """What an error says. `method` is None when it is not known which rpc failed."""
+    """Converts an error. `method` is None if the failed rpc is unknown."""
     is_call = isinstance(error, (grpc.Call, grpc.aio.AioRpcError))
     code = error.code() if is_call else grpc.StatusCode.UNKNOWN
     message = (error.details() or "") if is_call else str(error)
@@ -182,7 +183,7 @@ def _read(error: grpc.RpcError, method: str | None) -> VCenterError:
 
 
 def _is_read_only(method: str | None) -> bool:
-    """Whether an rpc changes nothing. Those of gRPC's own services do not; others say so in their protos."""
+    """Whether an rpc is read-only. Those of gRPC's own services are; others declare it in their protos."""
     service, _, name = (method or "").strip("/").partition("/")
     if service.startswith("grpc."):
         return True
@@ -209,7 +210,7 @@ def _details(trailers: Iterable[Any]) -> tuple[AnyMessage, ...]:
 
 
 def _find(details: Iterable[AnyMessage], message_type: type[_M]) -> _M | None:
-    """The first detail of a type that can be read."""
+    """The first readable detail of a type."""
     for detail in details:
         if detail.type_url.rpartition("/")[2] == message_type.DESCRIPTOR.full_name:
             try:
@@ -231,7 +232,7 @@ def _struct(struct: Struct) -> dict[str, Any]:
 
 
 def _value(value: Value) -> Any:
-    """A value as JSON has it. Whole numbers are integers, so that ids and sizes look like it."""
+    """A value as JSON. Whole numbers are integers, because most are IDs and sizes."""
     kind = value.WhichOneof("kind")
     if kind == "struct_value":
         return _struct(value.struct_value)

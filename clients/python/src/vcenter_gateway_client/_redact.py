@@ -1,4 +1,4 @@
-"""Messages that may be logged: protobuf prints them whole."""
+"""Messages for logs, because protobuf prints all their fields."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _M = TypeVar("_M", bound=Message)
 def redact(message: _M) -> _M:
     """A copy of a message without its secrets, for logs.
 
-    Passwords and whatever else the protos mark with `debug_redact` read `[redacted]`, and are unset where they are no
-    strings; in all messages inside as well.
+    Passwords and all other fields that the protos mark with `debug_redact` become `[redacted]`, or unset if they are
+    not strings, in nested messages too.
     """
     copy = type(message)()
     copy.CopyFrom(message)
@@ -36,7 +36,7 @@ def _redact(message: Message) -> None:
 
 
 def _messages(field: Any, value: Any) -> Any:
-    """The messages that a field holds: itself, or those of a list or a map."""
+    """The messages in a field: itself, or those of a list or a map."""
     if isinstance(value, Message):
         return (value,)
     if field.message_type.GetOptions().map_entry:

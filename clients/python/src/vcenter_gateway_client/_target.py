@@ -1,4 +1,4 @@
-"""Tells whether a gRPC target is on this machine, where what is sent in plain text is nobody else's to read."""
+"""Determines whether a gRPC target is on the local machine, where no one else can read plain text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["is_local"]
 
 
 def is_local(target: str) -> bool:
-    """Whether nothing that is sent to a target can leave this machine. False where that is not certain."""
+    """Whether data that is sent to a target certainly stays on the local machine."""
     scheme, _, rest = target.partition(":")
     if scheme in ("unix", "unix-abstract"):
         return True
@@ -21,7 +21,7 @@ def is_local(target: str) -> bool:
 
 
 def _is_loopback(address: str) -> bool:
-    """Whether host:port, or a host alone, is this machine itself."""
+    """Whether host:port, or a host alone, is the local machine."""
     if address.startswith("["):
         host = address[1:].partition("]")[0]
     else:

@@ -1,4 +1,4 @@
-"""What blocking and asyncio connections have in common: TLS, and the options of the channel."""
+"""What blocking and asyncio connections have in common: TLS and the channel options."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ _KEEPALIVE = {
 
 
 _MAX_RESPONSE_BYTES = 32 << 20
-"""As much as the gateway sends by default; gRPC would take 4 MiB."""
+"""The gateway's default limit; gRPC's default is 4 MiB."""
 
 
 @dataclass(frozen=True)
 class Tls:
-    """How to speak TLS. All files are in PEM form."""
+    """TLS settings. All files are in PEM format."""
 
     ca_file: str | os.PathLike[str] | None = None
-    """Authorities to trust. Those of the system when None."""
+    """CA certificates to trust. Those of the system if None."""
 
     certificate_file: str | os.PathLike[str] | None = None
-    """Certificate chain of the client, for a gateway that asks for one (mTLS)."""
+    """Client certificate chain, for a gateway that requires one (mTLS)."""
 
     key_file: str | os.PathLike[str] | None = None
     """Private key of the client's certificate."""
 
     server_name: str | None = None
-    """Name in the gateway's certificate, where it is not that of the target."""
+    """Name in the gateway's certificate, if it differs from the target."""
 
     def __post_init__(self) -> None:
         if (self.certificate_file is None) != (self.key_file is None):
-            raise ValueError("certificate_file and key_file belong together")
+            raise ValueError("certificate_file and key_file require each other: set both")
 
 
 @dataclass(frozen=True, repr=False)
 class Transport:
-    """All that makes a channel."""
+    """Everything that defines a channel."""
 
     credentials: grpc.ChannelCredentials | None
     """None for plain text."""
@@ -68,9 +68,9 @@ def prepare(
     allow_plaintext_credentials: bool,
     options: Iterable[tuple[str, Any]],
 ) -> Transport:
-    """Works out the channel to a target.
+    """Prepares the channel to a target.
 
-    Raises ValueError when credentials would go over the network in plain text, OSError for a file that cannot be read.
+    Raises ValueError if credentials would be sent over the network in plain text, and OSError if a file cannot be read.
     """
     channel_options: dict[str, Any] = {
         **_KEEPALIVE,
@@ -102,11 +102,11 @@ def _read(path: str | os.PathLike[str] | None) -> bytes | None:
 
 
 def _system_roots() -> bytes | None:
-    """The authorities that the system trusts, or $SSL_CERT_FILE. None where it has none: gRPC brings some along."""
+    """The CA certificates that the system trusts, or $SSL_CERT_FILE. None if it has none: gRPC includes its own."""
     certificates = ssl.create_default_context().get_ca_certs(binary_form=True)
     return "".join(map(ssl.DER_cert_to_PEM_cert, certificates)).encode() or None
 
 
 def _service_config() -> str:
-    """What the gateway's clients repeat and how they balance, as gRPC takes it."""
+    """Retries and load balancing of the gateway's clients, as a gRPC service config."""
     return resources.files("vcenter_gateway_client").joinpath("service_config.json").read_text(encoding="utf-8")

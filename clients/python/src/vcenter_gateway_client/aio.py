@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from vcenter_gateway_client._credentials import Credentials, identified
+from vcenter_gateway_client._credentials import Caller, Credentials, completed
 from vcenter_gateway_client._error import typed_errors
 from vcenter_gateway_client._transport import DEFAULT_TIMEOUT, Tls, prepare
 
@@ -24,31 +24,33 @@ def connect(
     *,
     tls: Tls | None = None,
     credentials: Credentials | None = None,
+    vcenter: str | None = None,
     default_timeout: float | None = DEFAULT_TIMEOUT,
     allow_plaintext_credentials: bool = False,
     options: Iterable[tuple[str, Any]] = (),
 ) -> aio.Channel:
-    """Makes a channel to the gateway for asyncio, on which all stubs work.
+    """Creates a channel to the gateway for asyncio and all stubs.
 
-    Calls are then awaited, and streams iterated over with `async for`. Takes and raises what
-    `vcenter_gateway_client.connect` does. To be called, and used, in a running event loop; close the channel, or use it
+    Await calls, and iterate over streams with `async for`. The parameters and exceptions are those of
+    `vcenter_gateway_client.connect`. Call it and use the channel in a running event loop. Close the channel, or use it
     in an `async with` statement.
     """
+    caller = Caller(credentials, vcenter)
     transport = prepare(target, tls, credentials, allow_plaintext_credentials, options)
     if transport.credentials is None:
         channel = aio.insecure_channel(target, options=transport.options)
     else:
         channel = aio.secure_channel(target, transport.credentials, options=transport.options)
-    return _Channel(channel, default_timeout, credentials)
+    return _Channel(channel, default_timeout, caller)
 
 
 class _Channel(aio.Channel):
-    """Adds to each call what it does not bring itself, and makes it fail with a VCenterError."""
+    """Adds the defaults to each call, and converts its errors to VCenterErrors."""
 
-    def __init__(self, channel: aio.Channel, timeout: float | None, credentials: Credentials | None) -> None:
+    def __init__(self, channel: aio.Channel, timeout: float | None, caller: Caller) -> None:
         self._channel: Any = channel
         self._timeout = timeout
-        self._credentials = credentials
+        self._caller = caller
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._completed(self._channel.unary_unary(method, *args, **kwargs), method, _UnaryCall, self._timeout)
@@ -63,17 +65,17 @@ class _Channel(aio.Channel):
         return self._completed_sending(self._channel.stream_stream(method, *args, **kwargs), method, _StreamCall)
 
     def _completed(self, rpc: Any, method: str, call: type[_Call], default_timeout: float | None) -> Any:
-        """What a stub calls."""
+        """The function that a stub calls."""
 
         def start(request: Any = None, timeout: float | None = None, metadata: Any = None, **options: Any) -> _Call:
             timeout = default_timeout if timeout is None else timeout
-            metadata = aio.Metadata(*identified(metadata, self._credentials))
+            metadata = aio.Metadata(*completed(metadata, self._caller))
             return call(rpc(request, timeout=timeout, metadata=metadata, **options), method)
 
         return start
 
     def _completed_sending(self, rpc: Any, method: str, call: type[_Call]) -> Any:
-        """What a stub calls with a stream of requests."""
+        """The function that a stub calls with a stream of requests."""
 
         def start(
             request_iterator: _Requests | None = None,
@@ -81,7 +83,7 @@ class _Channel(aio.Channel):
             metadata: Any = None,
             **options: Any,
         ) -> _Call:
-            metadata = aio.Metadata(*identified(metadata, self._credentials))
+            metadata = aio.Metadata(*completed(metadata, self._caller))
             return call(rpc(None, timeout=timeout, metadata=metadata, **options), method, request_iterator)
 
         return start
@@ -107,7 +109,7 @@ class _Channel(aio.Channel):
 
 
 class _Call:
-    """A call of grpc's that is under way. What it can do beside failing, it does itself."""
+    """A grpc call in flight. Everything except its failures is passed through."""
 
     _failed_requests: Exception | None = None
 
@@ -129,9 +131,9 @@ class _Call:
             await self._call.write(request)
 
     async def _send(self, requests: _Requests) -> None:
-        """Sends the requests, and says that there are no more.
+        """Sends the requests and closes the client's side of the stream.
 
-        gRPC can do it, but cancels a call whose end falls together with that of its requests. Its status is lost.
+        gRPC could do this, but it cancels a call that ends at the same time as its requests, and the status is lost.
         """
         try:
             async for request in _asynchronous(requests):
@@ -149,7 +151,7 @@ class _Call:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Raises what the call ended with: a VCenterError, or the exception of the iterator that made its requests."""
+        """Raises the call's error: a VCenterError, or the exception of the iterator of its requests."""
         with typed_errors(self._method):
             try:
                 yield

@@ -3,13 +3,13 @@
 /// Request of `AddCategoryToUsedBy`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddCategoryToUsedByRequest {
-    /// Identifier of the category, for instance
-    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-    /// `CreateCategory` return it.
+    /// Identifier of the category, for example
+    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+    /// and `CreateCategory`.
     #[prost(string, tag = "1")]
     pub category_id: ::prost::alloc::string::String,
-    /// Name to add, usually that of a program or user, for instance `terraform`. vCenter does not check that there is
-    /// such a user.
+    /// Name to add, usually the name of a program or user, for example `terraform`. vCenter does not verify that the user
+    /// exists.
     #[prost(string, optional, tag = "2")]
     pub used_by_entity: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -39,8 +39,8 @@ impl ::prost::Name for AddCategoryToUsedByResponse {
 /// Request of `CreateCategory`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateCategoryRequest {
-    /// What the new category should be like. All but `category_id` is required; the description can be empty, and so can
-    /// the types, which then stand for all.
+    /// Properties of the new category. All fields except `category_id` are required. The description can be empty. If the
+    /// list of types is empty, all types are allowed.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<CategoryCreateSpec>,
 }
@@ -57,7 +57,7 @@ impl ::prost::Name for CreateCategoryRequest {
 /// Response of `CreateCategory`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateCategoryResponse {
-    /// Identifier that vCenter gave the category, for instance
+    /// Identifier that vCenter assigned to the category, for example
     /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`.
     #[prost(string, optional, tag = "1")]
     pub category: ::core::option::Option<::prost::alloc::string::String>,
@@ -75,9 +75,9 @@ impl ::prost::Name for CreateCategoryResponse {
 /// Request of `DeleteCategory`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteCategoryRequest {
-    /// Identifier of the category, for instance
-    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-    /// `CreateCategory` return it.
+    /// Identifier of the category, for example
+    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+    /// and `CreateCategory`.
     #[prost(string, tag = "1")]
     pub category_id: ::prost::alloc::string::String,
 }
@@ -107,9 +107,9 @@ impl ::prost::Name for DeleteCategoryResponse {
 /// Request of `GetCategory`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCategoryRequest {
-    /// Identifier of the category, for instance
-    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-    /// `CreateCategory` return it.
+    /// Identifier of the category, for example
+    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+    /// and `CreateCategory`.
     #[prost(string, tag = "1")]
     pub category_id: ::prost::alloc::string::String,
 }
@@ -156,7 +156,7 @@ impl ::prost::Name for ListCategoriesRequest {
 /// Response of `ListCategories`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListCategoriesResponse {
-    /// Identifiers of the categories, empty when there are none.
+    /// Identifiers of the categories. Empty if there are none.
     #[prost(string, repeated, tag = "1")]
     pub categories: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -173,7 +173,7 @@ impl ::prost::Name for ListCategoriesResponse {
 /// Request of `ListUsedCategories`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListUsedCategoriesRequest {
-    /// Name to look for, spelled exactly.
+    /// Name to look for, matched exactly.
     #[prost(string, optional, tag = "1")]
     pub used_by_entity: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -190,7 +190,7 @@ impl ::prost::Name for ListUsedCategoriesRequest {
 /// Response of `ListUsedCategories`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListUsedCategoriesResponse {
-    /// Identifiers of the categories, empty when none has the name.
+    /// Identifiers of the categories. Empty if none has the name.
     #[prost(string, repeated, tag = "1")]
     pub categories: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -207,12 +207,12 @@ impl ::prost::Name for ListUsedCategoriesResponse {
 /// Request of `RemoveCategoryFromUsedBy`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoveCategoryFromUsedByRequest {
-    /// Identifier of the category, for instance
-    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-    /// `CreateCategory` return it.
+    /// Identifier of the category, for example
+    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+    /// and `CreateCategory`.
     #[prost(string, tag = "1")]
     pub category_id: ::prost::alloc::string::String,
-    /// Name to take out, spelled exactly.
+    /// Name to remove, matched exactly.
     #[prost(string, optional, tag = "2")]
     pub used_by_entity: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -242,9 +242,9 @@ impl ::prost::Name for RemoveCategoryFromUsedByResponse {
 /// Request of `RevokeCategoryPropagatingPermissions`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeCategoryPropagatingPermissionsRequest {
-    /// Identifier of the category, for instance
-    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-    /// `CreateCategory` return it.
+    /// Identifier of the category, for example
+    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+    /// and `CreateCategory`.
     #[prost(string, tag = "1")]
     pub category_id: ::prost::alloc::string::String,
 }
@@ -274,9 +274,9 @@ impl ::prost::Name for RevokeCategoryPropagatingPermissionsResponse {
 /// Request of `UpdateCategory`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateCategoryRequest {
-    /// Identifier of the category, for instance
-    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-    /// `CreateCategory` return it.
+    /// Identifier of the category, for example
+    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+    /// and `CreateCategory`.
     #[prost(string, tag = "1")]
     pub category_id: ::prost::alloc::string::String,
     /// What to change. An empty specification is valid and changes nothing.
@@ -306,26 +306,27 @@ impl ::prost::Name for UpdateCategoryResponse {
         "/cis.tagging.v1.UpdateCategoryResponse".into()
     }
 }
-/// What a new category should be like. Taken by `CreateCategory`.
+/// Properties of a new category. Used by `CreateCategory`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CategoryCreateSpec {
     /// Name of the category, 1 to 256 characters. Unique among all categories.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Description of the category, which may be the empty string.
+    /// Description of the category. Can be empty.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether an object can have several of the category's tags. Can be widened later on, not narrowed.
+    /// Whether an object can have several of the category's tags. Can later change from `SINGLE` to `MULTIPLE`, but not
+    /// back.
     #[prost(enumeration = "CategoryCardinality", optional, tag = "3")]
     pub cardinality: ::core::option::Option<i32>,
-    /// Types of objects that can have the category's tags, for instance `VirtualMachine` or `Datastore`. When empty, all
-    /// types.
+    /// Types of objects that can have the category's tags, for example `VirtualMachine` or `Datastore`. If empty, all
+    /// types are allowed.
     ///
-    /// Types can be added later on, not taken away.
+    /// Types can be added later but not removed.
     #[prost(string, repeated, tag = "4")]
     pub associable_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifier that the category should have, for instance
-    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`. When unset, vCenter chooses one.
+    /// Identifier for the category, for example
+    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`. If unset, vCenter chooses one.
     #[prost(string, optional, tag = "5")]
     pub category_id: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -354,13 +355,13 @@ pub struct CategoryModel {
     /// Whether an object can have several of the category's tags.
     #[prost(enumeration = "CategoryCardinality", optional, tag = "4")]
     pub cardinality: ::core::option::Option<i32>,
-    /// Types of objects that can have the category's tags. When empty, all types.
+    /// Types of objects that can have the category's tags. If empty, all types are allowed.
     ///
-    /// vCenter checks the types of its own inventory only; objects of other services, such as libraries, can have any tag.
+    /// vCenter checks only types of its own inventory; objects of other services, such as libraries, can have any tag.
     #[prost(string, repeated, tag = "5")]
     pub associable_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names of those that use the category, as `AddCategoryToUsedBy` has noted them. Nothing but a note: a category that
-    /// is used can be changed and deleted.
+    /// Names of the programs and users that use the category, as recorded by `AddCategoryToUsedBy`. The list is
+    /// informational: a category that is in use can still be changed and deleted.
     #[prost(string, repeated, tag = "6")]
     pub used_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -374,22 +375,22 @@ impl ::prost::Name for CategoryModel {
         "/cis.tagging.v1.CategoryModel".into()
     }
 }
-/// What to change of a category. What is unset stays as it is. Taken by `UpdateCategory`.
+/// Changes to a category. Unset fields stay unchanged. Used by `UpdateCategory`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CategoryUpdateSpec {
-    /// Name that the category should have, 1 to 256 characters.
+    /// New name of the category, 1 to 256 characters.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Description that the category should have.
+    /// New description of the category.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether an object can have several of the category's tags. Can only change from `SINGLE` to `MULTIPLE`.
     #[prost(enumeration = "CategoryCardinality", optional, tag = "3")]
     pub cardinality: ::core::option::Option<i32>,
-    /// All types of objects that can have the category's tags, those of now included: types can be added, not taken away.
-    /// When empty, the types stay as they are.
+    /// All types of objects that can have the category's tags, including the current ones: types can be added but not
+    /// removed. If empty, the types stay unchanged.
     ///
-    /// A category that allows all types cannot be limited.
+    /// A category that allows all types cannot be restricted.
     #[prost(string, repeated, tag = "4")]
     pub associable_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -407,11 +408,11 @@ impl ::prost::Name for CategoryUpdateSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CategoryCardinality {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// One at most, as suits a category "Operating system".
+    /// At most one, suitable for a category such as "Operating system".
     Single = 1,
-    /// Any number, as suits a category "Role".
+    /// Any number, suitable for a category such as "Role".
     Multiple = 2,
 }
 impl CategoryCardinality {
@@ -447,16 +448,17 @@ pub mod category_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Creates, shows, changes and deletes categories, the groups that tags belong to.
+    /// Creates, reads, updates and deletes categories, the groups that tags belong to.
     ///
-    /// A category decides how many of its tags one object can have, and which types of objects can have them.
+    /// A category determines how many of its tags an object can have, and which types of objects can have them.
     ///
-    /// Besides what the operations say about themselves, those that name a category or change something can fail with
+    /// In addition to the errors listed for each operation, operations that name a category or change something can fail
+    /// with
     /// - `NOT_FOUND`: the category does not exist.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
-    /// Credentials that vCenter does not accept end in `UNAUTHENTICATED` here too, although most of these operations do not
-    /// document it.
+    /// Credentials that vCenter does not accept cause `UNAUTHENTICATED` here too, although vCenter does not document this
+    /// error for most of these operations.
     ///
     /// Mirrors `com.vmware.cis.tagging.category`.
     #[derive(Debug, Clone)]
@@ -530,9 +532,9 @@ pub mod category_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Notes that somebody uses a category: adds a name to its `used_by`. Mirrors `add_to_used_by`.
+        /// Records that a program or user uses a category: adds a name to its `used_by`. Mirrors `add_to_used_by`.
         ///
-        /// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
+        /// Idempotent in effect: adding an existing name is not an error. vCenter does not interpret the names. Requires the
         /// privilege `InventoryService.Tagging.ModifyUsedByForCategory` on the category.
         pub async fn add_category_to_used_by(
             &mut self,
@@ -565,9 +567,9 @@ pub mod category_service_client {
         }
         /// Creates a category without tags, and returns its identifier. Mirrors `create`.
         ///
-        /// Not idempotent: a second call with the same name fails. Needs the privilege
+        /// Not idempotent: a second call with the same name fails. Requires the privilege
         /// `InventoryService.Tagging.CreateCategory`.
-        /// - `ALREADY_EXISTS`: a category has that name, or the given `category_id`.
+        /// - `ALREADY_EXISTS`: a category with that name or the given `category_id` exists.
         /// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, or `category_id` is malformed.
         pub async fn create_category(
             &mut self,
@@ -595,10 +597,10 @@ pub mod category_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes a category with all its tags, and detaches these from all objects. Mirrors `delete`.
+        /// Deletes a category and all its tags, and detaches the tags from all objects. Mirrors `delete`.
         ///
-        /// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `InventoryService.Tagging.DeleteCategory`
-        /// on the category.
+        /// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
+        /// `InventoryService.Tagging.DeleteCategory` on the category.
         pub async fn delete_category(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteCategoryRequest>,
@@ -627,7 +629,7 @@ pub mod category_service_client {
         }
         /// Returns the properties of one category. Mirrors `get`.
         ///
-        /// Needs the privilege `System.Read` on the category.
+        /// Requires the privilege `System.Read` on the category.
         pub async fn get_category(
             &mut self,
             request: impl tonic::IntoRequest<super::GetCategoryRequest>,
@@ -654,9 +656,9 @@ pub mod category_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists all categories that the caller may read. Mirrors `list`.
+        /// Lists all categories that the caller can read. Mirrors `list`.
         ///
-        /// Returns identifiers only; `GetCategory` shows one category in full. Since vCenter 9.0,
+        /// Returns only identifiers; `GetCategory` returns all properties of a category. Since vCenter 9.0,
         /// `vcenter.tagging.v1.CategoriesService` lists categories with their properties in pages.
         pub async fn list_categories(
             &mut self,
@@ -684,10 +686,10 @@ pub mod category_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the categories that have a given name in their `used_by`. Mirrors `list_used_categories`.
+        /// Lists the categories whose `used_by` contains a given name. Mirrors `list_used_categories`.
         ///
-        /// Returns identifiers only. A name that nobody has added gives an empty list. Categories that the caller may not read
-        /// are left out.
+        /// Returns only identifiers. If no category has the name, the list is empty. Categories that the caller cannot read
+        /// are omitted.
         pub async fn list_used_categories(
             &mut self,
             request: impl tonic::IntoRequest<super::ListUsedCategoriesRequest>,
@@ -717,9 +719,9 @@ pub mod category_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Takes a name out of a category's `used_by`. Mirrors `remove_from_used_by`.
+        /// Removes a name from a category's `used_by`. Mirrors `remove_from_used_by`.
         ///
-        /// Idempotent in effect: a name that is not there is no error. Needs the privilege
+        /// Idempotent in effect: removing a name that is not in the list is not an error. Requires the privilege
         /// `InventoryService.Tagging.ModifyUsedByForCategory` on the category.
         pub async fn remove_category_from_used_by(
             &mut self,
@@ -753,8 +755,8 @@ pub mod category_service_client {
         /// Removes the permissions that a category inherits from its parents in vCenter's inventory. Mirrors
         /// `revoke_propagating_permissions`.
         ///
-        /// Afterwards only permissions on the category itself count. Grant the administrators one first, or nobody but
-        /// vCenter's own administrators can use it.
+        /// Afterwards, only permissions on the category itself apply. Grant your administrators such a permission first;
+        /// otherwise, only vCenter's own administrators can use the category.
         pub async fn revoke_category_propagating_permissions(
             &mut self,
             request: impl tonic::IntoRequest<
@@ -788,11 +790,11 @@ pub mod category_service_client {
         }
         /// Changes the properties of a category. Mirrors `update`.
         ///
-        /// Idempotent: repeating it leaves the same configuration. Needs the privilege `InventoryService.Tagging.EditCategory`
-        /// on the category.
-        /// - `ALREADY_EXISTS`: another category has the name.
-        /// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, `associable_types` lacks a type that the
-        ///   category has, or `cardinality` would become `SINGLE` again.
+        /// Idempotent: repeating the call leaves the same configuration. Requires the privilege
+        /// `InventoryService.Tagging.EditCategory` on the category.
+        /// - `ALREADY_EXISTS`: another category has this name.
+        /// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, `associable_types` does not include a type
+        ///   that the category allows, or `cardinality` would change back to `SINGLE`.
         pub async fn update_category(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateCategoryRequest>,
@@ -826,11 +828,11 @@ pub use category_service_client::CategoryServiceClient;
 /// Request of `AttachTag`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AttachTagRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
-    /// Object to attach the tag to, named by its type and identifier, for instance the `VirtualMachine` `vm-42` or the
+    /// Object to attach the tag to, identified by its type and identifier, for example the `VirtualMachine` `vm-42` or the
     /// `HostSystem` `host-10`.
     #[prost(message, optional, tag = "2")]
     pub object_id: ::core::option::Option<
@@ -863,13 +865,13 @@ impl ::prost::Name for AttachTagResponse {
 /// Request of `AttachMultipleTagsToObject`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AttachMultipleTagsToObjectRequest {
-    /// Object to attach the tags to, named by its type and identifier, for instance the `VirtualMachine` `vm-42` or the
-    /// `HostSystem` `host-10`.
+    /// Object to attach the tags to, identified by its type and identifier, for example the `VirtualMachine` `vm-42` or
+    /// the `HostSystem` `host-10`.
     #[prost(message, optional, tag = "1")]
     pub object_id: ::core::option::Option<
         super::super::super::vapi::std::dynamic::v1::DynamicId,
     >,
-    /// Identifiers of the tags, which can belong to different categories.
+    /// Identifiers of the tags. They can belong to different categories.
     #[prost(string, repeated, tag = "2")]
     pub tag_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -886,7 +888,7 @@ impl ::prost::Name for AttachMultipleTagsToObjectRequest {
 /// Response of `AttachMultipleTagsToObject`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AttachMultipleTagsToObjectResponse {
-    /// Whether all tags are attached, and if not, why.
+    /// Whether all tags were attached, and if not, why.
     #[prost(message, optional, tag = "1")]
     pub result: ::core::option::Option<TagAssociationBatchResult>,
 }
@@ -903,8 +905,8 @@ impl ::prost::Name for AttachMultipleTagsToObjectResponse {
 /// Request of `AttachTagToMultipleObjects`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AttachTagToMultipleObjectsRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
     /// Objects to attach the tag to. They can be of different types; the result reports those whose type the category does
@@ -927,7 +929,7 @@ impl ::prost::Name for AttachTagToMultipleObjectsRequest {
 /// Response of `AttachTagToMultipleObjects`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AttachTagToMultipleObjectsResponse {
-    /// Whether the tag is attached to all objects, and if not, why.
+    /// Whether the tag was attached to all objects, and if not, why.
     #[prost(message, optional, tag = "1")]
     pub result: ::core::option::Option<TagAssociationBatchResult>,
 }
@@ -944,12 +946,12 @@ impl ::prost::Name for AttachTagToMultipleObjectsResponse {
 /// Request of `DetachTag`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DetachTagRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
-    /// Object to detach the tag from, named by its type and identifier, for instance the `VirtualMachine` `vm-42` or the
-    /// `HostSystem` `host-10`.
+    /// Object to detach the tag from, identified by its type and identifier, for example the `VirtualMachine` `vm-42` or
+    /// the `HostSystem` `host-10`.
     #[prost(message, optional, tag = "2")]
     pub object_id: ::core::option::Option<
         super::super::super::vapi::std::dynamic::v1::DynamicId,
@@ -981,13 +983,13 @@ impl ::prost::Name for DetachTagResponse {
 /// Request of `DetachMultipleTagsFromObject`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DetachMultipleTagsFromObjectRequest {
-    /// Object to detach the tags from, named by its type and identifier, for instance the `VirtualMachine` `vm-42` or the
-    /// `HostSystem` `host-10`.
+    /// Object to detach the tags from, identified by its type and identifier, for example the `VirtualMachine` `vm-42` or
+    /// the `HostSystem` `host-10`.
     #[prost(message, optional, tag = "1")]
     pub object_id: ::core::option::Option<
         super::super::super::vapi::std::dynamic::v1::DynamicId,
     >,
-    /// Identifiers of the tags, which can belong to different categories.
+    /// Identifiers of the tags. They can belong to different categories.
     #[prost(string, repeated, tag = "2")]
     pub tag_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1004,7 +1006,7 @@ impl ::prost::Name for DetachMultipleTagsFromObjectRequest {
 /// Response of `DetachMultipleTagsFromObject`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DetachMultipleTagsFromObjectResponse {
-    /// Whether all tags are detached, and if not, why.
+    /// Whether all tags were detached, and if not, why.
     #[prost(message, optional, tag = "1")]
     pub result: ::core::option::Option<TagAssociationBatchResult>,
 }
@@ -1021,8 +1023,8 @@ impl ::prost::Name for DetachMultipleTagsFromObjectResponse {
 /// Request of `DetachTagFromMultipleObjects`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DetachTagFromMultipleObjectsRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
     /// Objects to detach the tag from. They can be of different types; the result reports those that do not exist.
@@ -1044,7 +1046,7 @@ impl ::prost::Name for DetachTagFromMultipleObjectsRequest {
 /// Response of `DetachTagFromMultipleObjects`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DetachTagFromMultipleObjectsResponse {
-    /// Whether the tag is detached from all objects, and if not, why.
+    /// Whether the tag was detached from all objects, and if not, why.
     #[prost(message, optional, tag = "1")]
     pub result: ::core::option::Option<TagAssociationBatchResult>,
 }
@@ -1061,8 +1063,8 @@ impl ::prost::Name for DetachTagFromMultipleObjectsResponse {
 /// Request of `ListAttachableTags`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAttachableTagsRequest {
-    /// Object that the tags are for, named by its type and identifier, for instance the `VirtualMachine` `vm-42`. Its type
-    /// decides which categories come into question.
+    /// Object that the tags are for, identified by its type and identifier, for example the `VirtualMachine` `vm-42`. Its
+    /// type determines which categories are eligible.
     #[prost(message, optional, tag = "1")]
     pub object_id: ::core::option::Option<
         super::super::super::vapi::std::dynamic::v1::DynamicId,
@@ -1081,7 +1083,7 @@ impl ::prost::Name for ListAttachableTagsRequest {
 /// Response of `ListAttachableTags`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAttachableTagsResponse {
-    /// Identifiers of the tags, empty when none can be attached.
+    /// Identifiers of the tags. Empty if none can be attached.
     #[prost(string, repeated, tag = "1")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1098,8 +1100,8 @@ impl ::prost::Name for ListAttachableTagsResponse {
 /// Request of `ListAttachedObjects`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAttachedObjectsRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
 }
@@ -1116,7 +1118,7 @@ impl ::prost::Name for ListAttachedObjectsRequest {
 /// Response of `ListAttachedObjects`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListAttachedObjectsResponse {
-    /// The objects, empty when none has the tag.
+    /// The objects. Empty if none has the tag.
     #[prost(message, repeated, tag = "1")]
     pub objects: ::prost::alloc::vec::Vec<
         super::super::super::vapi::std::dynamic::v1::DynamicId,
@@ -1135,7 +1137,7 @@ impl ::prost::Name for ListAttachedObjectsResponse {
 /// Request of `ListAttachedObjectsOnTags`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAttachedObjectsOnTagsRequest {
-    /// Identifiers of the tags, which can belong to different categories.
+    /// Identifiers of the tags. They can belong to different categories.
     #[prost(string, repeated, tag = "1")]
     pub tag_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1169,7 +1171,7 @@ impl ::prost::Name for ListAttachedObjectsOnTagsResponse {
 /// Request of `ListAttachedTags`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAttachedTagsRequest {
-    /// Object whose tags to list, named by its type and identifier, for instance the `VirtualMachine` `vm-42`.
+    /// Object whose tags to list, identified by its type and identifier, for example the `VirtualMachine` `vm-42`.
     #[prost(message, optional, tag = "1")]
     pub object_id: ::core::option::Option<
         super::super::super::vapi::std::dynamic::v1::DynamicId,
@@ -1188,7 +1190,7 @@ impl ::prost::Name for ListAttachedTagsRequest {
 /// Response of `ListAttachedTags`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAttachedTagsResponse {
-    /// Identifiers of the tags, empty when the object has none.
+    /// Identifiers of the tags. Empty if the object has none.
     #[prost(string, repeated, tag = "1")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1205,7 +1207,7 @@ impl ::prost::Name for ListAttachedTagsResponse {
 /// Request of `ListAttachedTagsOnObjects`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListAttachedTagsOnObjectsRequest {
-    /// Objects whose tags to list. They can be of different types, for instance machines and the hosts that they run on.
+    /// Objects whose tags to list. They can be of different types, for example machines and the hosts that they run on.
     #[prost(message, repeated, tag = "1")]
     pub object_ids: ::prost::alloc::vec::Vec<
         super::super::super::vapi::std::dynamic::v1::DynamicId,
@@ -1224,7 +1226,7 @@ impl ::prost::Name for ListAttachedTagsOnObjectsRequest {
 /// Response of `ListAttachedTagsOnObjects`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListAttachedTagsOnObjectsResponse {
-    /// The objects that have tags, each with these.
+    /// The objects that have tags, each with its tags.
     #[prost(message, repeated, tag = "1")]
     pub objects: ::prost::alloc::vec::Vec<TagAssociationObjectToTags>,
 }
@@ -1240,13 +1242,13 @@ impl ::prost::Name for ListAttachedTagsOnObjectsResponse {
 }
 /// Outcome of an operation on several tags or objects.
 ///
-/// Look at it after each call: the call itself succeeds even when nothing was attached or detached.
+/// Check it after each call: the call itself succeeds even if nothing was attached or detached.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TagAssociationBatchResult {
-    /// Whether everything was attached or detached. When false, anything from one part to all of it failed.
+    /// Whether everything was attached or detached. If false, at least one part failed, possibly all of them.
     #[prost(bool, optional, tag = "1")]
     pub success: ::core::option::Option<bool>,
-    /// What failed, a message for each tag or object. Empty when `success` is true.
+    /// Failures: one message for each tag or object. Empty if `success` is true.
     #[prost(message, repeated, tag = "2")]
     pub error_messages: ::prost::alloc::vec::Vec<
         super::super::super::vapi::std::v1::LocalizableMessage,
@@ -1291,7 +1293,7 @@ pub struct TagAssociationTagToObjects {
     /// Identifier of the tag.
     #[prost(string, optional, tag = "1")]
     pub tag_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// The objects, empty when none has the tag.
+    /// The objects. Empty if none has the tag.
     #[prost(message, repeated, tag = "2")]
     pub object_ids: ::prost::alloc::vec::Vec<
         super::super::super::vapi::std::dynamic::v1::DynamicId,
@@ -1318,19 +1320,19 @@ pub mod tag_association_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Attaches tags to objects, detaches them, and tells which objects have which tags.
+    /// Attaches tags to objects, detaches them, and lists which objects have which tags.
     ///
-    /// A tag can be attached to an object when its category allows the object's type, and, with cardinality `SINGLE`, when
-    /// the object has no other tag of that category.
+    /// A tag can be attached to an object if its category allows the object's type and, with cardinality `SINGLE`, the
+    /// object has no other tag of that category.
     ///
-    /// Operations on several tags or objects at once do as much as they can: they succeed although a part failed, and say so
+    /// Operations on several tags or objects are best effort: they succeed even if some parts fail, and report the failures
     /// in `TagAssociationBatchResult`.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
+    /// In addition to the errors listed for each operation, every operation can fail with
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
     /// - `UNAUTHORIZED`: the caller lacks a privilege on the tag or on the object, or the object does not exist; vCenter
-    ///   does not say which. Only operations on a single tag or object fail so. The others leave out what the caller may not
-    ///   read, or report it in their result.
+    ///   does not say which. Only operations on a single tag or object fail with this error. The others omit what the caller
+    ///   cannot read, or report it in their result.
     ///
     /// Mirrors `com.vmware.cis.tagging.tag_association`.
     #[derive(Debug, Clone)]
@@ -1406,7 +1408,7 @@ pub mod tag_association_service_client {
         }
         /// Attaches a tag to an object. Mirrors `attach`.
         ///
-        /// Idempotent in effect: a tag that is attached already is not an error. Needs the privileges
+        /// Idempotent in effect: attaching a tag again is not an error. Requires the privileges
         /// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
         /// - `NOT_FOUND`: the tag does not exist.
         /// - `INVALID_ARGUMENT`: the object does not exist, the category does not allow its type, or the object has another
@@ -1437,11 +1439,11 @@ pub mod tag_association_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Attaches several tags to one object, and reports those that could not be attached. Mirrors
+        /// Attaches several tags to one object, and reports the tags that could not be attached. Mirrors
         /// `attach_multiple_tags_to_object`.
         ///
-        /// Tags that are attached already are no errors. Needs the privileges `InventoryService.Tagging.AttachTag` on each tag
-        /// and `System.Read` on the object.
+        /// Tags that are already attached are not errors. Requires the privileges `InventoryService.Tagging.AttachTag` on each
+        /// tag and `System.Read` on the object.
         pub async fn attach_multiple_tags_to_object(
             &mut self,
             request: impl tonic::IntoRequest<super::AttachMultipleTagsToObjectRequest>,
@@ -1471,11 +1473,11 @@ pub mod tag_association_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Attaches one tag to several objects, and reports those that it could not be attached to. Mirrors
+        /// Attaches one tag to several objects, and reports the objects that it could not be attached to. Mirrors
         /// `attach_tag_to_multiple_objects`.
         ///
-        /// Objects that have the tag already are no errors. Needs the privileges `InventoryService.Tagging.AttachTag` on the
-        /// tag and `System.Read` on each object.
+        /// Objects that already have the tag are not errors. Requires the privileges `InventoryService.Tagging.AttachTag` on
+        /// the tag and `System.Read` on each object.
         /// - `NOT_FOUND`: the tag does not exist.
         pub async fn attach_tag_to_multiple_objects(
             &mut self,
@@ -1508,7 +1510,7 @@ pub mod tag_association_service_client {
         }
         /// Detaches a tag from an object. Mirrors `detach`.
         ///
-        /// Idempotent in effect: a tag that is not attached is not an error. Needs the privileges
+        /// Idempotent in effect: detaching a tag that is not attached is not an error. Requires the privileges
         /// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
         /// - `NOT_FOUND`: the tag does not exist.
         pub async fn detach_tag(
@@ -1537,10 +1539,10 @@ pub mod tag_association_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Detaches several tags from one object, and reports those that could not be detached. Mirrors
+        /// Detaches several tags from one object, and reports the tags that could not be detached. Mirrors
         /// `detach_multiple_tags_from_object`.
         ///
-        /// Tags that are not attached are no errors; tags that do not exist are. Needs the privileges
+        /// Tags that are not attached are not errors; tags that do not exist are. Requires the privileges
         /// `InventoryService.Tagging.AttachTag` on each tag and `System.Read` on the object.
         pub async fn detach_multiple_tags_from_object(
             &mut self,
@@ -1571,11 +1573,11 @@ pub mod tag_association_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Detaches one tag from several objects, and reports those that it could not be detached from. Mirrors
+        /// Detaches one tag from several objects, and reports the objects that it could not be detached from. Mirrors
         /// `detach_tag_from_multiple_objects`.
         ///
-        /// Objects that do not have the tag are no errors. Needs the privileges `InventoryService.Tagging.AttachTag` on the
-        /// tag and `System.Read` on each object.
+        /// Objects that do not have the tag are not errors. Requires the privileges `InventoryService.Tagging.AttachTag` on
+        /// the tag and `System.Read` on each object.
         /// - `NOT_FOUND`: the tag does not exist.
         pub async fn detach_tag_from_multiple_objects(
             &mut self,
@@ -1606,11 +1608,11 @@ pub mod tag_association_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the tags that could be attached to an object now. Mirrors `list_attachable_tags`.
+        /// Lists the tags that can currently be attached to an object. Mirrors `list_attachable_tags`.
         ///
-        /// Leaves out the tags that the object has, those whose category does not allow its type, and those that cardinality
-        /// `SINGLE` rules out. Needs the privilege `System.Read` on the object. Tags that the caller may not read are left
-        /// out.
+        /// Omits tags that the object already has, tags whose category does not allow the object's type, and tags that
+        /// cardinality `SINGLE` excludes. Requires the privilege `System.Read` on the object. Tags that the caller cannot read
+        /// are omitted.
         pub async fn list_attachable_tags(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAttachableTagsRequest>,
@@ -1640,9 +1642,9 @@ pub mod tag_association_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the objects that have a tag, as far as the caller may read them. Mirrors `list_attached_objects`.
+        /// Lists the objects that have a tag, limited to those that the caller can read. Mirrors `list_attached_objects`.
         ///
-        /// Needs the privilege `System.Read` on the tag.
+        /// Requires the privilege `System.Read` on the tag.
         /// - `NOT_FOUND`: the tag does not exist.
         pub async fn list_attached_objects(
             &mut self,
@@ -1673,9 +1675,9 @@ pub mod tag_association_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the objects that have any of several tags, tag by tag. Mirrors `list_attached_objects_on_tags`.
+        /// Lists the objects that have any of several tags, grouped by tag. Mirrors `list_attached_objects_on_tags`.
         ///
-        /// Tags that do not exist are left out. Tags and objects that the caller may not read are left out.
+        /// Tags that do not exist are omitted. Tags and objects that the caller cannot read are omitted.
         pub async fn list_attached_objects_on_tags(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAttachedObjectsOnTagsRequest>,
@@ -1705,9 +1707,9 @@ pub mod tag_association_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the tags of an object, as far as the caller may read them. Mirrors `list_attached_tags`.
+        /// Lists the tags of an object, limited to those that the caller can read. Mirrors `list_attached_tags`.
         ///
-        /// Needs the privilege `System.Read` on the object.
+        /// Requires the privilege `System.Read` on the object.
         pub async fn list_attached_tags(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAttachedTagsRequest>,
@@ -1737,10 +1739,10 @@ pub mod tag_association_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the tags of several objects, object by object. Mirrors `list_attached_tags_on_objects`.
+        /// Lists the tags of several objects, grouped by object. Mirrors `list_attached_tags_on_objects`.
         ///
-        /// The usual way to read the tags of many machines: one call instead of one a machine. Objects that do not exist are
-        /// left out. Objects and tags that the caller may not read are left out.
+        /// The recommended way to read the tags of many machines: one call instead of one call for each machine. Objects that
+        /// do not exist are omitted. Objects and tags that the caller cannot read are omitted.
         pub async fn list_attached_tags_on_objects(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAttachedTagsOnObjectsRequest>,
@@ -1777,12 +1779,12 @@ pub use tag_association_service_client::TagAssociationServiceClient;
 /// Request of `AddTagToUsedBy`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddTagToUsedByRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
-    /// Name to add, usually that of a program or user, for instance `terraform`. vCenter does not check that there is
-    /// such a user.
+    /// Name to add, usually the name of a program or user, for example `terraform`. vCenter does not verify that the user
+    /// exists.
     #[prost(string, optional, tag = "2")]
     pub used_by_entity: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1812,7 +1814,7 @@ impl ::prost::Name for AddTagToUsedByResponse {
 /// Request of `CreateTag`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateTagRequest {
-    /// What the new tag should be like. Name, description and category are required; the description can be empty.
+    /// Properties of the new tag. Name, description and category are required; the description can be empty.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<TagCreateSpec>,
 }
@@ -1829,7 +1831,7 @@ impl ::prost::Name for CreateTagRequest {
 /// Response of `CreateTag`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateTagResponse {
-    /// Identifier that vCenter gave the tag, for instance
+    /// Identifier that vCenter assigned to the tag, for example
     /// `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`.
     #[prost(string, optional, tag = "1")]
     pub tag: ::core::option::Option<::prost::alloc::string::String>,
@@ -1847,8 +1849,8 @@ impl ::prost::Name for CreateTagResponse {
 /// Request of `DeleteTag`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteTagRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
 }
@@ -1878,8 +1880,8 @@ impl ::prost::Name for DeleteTagResponse {
 /// Request of `GetTag`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetTagRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
 }
@@ -1926,7 +1928,7 @@ impl ::prost::Name for ListTagsRequest {
 /// Response of `ListTags`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTagsResponse {
-    /// Identifiers of the tags, empty when there are none.
+    /// Identifiers of the tags. Empty if there are none.
     #[prost(string, repeated, tag = "1")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1943,9 +1945,9 @@ impl ::prost::Name for ListTagsResponse {
 /// Request of `ListTagsForCategory`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTagsForCategoryRequest {
-    /// Identifier of the category, for instance
-    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-    /// `CreateCategory` return it.
+    /// Identifier of the category, for example
+    /// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+    /// and `CreateCategory`.
     #[prost(string, optional, tag = "1")]
     pub category_id: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1962,7 +1964,7 @@ impl ::prost::Name for ListTagsForCategoryRequest {
 /// Response of `ListTagsForCategory`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTagsForCategoryResponse {
-    /// Identifiers of the tags, empty when the category has none.
+    /// Identifiers of the tags. Empty if the category has none.
     #[prost(string, repeated, tag = "1")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1979,7 +1981,7 @@ impl ::prost::Name for ListTagsForCategoryResponse {
 /// Request of `ListUsedTags`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListUsedTagsRequest {
-    /// Name to look for, spelled exactly.
+    /// Name to look for, matched exactly.
     #[prost(string, optional, tag = "1")]
     pub used_by_entity: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1996,7 +1998,7 @@ impl ::prost::Name for ListUsedTagsRequest {
 /// Response of `ListUsedTags`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListUsedTagsResponse {
-    /// Identifiers of the tags, empty when none has the name.
+    /// Identifiers of the tags. Empty if none has the name.
     #[prost(string, repeated, tag = "1")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -2013,11 +2015,11 @@ impl ::prost::Name for ListUsedTagsResponse {
 /// Request of `RemoveTagFromUsedBy`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemoveTagFromUsedByRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
-    /// Name to take out, spelled exactly.
+    /// Name to remove, matched exactly.
     #[prost(string, optional, tag = "2")]
     pub used_by_entity: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2047,8 +2049,8 @@ impl ::prost::Name for RemoveTagFromUsedByResponse {
 /// Request of `RevokeTagPropagatingPermissions`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeTagPropagatingPermissionsRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
 }
@@ -2078,8 +2080,8 @@ impl ::prost::Name for RevokeTagPropagatingPermissionsResponse {
 /// Request of `UpdateTag`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateTagRequest {
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-    /// `ListTags` and `CreateTag` return it.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+    /// returned by `ListTags` and `CreateTag`.
     #[prost(string, tag = "1")]
     pub tag_id: ::prost::alloc::string::String,
     /// What to change. An empty specification is valid and changes nothing.
@@ -2109,22 +2111,21 @@ impl ::prost::Name for UpdateTagResponse {
         "/cis.tagging.v1.UpdateTagResponse".into()
     }
 }
-/// What a new tag should be like. Taken by `CreateTag`.
+/// Properties of a new tag. Used by `CreateTag`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TagCreateSpec {
-    /// Name of the tag, 1 to 256 characters. Unique within its category; `ALREADY_EXISTS` when another tag of the category
-    /// has it.
+    /// Name of the tag, 1 to 256 characters. Unique within its category; otherwise, the call fails with `ALREADY_EXISTS`.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Description of the tag, which may be the empty string.
+    /// Description of the tag. Can be empty.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Category that the tag should belong to, for good. It decides which objects can have the tag, and how many of its
-    /// tags an object can have.
+    /// Category of the tag. Cannot be changed later. It determines which objects can have the tag, and how many of the
+    /// category's tags an object can have.
     #[prost(string, optional, tag = "3")]
     pub category_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier that the tag should have, for instance
-    /// `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`. When unset, vCenter chooses one.
+    /// Identifier for the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`. If
+    /// unset, vCenter chooses one.
     #[prost(string, optional, tag = "4")]
     pub tag_id: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2153,8 +2154,8 @@ pub struct TagModel {
     /// Description of the tag.
     #[prost(string, optional, tag = "4")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Names of those that use the tag, as `AddTagToUsedBy` has noted them. Nothing but a note: a tag that is used can be
-    /// changed and deleted.
+    /// Names of the programs and users that use the tag, as recorded by `AddTagToUsedBy`. The list is informational: a tag
+    /// that is in use can still be changed and deleted.
     #[prost(string, repeated, tag = "5")]
     pub used_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -2168,13 +2169,13 @@ impl ::prost::Name for TagModel {
         "/cis.tagging.v1.TagModel".into()
     }
 }
-/// What to change of a tag. What is unset stays as it is. Taken by `UpdateTag`.
+/// Changes to a tag. Unset fields stay unchanged. Used by `UpdateTag`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TagUpdateSpec {
-    /// Name that the tag should have, 1 to 256 characters.
+    /// New name of the tag, 1 to 256 characters.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Description that the tag should have.
+    /// New description of the tag.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2199,17 +2200,17 @@ pub mod tag_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Creates, shows, changes and deletes tags, the labels that can be attached to objects.
+    /// Creates, reads, updates and deletes tags, labels that can be attached to objects.
     ///
     /// Each tag belongs to one category. `TagAssociationService` attaches tags to objects.
     ///
-    /// Besides what the operations say about themselves, those that name a tag or a category or change something can fail
-    /// with
+    /// In addition to the errors listed for each operation, operations that name a tag or a category or change something can
+    /// fail with
     /// - `NOT_FOUND`: the tag or category does not exist.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
-    /// Credentials that vCenter does not accept end in `UNAUTHENTICATED` here too, although most of these operations do not
-    /// document it.
+    /// Credentials that vCenter does not accept cause `UNAUTHENTICATED` here too, although vCenter does not document this
+    /// error for most of these operations.
     ///
     /// Mirrors `com.vmware.cis.tagging.tag`.
     #[derive(Debug, Clone)]
@@ -2283,9 +2284,9 @@ pub mod tag_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Notes that somebody uses a tag: adds a name to its `used_by`. Mirrors `add_to_used_by`.
+        /// Records that a program or user uses a tag: adds a name to its `used_by`. Mirrors `add_to_used_by`.
         ///
-        /// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
+        /// Idempotent in effect: adding an existing name is not an error. vCenter does not interpret the names. Requires the
         /// privilege `InventoryService.Tagging.ModifyUsedByForTag` on the tag.
         pub async fn add_tag_to_used_by(
             &mut self,
@@ -2313,9 +2314,9 @@ pub mod tag_service_client {
         }
         /// Creates a tag in a category, and returns its identifier. Mirrors `create`.
         ///
-        /// Not idempotent: a second call with the same name fails. Needs the privilege `InventoryService.Tagging.CreateTag` on
-        /// the category.
-        /// - `ALREADY_EXISTS`: the category has a tag of that name, or a tag has the given `tag_id`.
+        /// Not idempotent: a second call with the same name fails. Requires the privilege `InventoryService.Tagging.CreateTag`
+        /// on the category.
+        /// - `ALREADY_EXISTS`: the category has a tag with that name, or a tag with the given `tag_id` exists.
         /// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, or `tag_id` is malformed.
         pub async fn create_tag(
             &mut self,
@@ -2343,8 +2344,8 @@ pub mod tag_service_client {
         }
         /// Deletes a tag and detaches it from all objects. Mirrors `delete`.
         ///
-        /// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `InventoryService.Tagging.DeleteTag` on
-        /// the tag.
+        /// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege `InventoryService.Tagging.DeleteTag`
+        /// on the tag.
         pub async fn delete_tag(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteTagRequest>,
@@ -2371,7 +2372,7 @@ pub mod tag_service_client {
         }
         /// Returns the properties of one tag. Mirrors `get`.
         ///
-        /// Needs the privilege `System.Read` on the tag.
+        /// Requires the privilege `System.Read` on the tag.
         pub async fn get_tag(
             &mut self,
             request: impl tonic::IntoRequest<super::GetTagRequest>,
@@ -2393,10 +2394,10 @@ pub mod tag_service_client {
                 .insert(GrpcMethod::new("cis.tagging.v1.TagService", "GetTag"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists all tags that the caller may read, those of all categories. Mirrors `list`.
+        /// Lists all tags that the caller can read, in all categories. Mirrors `list`.
         ///
-        /// Returns identifiers only; `GetTag` shows one tag in full. Since vCenter 9.0, `vcenter.tagging.v1.TagsService` lists
-        /// tags with their properties in pages.
+        /// Returns only identifiers; `GetTag` returns all properties of a tag. Since vCenter 9.0,
+        /// `vcenter.tagging.v1.TagsService` lists tags with their properties in pages.
         pub async fn list_tags(
             &mut self,
             request: impl tonic::IntoRequest<super::ListTagsRequest>,
@@ -2421,9 +2422,9 @@ pub mod tag_service_client {
                 .insert(GrpcMethod::new("cis.tagging.v1.TagService", "ListTags"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the tags of one category that the caller may read. Mirrors `list_tags_for_category`.
+        /// Lists the tags of one category that the caller can read. Mirrors `list_tags_for_category`.
         ///
-        /// Returns identifiers only. Needs the privilege `System.Read` on the category.
+        /// Returns only identifiers. Requires the privilege `System.Read` on the category.
         pub async fn list_tags_for_category(
             &mut self,
             request: impl tonic::IntoRequest<super::ListTagsForCategoryRequest>,
@@ -2450,10 +2451,9 @@ pub mod tag_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the tags that have a given name in their `used_by`. Mirrors `list_used_tags`.
+        /// Lists the tags whose `used_by` contains a given name. Mirrors `list_used_tags`.
         ///
-        /// Returns identifiers only. A name that nobody has added gives an empty list. Tags that the caller may not read are
-        /// left out.
+        /// Returns only identifiers. If no tag has the name, the list is empty. Tags that the caller cannot read are omitted.
         pub async fn list_used_tags(
             &mut self,
             request: impl tonic::IntoRequest<super::ListUsedTagsRequest>,
@@ -2478,9 +2478,9 @@ pub mod tag_service_client {
                 .insert(GrpcMethod::new("cis.tagging.v1.TagService", "ListUsedTags"));
             self.inner.unary(req, path, codec).await
         }
-        /// Takes a name out of a tag's `used_by`. Mirrors `remove_from_used_by`.
+        /// Removes a name from a tag's `used_by`. Mirrors `remove_from_used_by`.
         ///
-        /// Idempotent in effect: a name that is not there is no error. Needs the privilege
+        /// Idempotent in effect: removing a name that is not in the list is not an error. Requires the privilege
         /// `InventoryService.Tagging.ModifyUsedByForTag` on the tag.
         pub async fn remove_tag_from_used_by(
             &mut self,
@@ -2511,8 +2511,8 @@ pub mod tag_service_client {
         /// Removes the permissions that a tag inherits from its category and from vCenter's inventory. Mirrors
         /// `revoke_propagating_permissions`.
         ///
-        /// Afterwards only permissions on the tag itself count. Grant the administrators one first, or nobody but vCenter's
-        /// own administrators can use it.
+        /// Afterwards, only permissions on the tag itself apply. Grant your administrators such a permission first; otherwise,
+        /// only vCenter's own administrators can use the tag.
         pub async fn revoke_tag_propagating_permissions(
             &mut self,
             request: impl tonic::IntoRequest<
@@ -2546,9 +2546,9 @@ pub mod tag_service_client {
         }
         /// Changes the name and the description of a tag. Mirrors `update`.
         ///
-        /// Idempotent: repeating it leaves the same configuration. A tag cannot move to another category. Needs the privilege
-        /// `InventoryService.Tagging.EditTag` on the tag.
-        /// - `ALREADY_EXISTS`: another tag of the category has the name.
+        /// Idempotent: repeating the call leaves the same configuration. A tag cannot be moved to another category. Requires
+        /// the privilege `InventoryService.Tagging.EditTag` on the tag.
+        /// - `ALREADY_EXISTS`: another tag in the category has this name.
         /// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters.
         pub async fn update_tag(
             &mut self,

@@ -36,10 +36,10 @@ pub struct GetTaskRequest {
     /// Identifier of the task.
     #[prost(string, tag = "1")]
     pub task: ::prost::alloc::string::String,
-    /// Whether to return also what only some operations report about their tasks. False when unset.
+    /// Whether to return additional data that only some operations report about their tasks. Defaults to false.
     #[prost(bool, optional, tag = "2")]
     pub return_all: ::core::option::Option<bool>,
-    /// Whether to leave `result` out, which can be large. False when unset.
+    /// Whether to omit `result`, which can be large. Defaults to false.
     #[prost(bool, optional, tag = "3")]
     pub exclude_result: ::core::option::Option<bool>,
 }
@@ -73,10 +73,11 @@ impl ::prost::Name for GetTaskResponse {
 /// Request of `ListTasks`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListTasksRequest {
-    /// Which tasks to return. vCenter requires it, and in it `tasks` or `services`.
+    /// Which tasks to return. vCenter requires this field, and in it `tasks` or `services`.
     #[prost(message, optional, tag = "1")]
     pub filter_spec: ::core::option::Option<TaskFilterSpec>,
-    /// What to return of each task. Unset stands for everything that all tasks have, with their results.
+    /// What to return for each task. If unset, the response includes everything that all tasks have, including their
+    /// results.
     #[prost(message, optional, tag = "2")]
     pub result_spec: ::core::option::Option<TaskGetSpec>,
 }
@@ -93,10 +94,10 @@ impl ::prost::Name for ListTasksRequest {
 /// Response of `ListTasks`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListTasksResponse {
-    /// The tasks by identifier, for instance `5287c3a2-6a39-4d5c-9e0f-1d1d1c0a7f0e:com.vmware.vcenter`. Empty when none
-    /// matches.
+    /// The tasks, keyed by identifier, for example `5287c3a2-6a39-4d5c-9e0f-1d1d1c0a7f0e:com.vmware.vcenter`. Empty if
+    /// none matches.
     ///
-    /// Identifiers that the filter names and vCenter does not know are left out.
+    /// Identifiers in the filter that are unknown to vCenter are omitted.
     #[prost(btree_map = "string, message", tag = "1")]
     pub tasks: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -113,60 +114,61 @@ impl ::prost::Name for ListTasksResponse {
         "/cis.v1.ListTasksResponse".into()
     }
 }
-/// How far a task is, and its result.
+/// Progress and result of a task.
 ///
-/// `status` decides which of the other fields can be set. Unset by vCenter: whatever the operation does not report.
+/// `status` determines which of the other fields can be set. vCenter leaves fields unset that the operation does not
+/// report.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TaskInfo {
-    /// How much of the work is done. Always set unless `status` is `PENDING`.
+    /// Progress of the work. Always set unless `status` is `PENDING`.
     #[prost(message, optional, tag = "1")]
     pub progress: ::core::option::Option<TaskProgress>,
-    /// What the operation returns, in the form that its plain rpc has as a result: the identifier of the new machine for
-    /// `CloneVmTask`, nothing for `RelocateVmTask`.
+    /// Result of the operation, in the same form as the result of the rpc without a task: the identifier of the new
+    /// machine for `CloneVmTask`, nothing for `RelocateVmTask`.
     ///
-    /// The type depends on the operation, and the JSON form of structures in it is unconfirmed. Relevant as soon as the
-    /// task runs, and as a rule set only when `status` is `SUCCEEDED`.
+    /// The type depends on the operation, and the JSON form of structures in it is unconfirmed. Relevant once the task is
+    /// running, and usually set only when `status` is `SUCCEEDED`.
     #[prost(message, optional, tag = "2")]
     pub result: ::core::option::Option<::prost_types::Value>,
-    /// What the task does, as text for people.
+    /// Human-readable description of the task.
     #[prost(message, optional, tag = "3")]
     pub description: ::core::option::Option<
         super::super::vapi::std::v1::LocalizableMessage,
     >,
-    /// Service of the operation that started the task, for instance `com.vmware.vcenter.VM`.
+    /// Service of the operation that started the task, for example `com.vmware.vcenter.VM`.
     #[prost(string, optional, tag = "4")]
     pub service: ::core::option::Option<::prost::alloc::string::String>,
-    /// Operation that started the task, for instance `clone$task`.
+    /// Operation that started the task, for example `clone$task`.
     ///
     #[prost(string, optional, tag = "5")]
     pub operation: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the task that this one is a part of. Unset when it stands alone.
+    /// Identifier of the parent task. Unset if the task has no parent.
     #[prost(string, optional, tag = "6")]
     pub parent: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the operation works on, or what it creates, for instance a virtual machine.
+    /// Object that the operation works on or creates, for example a virtual machine.
     ///
-    /// Unset when there is no such thing, or more than one.
+    /// Unset if there is no such object, or more than one.
     #[prost(message, optional, tag = "7")]
     pub target: ::core::option::Option<super::super::vapi::std::dynamic::v1::DynamicId>,
-    /// State of the task. Decides which other fields can be set.
+    /// State of the task. Determines which other fields can be set.
     #[prost(enumeration = "TaskStatus", optional, tag = "8")]
     pub status: ::core::option::Option<i32>,
-    /// Whether `CancelTask` can have an effect. It can change while the task runs.
+    /// Whether the task can be canceled with `CancelTask`. Can change while the task is running.
     #[prost(bool, optional, tag = "9")]
     pub cancelable: ::core::option::Option<bool>,
-    /// Why the task failed. Relevant only when `status` is `FAILED`; if it is unset then, the reason is in `result`.
+    /// Why the task failed. Relevant only when `status` is `FAILED`; if unset in that case, the cause is in `result`.
     ///
-    /// vCenter documents a text here and sends one of its errors, an object of `error_type` and `messages`: that is passed
-    /// on as JSON text, and a text as it is.
+    /// vCenter documents a string here but sends one of its errors, an object with `error_type` and `messages`. The
+    /// gateway converts such an object to JSON text and passes a string through unchanged.
     #[prost(string, optional, tag = "10")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
-    /// When the work began. Always set unless `status` is `PENDING`.
+    /// When the work started. Always set unless `status` is `PENDING`.
     #[prost(message, optional, tag = "11")]
     pub start_time: ::core::option::Option<::prost_types::Timestamp>,
     /// When the task ended. Set when `status` is `SUCCEEDED` or `FAILED`.
     #[prost(message, optional, tag = "12")]
     pub end_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Name of the user who started the task, for instance `VSPHERE.LOCAL\Administrator`. Unset for vCenter's own tasks.
+    /// Name of the user who started the task, for example `VSPHERE.LOCAL\Administrator`. Unset for vCenter's own tasks.
     #[prost(string, optional, tag = "13")]
     pub user: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -180,18 +182,18 @@ impl ::prost::Name for TaskInfo {
         "/cis.v1.TaskInfo".into()
     }
 }
-/// How much of a task's work is done.
+/// Progress of a task's work.
 ///
-/// Both numbers count the same unit, which differs between operations; many count percent.
+/// Both numbers use the same unit, which depends on the operation; many operations use percent.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TaskProgress {
-    /// Amount of work that the task consists of. 100 where percent are counted.
+    /// Total amount of work. 100 if the unit is percent.
     #[prost(int64, optional, tag = "1")]
     pub total: ::core::option::Option<i64>,
-    /// Amount of work that is done, from 0 to `total`. It never decreases.
+    /// Amount of completed work, from 0 to `total`. Never decreases.
     #[prost(int64, optional, tag = "2")]
     pub completed: ::core::option::Option<i64>,
-    /// What the task is doing now, as text for people.
+    /// Human-readable description of what the task is currently doing.
     #[prost(message, optional, tag = "3")]
     pub message: ::core::option::Option<super::super::vapi::std::v1::LocalizableMessage>,
 }
@@ -205,28 +207,28 @@ impl ::prost::Name for TaskProgress {
         "/cis.v1.TaskProgress".into()
     }
 }
-/// Which tasks a list returns.
+/// Filter for the tasks to list.
 ///
-/// A task has to match all fields that are not empty; several values within a field are alternatives. One of `tasks` and
-/// `services` must not be empty.
+/// A task must match all fields that are not empty; multiple values in a field are alternatives. At least one of `tasks`
+/// and `services` must not be empty.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TaskFilterSpec {
-    /// Identifiers of tasks, all from the same provider. Required when `services` is empty.
+    /// Identifiers of tasks, all from the same provider. Required if `services` is empty.
     #[prost(string, repeated, tag = "1")]
     pub tasks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Services whose operations started the tasks, for instance `com.vmware.vcenter.VM`, all from the same provider.
-    /// Required when `tasks` is empty.
+    /// Services whose operations started the tasks, for example `com.vmware.vcenter.VM`, all from the same provider.
+    /// Required if `tasks` is empty.
     #[prost(string, repeated, tag = "2")]
     pub services: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Operations that started the tasks, for instance `clone$task`.
+    /// Operations that started the tasks, for example `clone$task`.
     ///
-    /// The name of an operation is unique within its service only: name the service in `services`.
+    /// The name of an operation is unique only within its service, so specify the service in `services`.
     #[prost(string, repeated, tag = "3")]
     pub operations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// States that the tasks are in.
     #[prost(enumeration = "TaskStatus", repeated, tag = "4")]
     pub status: ::prost::alloc::vec::Vec<i32>,
-    /// Things that the tasks work on or create, each with its type and identifier.
+    /// Objects that the tasks work on or create, each with its type and identifier.
     #[prost(message, repeated, tag = "5")]
     pub targets: ::prost::alloc::vec::Vec<
         super::super::vapi::std::dynamic::v1::DynamicId,
@@ -245,13 +247,13 @@ impl ::prost::Name for TaskFilterSpec {
         "/cis.v1.TaskFilterSpec".into()
     }
 }
-/// What a list returns of each task.
+/// What to return for each task in a list.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TaskGetSpec {
-    /// Whether to return also what only some operations report about their tasks. False when unset.
+    /// Whether to return additional data that only some operations report about their tasks. Defaults to false.
     #[prost(bool, optional, tag = "1")]
     pub return_all: ::core::option::Option<bool>,
-    /// Whether to leave `result` out, which can be large. False when unset.
+    /// Whether to omit `result`, which can be large. Defaults to false.
     #[prost(bool, optional, tag = "2")]
     pub exclude_result: ::core::option::Option<bool>,
 }
@@ -267,21 +269,21 @@ impl ::prost::Name for TaskGetSpec {
 }
 /// States of a task.
 ///
-/// It is first `PENDING`, then `RUNNING`, perhaps `BLOCKED` in between, and in the end either `SUCCEEDED` or `FAILED`.
+/// A task is first `PENDING`, then `RUNNING`, possibly `BLOCKED` in between, and finally either `SUCCEEDED` or `FAILED`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum TaskStatus {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Waits for its turn; the work has not begun.
+    /// The task is queued; the work has not started.
     Pending = 1,
-    /// At work.
+    /// The task is running.
     Running = 2,
-    /// Begun, and waiting for something, for instance an answer or another task.
+    /// The task has started and is waiting for something, for example an answer or another task.
     Blocked = 3,
-    /// Ended well. `result` has what the operation returns, if it returns anything.
+    /// The task succeeded. `result` contains the operation's result, if it has one.
     Succeeded = 4,
-    /// Ended without success, also when it was cancelled. `error` says why.
+    /// The task failed or was canceled. `error` says why.
     Failed = 5,
 }
 impl TaskStatus {
@@ -323,17 +325,17 @@ pub mod task_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Follows the tasks that stand for long operations, and cancels them.
+    /// Reports the progress of tasks, which represent long-running operations, and cancels them.
     ///
-    /// The rpcs whose names end in `Task`, for instance `CloneVmTask`, return the identifier of a task immediately and do
-    /// their work afterwards. `GetTask` tells how far it is and, at the end, what its result is. vCenter forgets a task
-    /// some time after it has ended.
+    /// The rpcs whose names end in `Task`, for example `CloneVmTask`, return the identifier of a task immediately and do
+    /// their work asynchronously. `GetTask` returns the progress of the task and, after it ends, its result. vCenter deletes
+    /// a task some time after it ends.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `RESOURCE_INACCESSIBLE`: the state of the task cannot be read at present.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `RESOURCE_INACCESSIBLE`: the state of the task currently cannot be read.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.cis.tasks`.
     #[derive(Debug, Clone)]
@@ -407,14 +409,14 @@ pub mod task_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Asks for the end of a task before its work is done. Mirrors `cancel`.
+        /// Requests the cancellation of a task. Mirrors `cancel`.
         ///
-        /// Best effort: the rpc returns before the task has stopped, and a task near its end can still succeed. Follow it with
-        /// `GetTask`; a task that was cancelled ends as `FAILED` with an error of type `CANCELED`. Not idempotent: the second
-        /// call can fail with `NOT_ALLOWED_IN_CURRENT_STATE`.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the task has ended or has been cancelled already.
-        /// - `NOT_FOUND`: vCenter does not know the task, or no longer.
-        /// - `UNSUPPORTED`: the task cannot be cancelled, now or ever; its `cancelable` is false.
+        /// Best effort: the rpc returns before the task stops, and a task that is almost complete can still succeed. Poll
+        /// `GetTask` for the outcome; a canceled task ends as `FAILED` with an error of type `CANCELED`. Not idempotent: a
+        /// second call can fail with `NOT_ALLOWED_IN_CURRENT_STATE`.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the task has already ended or been canceled.
+        /// - `NOT_FOUND`: the task does not exist, or vCenter has deleted it.
+        /// - `UNSUPPORTED`: the task cannot be canceled, either currently or at all; its `cancelable` is false.
         pub async fn cancel_task(
             &mut self,
             request: impl tonic::IntoRequest<super::CancelTaskRequest>,
@@ -439,11 +441,11 @@ pub mod task_service_client {
                 .insert(GrpcMethod::new("cis.v1.TaskService", "CancelTask"));
             self.inner.unary(req, path, codec).await
         }
-        /// Returns how far a task is, or how it ended. Mirrors `get`.
+        /// Returns the progress or outcome of a task. Mirrors `get`.
         ///
-        /// Ask again, with pauses of a second or more, until `status` is `SUCCEEDED` or `FAILED`. The failure of a task is
-        /// not an error of this rpc: it is in the field `error`.
-        /// - `NOT_FOUND`: vCenter does not know the task, or no longer.
+        /// Poll at intervals of one second or more until `status` is `SUCCEEDED` or `FAILED`. A failed task is not an error of
+        /// this rpc; its failure is in the field `error`.
+        /// - `NOT_FOUND`: the task does not exist, or vCenter has deleted it.
         pub async fn get_task(
             &mut self,
             request: impl tonic::IntoRequest<super::GetTaskRequest>,
@@ -470,9 +472,10 @@ pub mod task_service_client {
         }
         /// Returns the tasks that match a filter, at most 1000, as a map by identifier. Mirrors `list`.
         ///
-        /// `filter_spec` has to name tasks or services; there are no pages. A POST that only reads.
-        /// - `INVALID_ARGUMENT`: the filter names neither tasks nor services, or tasks and services of more than one provider.
-        /// - `RESOURCE_INACCESSIBLE`: more than 1000 tasks match: narrow the filter then.
+        /// `filter_spec` must name tasks or services; there is no pagination. Read-only, although vCenter uses POST.
+        /// - `INVALID_ARGUMENT`: the filter names neither tasks nor services, or it names tasks and services of more than one
+        ///   provider.
+        /// - `RESOURCE_INACCESSIBLE`: more than 1000 tasks match. Narrow the filter.
         pub async fn list_tasks(
             &mut self,
             request: impl tonic::IntoRequest<super::ListTasksRequest>,

@@ -6,7 +6,7 @@ pub struct GetItemFileRequest {
     /// Identifier of the library item.
     #[prost(string, tag = "1")]
     pub library_item_id: ::prost::alloc::string::String,
-    /// Name of the file, for instance `ubuntu.ovf`.
+    /// Name of the file, for example `ubuntu.ovf`.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -57,7 +57,7 @@ impl ::prost::Name for ListItemFilesRequest {
 /// Response of `ListItemFiles`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListItemFilesResponse {
-    /// The files, empty when the item has none.
+    /// The files. Empty if the item has none.
     #[prost(message, repeated, tag = "1")]
     pub files: ::prost::alloc::vec::Vec<FileInfo>,
 }
@@ -71,13 +71,13 @@ impl ::prost::Name for ListItemFilesResponse {
         "/content.library.item.v1.ListItemFilesResponse".into()
     }
 }
-/// Checksum of a file. Tells whether a transfer was complete and correct.
+/// Checksum of a file. Use it to verify that a transfer was complete and correct.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FileChecksumInfo {
-    /// How the checksum was calculated. When unset, with SHA-1.
+    /// Algorithm of the checksum. Defaults to SHA-1.
     #[prost(enumeration = "FileChecksumAlgorithm", optional, tag = "1")]
     pub algorithm: ::core::option::Option<i32>,
-    /// The checksum, in hexadecimal digits.
+    /// The checksum in hexadecimal.
     #[prost(string, optional, tag = "2")]
     pub checksum: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -94,28 +94,29 @@ impl ::prost::Name for FileChecksumInfo {
 /// A file of a library item.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FileInfo {
-    /// Checksum of the file. Unset when the file has no contents yet, or when vCenter could not calculate one.
+    /// Checksum of the file. Unset if the file has no contents yet or if vCenter could not calculate a checksum.
     #[prost(message, optional, tag = "1")]
     pub checksum_info: ::core::option::Option<FileChecksumInfo>,
-    /// Name of the file, for instance `disk-0.vmdk`. Unique within the item, never empty.
+    /// Name of the file, for example `disk-0.vmdk`. Unique within the item, never empty.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Size in bytes, as the file is stored. That can differ from the size that was uploaded, in particular of disks. 0
-    /// while the file is not on the library's storage.
+    /// Stored size of the file in bytes. Can differ from the uploaded size, in particular for disks. 0 while the file is
+    /// not on the library's storage.
     #[prost(int64, optional, tag = "3")]
     pub size: ::core::option::Option<i64>,
     /// Whether the file is on the library's storage.
     #[prost(bool, optional, tag = "4")]
     pub cached: ::core::option::Option<bool>,
-    /// Version of the file, for instance `1`. Changes with each upload of the file.
+    /// Version of the file, for example `1`. Changes with each upload of the file.
     #[prost(string, optional, tag = "5")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
-    /// URL to download the file from, for instance
+    /// URL to download the file from, for example
     /// `<https://vcenter.example.com/cls/static/{library}/{item}/{file}?version=1`.> Unset while the file is not on the
     /// library's storage, and for virtual machine templates.
     ///
-    /// The URL holds no secret: the download needs a session of vCenter's REST API in the header `vmware-api-session-id`.
-    /// With the version in the query, it fails when a newer version has replaced the file; without, it gives the latest.
+    /// The URL does not contain a secret: the download requires a vCenter REST API session in the `vmware-api-session-id`
+    /// header. With the version in the query, the download fails if a newer version has replaced the file; without it, the
+    /// download returns the latest version.
     ///
     /// Since vCenter 9.0.0.0.
     #[prost(string, optional, tag = "6")]
@@ -131,11 +132,11 @@ impl ::prost::Name for FileInfo {
         "/content.library.item.v1.FileInfo".into()
     }
 }
-/// How a checksum is calculated.
+/// Algorithms for checksums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FileChecksumAlgorithm {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// SHA-1.
     Sha1 = 1,
@@ -183,19 +184,20 @@ pub mod file_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Shows the files of library items.
+    /// Lists the files of library items.
     ///
-    /// A file is what an item is made of, for instance `ubuntu.ovf` and `disk-0.vmdk` of an OVF template. `StorageService`
-    /// shows where a file is stored.
+    /// Items consist of files, for example `ubuntu.ovf` and `disk-0.vmdk` of an OVF template. `StorageService` returns where
+    /// a file is stored.
     ///
-    /// All operations can fail with
-    /// - `NOT_FOUND`: the item, or the file that is named, does not exist.
-    /// - `UNSUPPORTED`: the name of a file has characters for which vCenter cannot build a download URL. Only from vCenter
-    ///   9.0 on.
+    /// Every operation can fail with
+    /// - `NOT_FOUND`: the item or the specified file does not exist.
+    /// - `UNSUPPORTED`: the name of a file contains characters that vCenter cannot use in a download URL. Only as of vCenter
+    ///   9.0.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
-    /// vCenter's documentation does not name the last two, but the operations need a session and privileges as all others.
+    /// vCenter's documentation does not list the last two, but these operations require a session and privileges like all
+    /// others.
     ///
     /// Mirrors `com.vmware.content.library.item.file`.
     #[derive(Debug, Clone)]
@@ -271,7 +273,7 @@ pub mod file_service_client {
         }
         /// Returns one file of an item. Mirrors `get`.
         ///
-        /// The name is that of a file as `ListItemFiles` returns it, not a path.
+        /// The name is a file name as returned by `ListItemFiles`, not a path.
         pub async fn get_item_file(
             &mut self,
             request: impl tonic::IntoRequest<super::GetItemFileRequest>,
@@ -300,7 +302,7 @@ pub mod file_service_client {
         }
         /// Lists the files of an item. Mirrors `list`.
         ///
-        /// The answer shows each file in full. An item that has just been created has none.
+        /// The response contains all properties of each file. A new item has no files.
         pub async fn list_item_files(
             &mut self,
             request: impl tonic::IntoRequest<super::ListItemFilesRequest>,
@@ -340,7 +342,7 @@ pub struct GetItemStorageRequest {
     /// Identifier of the library item.
     #[prost(string, tag = "1")]
     pub library_item_id: ::prost::alloc::string::String,
-    /// Name of the file, for instance `ubuntu.iso`, as `FileService.ListItemFiles` returns it.
+    /// Name of the file, for example `ubuntu.iso`, as returned by `FileService.ListItemFiles`.
     #[prost(string, optional, tag = "2")]
     pub file_name: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -357,7 +359,7 @@ impl ::prost::Name for GetItemStorageRequest {
 /// Response of `GetItemStorage`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetItemStorageResponse {
-    /// The places of the file.
+    /// The locations of the file.
     #[prost(message, repeated, tag = "1")]
     pub storage: ::prost::alloc::vec::Vec<StorageInfo>,
 }
@@ -391,7 +393,7 @@ impl ::prost::Name for ListItemStorageRequest {
 /// Response of `ListItemStorage`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListItemStorageResponse {
-    /// The places of all files, empty when the item has none.
+    /// The locations of all files. Empty if the item has none.
     #[prost(message, repeated, tag = "1")]
     pub storage: ::prost::alloc::vec::Vec<StorageInfo>,
 }
@@ -405,40 +407,39 @@ impl ::prost::Name for ListItemStorageResponse {
         "/content.library.item.v1.ListItemStorageResponse".into()
     }
 }
-/// One place where a file of a library item is stored.
+/// A location where a file of a library item is stored.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StorageInfo {
-    /// Storage that holds the file. Not necessarily the one that the library uses by default.
+    /// Storage that contains the file. Not necessarily the library's default storage.
     #[prost(message, optional, tag = "1")]
     pub storage_backing: ::core::option::Option<
         super::super::super::v1::LibraryStorageBacking,
     >,
-    /// URIs of the file on that storage, for instance
-    /// `ds:///vmfs/volumes/{volume}/contentlib-{library}/{item}/ubuntu.iso`.
+    /// URIs of the file on that storage, for example `ds:///vmfs/volumes/{volume}/contentlib-{library}/{item}/ubuntu.iso`.
     ///
-    /// They depend on the kind of storage; how to use them is left to the caller.
+    /// Their format depends on the type of storage; the caller decides how to use them.
     #[prost(string, repeated, tag = "2")]
     pub storage_uris: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Checksum of the file. Unset when the file has no contents yet, or when vCenter could not calculate one.
+    /// Checksum of the file. Unset if the file has no contents yet or if vCenter could not calculate a checksum.
     #[prost(message, optional, tag = "3")]
     pub checksum_info: ::core::option::Option<FileChecksumInfo>,
-    /// Name of the file, for instance `disk-0.vmdk`. Unique within the item, never empty.
+    /// Name of the file, for example `disk-0.vmdk`. Unique within the item, never empty.
     #[prost(string, optional, tag = "4")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Size in bytes, as the file is stored. That can differ from the size that was uploaded, in particular of disks. 0
-    /// while the file is not on the library's storage.
+    /// Stored size of the file in bytes. Can differ from the uploaded size, in particular for disks. 0 while the file is
+    /// not on the library's storage.
     #[prost(int64, optional, tag = "5")]
     pub size: ::core::option::Option<i64>,
     /// Whether the file is on the library's storage.
     #[prost(bool, optional, tag = "6")]
     pub cached: ::core::option::Option<bool>,
-    /// Version of the file, for instance `1`. Changes with each upload of the file.
+    /// Version of the file, for example `1`. Changes with each upload of the file.
     #[prost(string, optional, tag = "7")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
-    /// URL to download the file from, as `FileInfo` has it. Unset while the file is not on the library's storage, and for
+    /// URL to download the file from, as in `FileInfo`. Unset while the file is not on the library's storage, and for
     /// virtual machine templates.
     ///
-    /// The URL holds no secret: the download needs a session of vCenter's REST API.
+    /// The URL does not contain a secret: the download requires a vCenter REST API session.
     ///
     /// Since vCenter 9.0.0.0.
     #[prost(string, optional, tag = "8")]
@@ -465,17 +466,18 @@ pub mod storage_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Shows where the files of library items are stored.
+    /// Returns where the files of library items are stored.
     ///
-    /// `FileService` shows each file once; here it appears once for each storage that holds it. For callers that want to use
-    /// the stored file directly, for instance to attach an ISO image to a CD-ROM drive.
+    /// `FileService` returns each file once; this service returns one entry for each storage that contains the file.
+    /// Intended for callers that use the stored file directly, for example to attach an ISO image to a CD-ROM drive.
     ///
-    /// All operations can fail with
-    /// - `NOT_FOUND`: the item, or the file that is named, does not exist.
+    /// Every operation can fail with
+    /// - `NOT_FOUND`: the item or the specified file does not exist.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
-    /// vCenter's documentation does not name the last two, but the operations need a session and privileges as all others.
+    /// vCenter's documentation does not list the last two, but these operations require a session and privileges like all
+    /// others.
     ///
     /// Mirrors `com.vmware.content.library.item.storage`.
     #[derive(Debug, Clone)]
@@ -551,7 +553,7 @@ pub mod storage_service_client {
         }
         /// Returns where one file of an item is stored. Mirrors `get`.
         ///
-        /// A list all the same: a file can be on several storages.
+        /// The result is a list because a file can be on several storages.
         pub async fn get_item_storage(
             &mut self,
             request: impl tonic::IntoRequest<super::GetItemStorageRequest>,
@@ -583,7 +585,7 @@ pub mod storage_service_client {
         }
         /// Lists where all files of an item are stored. Mirrors `list`.
         ///
-        /// One entry for each file and each storage that holds it.
+        /// Returns one entry for each file and each storage that contains it.
         pub async fn list_item_storage(
             &mut self,
             request: impl tonic::IntoRequest<super::ListItemStorageRequest>,

@@ -6,15 +6,16 @@ pub struct CopyItemRequest {
     /// Identifier of the library item to copy.
     #[prost(string, tag = "1")]
     pub source_library_item_id: ::prost::alloc::string::String,
-    /// UUID that makes the call repeatable, for instance `5e2c81d7-40b3-4a6f-9d18-c7b0a2f3e64d`. A caller chooses a new
-    /// one for each copy it wants; a second call with the same token returns the first copy and makes none.
+    /// UUID that makes the call idempotent, for example `5e2c81d7-40b3-4a6f-9d18-c7b0a2f3e64d`. The caller chooses a new
+    /// UUID for each copy; a second call with the same token returns the first copy instead of creating another.
     ///
-    /// vCenter 7 and 8 expect it in the query, vCenter 9 in the header `Client-Token`; the gateway sends it accordingly.
+    /// vCenter 7 and 8 expect it in the query, and vCenter 9 in the `Client-Token` header; the gateway sends it
+    /// accordingly.
     ///
-    /// When unset, every call makes a copy.
+    /// If unset, every call creates a copy.
     #[prost(string, optional, tag = "2")]
     pub client_token: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the copy should be like. `name` and `library_id` are needed, `description` is possible.
+    /// Properties of the copy. `name` and `library_id` are required; `description` is optional.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<ItemModel>,
 }
@@ -31,7 +32,7 @@ impl ::prost::Name for CopyItemRequest {
 /// Response of `CopyItem`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CopyItemResponse {
-    /// Identifier of the copy, for instance `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
+    /// Identifier of the copy, for example `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
     #[prost(string, optional, tag = "1")]
     pub item: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -48,16 +49,16 @@ impl ::prost::Name for CopyItemResponse {
 /// Request of `CreateItem`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateItemRequest {
-    /// What the item should be like. `name` and `library_id` are needed, `description`, `type` and `source_id` are
-    /// possible.
+    /// Properties of the item. `name` and `library_id` are required; `description`, `type` and `source_id` are optional.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<ItemModel>,
-    /// UUID that makes the call repeatable, for instance `5e2c81d7-40b3-4a6f-9d18-c7b0a2f3e64d`. A caller chooses a new
-    /// one for each item it wants; a second call with the same token returns the first item and creates none.
+    /// UUID that makes the call idempotent, for example `5e2c81d7-40b3-4a6f-9d18-c7b0a2f3e64d`. The caller chooses a new
+    /// UUID for each item; a second call with the same token returns the first item instead of creating another.
     ///
-    /// vCenter 7 and 8 expect it in the query, vCenter 9 in the header `Client-Token`; the gateway sends it accordingly.
+    /// vCenter 7 and 8 expect it in the query, and vCenter 9 in the `Client-Token` header; the gateway sends it
+    /// accordingly.
     ///
-    /// When unset, every call tries to create an item.
+    /// If unset, every call tries to create an item.
     #[prost(string, optional, tag = "2")]
     pub client_token: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -74,7 +75,7 @@ impl ::prost::Name for CreateItemRequest {
 /// Response of `CreateItem`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateItemResponse {
-    /// Identifier of the item, for instance `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
+    /// Identifier of the item, for example `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
     #[prost(string, optional, tag = "1")]
     pub item: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -121,7 +122,7 @@ impl ::prost::Name for DeleteItemResponse {
 /// Request of `FindItems`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FindItemsRequest {
-    /// Properties to look for. At least one has to be set.
+    /// Properties to match. At least one must be set.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<ItemFindSpec>,
 }
@@ -138,7 +139,7 @@ impl ::prost::Name for FindItemsRequest {
 /// Response of `FindItems`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FindItemsResponse {
-    /// Identifiers of the items, for instance `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`. Empty when none matches.
+    /// Identifiers of the items, for example `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`. Empty if none matches.
     #[prost(string, repeated, tag = "1")]
     pub items: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -189,7 +190,7 @@ impl ::prost::Name for GetItemResponse {
 /// Request of `ListItems`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListItemsRequest {
-    /// Identifier of the library, for instance `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`.
+    /// Identifier of the library, for example `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`.
     #[prost(string, optional, tag = "1")]
     pub library_id: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -206,7 +207,7 @@ impl ::prost::Name for ListItemsRequest {
 /// Response of `ListItems`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListItemsResponse {
-    /// Identifiers of the items, for instance `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`. Empty when the library has none.
+    /// Identifiers of the items, for example `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`. Empty if the library has none.
     #[prost(string, repeated, tag = "1")]
     pub items: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -226,13 +227,13 @@ pub struct PublishItemRequest {
     /// Identifier of the library item.
     #[prost(string, tag = "1")]
     pub library_item_id: ::prost::alloc::string::String,
-    /// Whether subscribers are to copy the files now, and not only the item's properties. Relevant for subscribers that
-    /// copy files only when they need them; the others always do.
+    /// Whether subscribers copy the files immediately, in addition to the item's properties. Relevant only for subscribers
+    /// that copy files on demand; the others always copy the files.
     #[prost(bool, optional, tag = "2")]
     pub force_sync_content: ::core::option::Option<bool>,
     /// Subscriptions to publish to.
     ///
-    /// When empty, the item is published to all subscriptions of its library.
+    /// If empty, the item is published to all subscriptions of its library.
     #[prost(message, repeated, tag = "3")]
     pub subscriptions: ::prost::alloc::vec::Vec<ItemDestinationSpec>,
 }
@@ -292,13 +293,13 @@ impl ::prost::Name for UpdateItemResponse {
         "/content.library.v1.UpdateItemResponse".into()
     }
 }
-/// What vCenter found out about the certificate that an item is signed with.
+/// Result of vCenter's verification of the certificate that an item is signed with.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ItemCertificateVerificationInfo {
-    /// How far the verification has come, or how it ended.
+    /// Progress or outcome of the verification.
     #[prost(enumeration = "ItemCertVerificationStatus", optional, tag = "1")]
     pub status: ::core::option::Option<i32>,
-    /// Certificates that the item is signed with, from that of the signer on. Unset when there are none.
+    /// Certificate chain that the item is signed with, starting with the signer's certificate. Unset if there are none.
     #[prost(string, repeated, tag = "2")]
     pub cert_chain: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -312,7 +313,7 @@ impl ::prost::Name for ItemCertificateVerificationInfo {
         "/content.library.v1.ItemCertificateVerificationInfo".into()
     }
 }
-/// One subscription to publish an item to. Taken by `PublishItem`.
+/// A subscription to publish an item to. Used by `PublishItem`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ItemDestinationSpec {
     /// Identifier of the subscription, a UUID.
@@ -329,32 +330,32 @@ impl ::prost::Name for ItemDestinationSpec {
         "/content.library.v1.ItemDestinationSpec".into()
     }
 }
-/// Properties of the items to find. An item has to match all that are set. Taken by `FindItems`.
+/// Properties of the items to find. An item must match all that are set. Used by `FindItems`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ItemFindSpec {
-    /// Name of the item, for instance `ubuntu-22.04`, whole, in upper or lower case.
+    /// Name of the item, for example `ubuntu-22.04`, as a whole; not case-sensitive.
     ///
-    /// When unset, items of any name match.
+    /// If unset, items of any name match.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the library that has the item.
+    /// Identifier of the library that contains the item.
     ///
-    /// When unset, items of all libraries match.
+    /// If unset, items of all libraries match.
     #[prost(string, optional, tag = "2")]
     pub library_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier that the item has at its publisher.
+    /// Identifier of the item at its publisher.
     ///
-    /// When unset, items of any origin match.
+    /// If unset, items of any origin match.
     #[prost(string, optional, tag = "3")]
     pub source_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Type of the item, for instance `ovf`, in upper or lower case. `ItemModel.type` lists the types.
+    /// Type of the item, for example `ovf`; not case-sensitive. `ItemModel.type` lists the types.
     ///
-    /// When unset, items of any type match.
+    /// If unset, items of any type match.
     #[prost(string, optional, tag = "4")]
     pub r#type: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether all files of the item are on the library's storage.
     ///
-    /// When unset, both match.
+    /// If unset, both cases match.
     #[prost(bool, optional, tag = "5")]
     pub cached: ::core::option::Option<bool>,
 }
@@ -370,32 +371,33 @@ impl ::prost::Name for ItemFindSpec {
 }
 /// An item of a content library.
 ///
-/// Returned by `GetItem`. `CreateItem`, `CopyItem` and `UpdateItem` take the same structure, but each uses only some of
-/// its fields.
+/// Returned by `GetItem`. `CreateItem`, `CopyItem` and `UpdateItem` accept the same structure, but each uses only some
+/// of its fields.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ItemModel {
     /// Identifier of the item, a UUID. Ignored in requests.
     ///
-    /// vCenter's documentation says that answers leave it out, so do not rely on it: the caller of `GetItem` knows it.
+    /// According to vCenter's documentation, responses omit this field, so do not rely on it: the caller of `GetItem`
+    /// already knows the identifier.
     #[prost(string, optional, tag = "1")]
     pub id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the library that has the item. Always set in answers. Needed to create and to copy, ignored by
-    /// `UpdateItem`.
+    /// Identifier of the library that contains the item. Always set in responses. Required by `CreateItem` and `CopyItem`,
+    /// ignored by `UpdateItem`.
     #[prost(string, optional, tag = "2")]
     pub library_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Version of the item's files, for instance `2`. Changes whenever files do. Always set in answers, ignored in
-    /// requests.
+    /// Version of the item's files, for example `2`. Changes whenever the files change. Always set in responses, ignored
+    /// in requests.
     #[prost(string, optional, tag = "3")]
     pub content_version: ::core::option::Option<::prost::alloc::string::String>,
-    /// When the item was created. Always set in answers, ignored in requests.
+    /// When the item was created. Always set in responses, ignored in requests.
     #[prost(message, optional, tag = "4")]
     pub creation_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Description for people. Always set in answers, possibly empty.
+    /// Human-readable description. Always set in responses, possibly empty.
     ///
-    /// When unset in `CreateItem`, it is empty. When unset in `UpdateItem`, it stays as it is.
+    /// If unset in `CreateItem`, it is empty. If unset in `UpdateItem`, it stays unchanged.
     #[prost(string, optional, tag = "5")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// When a property or a file of the item was last changed. Always set in answers, ignored in requests.
+    /// When a property or a file of the item was last changed. Always set in responses, ignored in requests.
     ///
     /// Changes to tags and to the library do not count.
     #[prost(message, optional, tag = "6")]
@@ -403,51 +405,51 @@ pub struct ItemModel {
     /// When the item was last synchronized with its publisher. Unset in a local library. Ignored in requests.
     #[prost(message, optional, tag = "7")]
     pub last_sync_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Version of the item's properties, for instance `1`: it grows with each change to them. Always set in answers,
-    /// ignored in requests.
+    /// Version of the item's properties, for example `1`: a number that increases with each change to them. Always set in
+    /// responses, ignored in requests.
     #[prost(string, optional, tag = "8")]
     pub metadata_version: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the item, 1 to 80 characters, for instance `ubuntu-22.04`. Always set in answers. Needed to create and to
-    /// copy.
+    /// Name of the item, 1 to 80 characters, for example `ubuntu-22.04`. Always set in responses. Required by `CreateItem`
+    /// and `CopyItem`.
     ///
-    /// When unset in `UpdateItem`, it stays as it is.
+    /// If unset in `UpdateItem`, it stays unchanged.
     #[prost(string, optional, tag = "9")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether all files of the item are on the library's storage. Always set in answers, ignored in requests.
+    /// Whether all files of the item are on the library's storage. Always set in responses, ignored in requests.
     ///
-    /// Only items of a subscribed library that copies files on demand can lack them.
+    /// Only items in a subscribed library that copies files on demand can be without their files.
     #[prost(bool, optional, tag = "10")]
     pub cached: ::core::option::Option<bool>,
-    /// Size of all files together in bytes, as they are stored. 0 while they are not on the library's storage. Ignored in
+    /// Total size of all files in bytes, as stored. 0 while the files are not on the library's storage. Ignored in
     /// requests.
     #[prost(int64, optional, tag = "11")]
     pub size: ::core::option::Option<i64>,
     /// Type of the item: `ovf` for an OVF template, `vm-template` for a virtual machine template, `iso` for an ISO image,
-    /// or another text.
+    /// or another string.
     ///
-    /// When unset in `CreateItem`, and for types that vCenter does not know, the item is a set of files like any other.
-    /// When unset in `UpdateItem`, it stays as it is.
+    /// If unset in `CreateItem`, or if the type is unknown to vCenter, the item is a generic set of files. If unset in
+    /// `UpdateItem`, it stays unchanged.
     #[prost(string, optional, tag = "12")]
     pub r#type: ::core::option::Option<::prost::alloc::string::String>,
-    /// Version of the item, for instance `3`: a number that grows with each change to its properties. Always set in
-    /// answers.
+    /// Version of the item, for example `3`: a number that increases with each change to its properties. Always set in
+    /// responses.
     ///
-    /// Set in `UpdateItem`, the call fails with `INVALID_ARGUMENT` unless it is the present version, so that nobody
-    /// overwrites what another caller has changed meanwhile. When unset there, no such check takes place.
+    /// If set in `UpdateItem`, the call fails with `INVALID_ARGUMENT` unless this is the current version. This check
+    /// prevents a caller from overwriting another caller's changes. If unset, vCenter does not check the version.
     #[prost(string, optional, tag = "13")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the item that this one was made from.
+    /// Identifier of the item that this one was created from.
     ///
-    /// In a subscribed library, the identifier that the item has at its publisher. Elsewhere older releases leave it
-    /// unset; from vCenter 9.1 on it says what the item was copied from, or what `CreateItem` was given. Ignored by
-    /// `UpdateItem`.
+    /// In a subscribed library, the identifier of the item at its publisher. In other libraries, older releases leave it
+    /// unset; as of vCenter 9.1, it is the item that this one was copied from, or the value that was passed to
+    /// `CreateItem`. Ignored by `UpdateItem`.
     #[prost(string, optional, tag = "14")]
     pub source_id: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether the item complies with the security policy of its library. Ignored in requests.
     #[prost(bool, optional, tag = "15")]
     pub security_compliance: ::core::option::Option<bool>,
-    /// What vCenter found out about the certificate that the item is signed with. Set only for OVF templates in a library
-    /// that has a security policy. Ignored in requests.
+    /// Result of vCenter's verification of the certificate that the item is signed with. Set only for OVF templates in a
+    /// library with a security policy. Ignored in requests.
     #[prost(message, optional, tag = "16")]
     pub certificate_verification_info: ::core::option::Option<
         ItemCertificateVerificationInfo,
@@ -463,17 +465,17 @@ impl ::prost::Name for ItemModel {
         "/content.library.v1.ItemModel".into()
     }
 }
-/// How the verification of an item's certificate stands.
+/// Status of the verification of an item's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ItemCertVerificationStatus {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// The item cannot be verified, for instance because it was there before its library got a security policy.
+    /// The item cannot be verified, for example because it existed before its library got a security policy.
     NotAvailable = 1,
     /// The certificate was verified, and vCenter trusts it.
     Verified = 2,
-    /// The item was made by this vCenter's own content library, so there is nothing to verify.
+    /// The item was created by this vCenter's own content library, so no verification is needed.
     Internal = 3,
     /// The verification failed.
     VerificationFailure = 4,
@@ -531,18 +533,18 @@ pub mod item_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Finds and maintains the items of content libraries.
+    /// Finds and manages the items of content libraries.
     ///
     /// An item is one unit of a library's contents: an OVF template, a virtual machine template, an ISO image, or any other
-    /// set of files. Its kind is its `type`. Items of a subscribed library cannot be changed here: they follow their
-    /// publisher. What can be deployed is deployed by `vcenter.ovf.v1` and `vcenter.vm_template.v1`.
+    /// set of files. `type` says which. Items of a subscribed library cannot be changed here, because they are synchronized
+    /// with their publisher. Templates are deployed with `vcenter.ovf.v1` and `vcenter.vm_template.v1`.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the item, or the library that is named, does not exist.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the item or the specified library does not exist.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
-    /// vCenter's documentation names the last two for `PublishItem` only. All of the operations need a session and
+    /// vCenter's documentation lists the last two only for `PublishItem`. All of the operations require a session and
     /// privileges.
     ///
     /// Mirrors `com.vmware.content.library.item`.
@@ -617,17 +619,16 @@ pub mod item_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Copies an item within its library or into another one. Mirrors `copy`.
+        /// Copies an item within its library or to another library. Mirrors `copy`.
         ///
-        /// Returns the identifier of the new item as soon as that exists; its files are copied afterwards, by a task. If
-        /// copying fails, vCenter deletes the new item again. Repeatable with a `client_token`; without one, each call makes
-        /// another copy.
-        /// - `INVALID_ELEMENT_TYPE`: the library to copy to is a subscribed library.
+        /// Returns the identifier of the new item as soon as the item exists; a task copies its files afterwards. If the task
+        /// fails, vCenter deletes the new item. Idempotent with a `client_token`; without one, each call creates another copy.
+        /// - `INVALID_ELEMENT_TYPE`: the destination library is a subscribed library.
         /// - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
         ///   characters, or `client_token` is not a UUID.
-        /// - `RESOURCE_INACCESSIBLE`: the files of the item, or the place to copy them to, cannot be accessed.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item, or those of the library to copy to, have been deleted from
-        ///   their storage.
+        /// - `RESOURCE_INACCESSIBLE`: the files of the item or the destination cannot be accessed.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item or of the destination library have been deleted from their
+        ///   storage.
         pub async fn copy_item(
             &mut self,
             request: impl tonic::IntoRequest<super::CopyItemRequest>,
@@ -652,11 +653,11 @@ pub mod item_service_client {
                 .insert(GrpcMethod::new("content.library.v1.ItemService", "CopyItem"));
             self.inner.unary(req, path, codec).await
         }
-        /// Creates an item that has no files yet. Mirrors `create`.
+        /// Creates an item without files. Mirrors `create`.
         ///
-        /// Returns the identifier of the item. Files are added by other services of vCenter, which this contract does not
-        /// mirror. Repeatable with a `client_token`; without one, a second call fails with `ALREADY_EXISTS`.
-        /// - `ALREADY_EXISTS`: the library has an item of that name.
+        /// Returns the identifier of the item. To add files, use other vCenter services, which this contract does not mirror.
+        /// Idempotent with a `client_token`; without one, a second call fails with `ALREADY_EXISTS`.
+        /// - `ALREADY_EXISTS`: the library has an item with that name.
         /// - `INVALID_ELEMENT_TYPE`: the library is a subscribed library.
         /// - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
         ///   characters, or `client_token` is not a UUID.
@@ -687,10 +688,10 @@ pub mod item_service_client {
         }
         /// Deletes an item and its files. Mirrors `delete`.
         ///
-        /// The item is gone immediately. Its files are deleted afterwards, by a task; if that fails, they stay on the storage
-        /// until someone removes them. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// The item is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
+        /// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
         /// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library. Delete it from the published library instead.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item is a virtual machine template, and a machine is checked out of it.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item is a virtual machine template, and a machine is checked out from it.
         pub async fn delete_item(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteItemRequest>,
@@ -715,9 +716,9 @@ pub mod item_service_client {
                 .insert(GrpcMethod::new("content.library.v1.ItemService", "DeleteItem"));
             self.inner.unary(req, path, codec).await
         }
-        /// Finds the items that have all the given properties. Mirrors `find`.
+        /// Finds the items that match all given properties. Mirrors `find`.
         ///
-        /// Only items that the caller may see are found. Finding none is not an error: the list is empty then.
+        /// Returns only items that the caller can see. If none matches, the list is empty; this is not an error.
         /// - `INVALID_ARGUMENT`: no property is set.
         pub async fn find_items(
             &mut self,
@@ -745,7 +746,7 @@ pub mod item_service_client {
         }
         /// Returns the properties of one item. Mirrors `get`.
         ///
-        /// Works for items of local and of subscribed libraries.
+        /// Works for items of local and subscribed libraries.
         pub async fn get_item(
             &mut self,
             request: impl tonic::IntoRequest<super::GetItemRequest>,
@@ -772,7 +773,7 @@ pub mod item_service_client {
         }
         /// Lists the items of one library. Mirrors `list`.
         ///
-        /// Returns identifiers only; `GetItem` shows one item in full.
+        /// Returns only identifiers; `GetItem` returns all properties of an item.
         pub async fn list_items(
             &mut self,
             request: impl tonic::IntoRequest<super::ListItemsRequest>,
@@ -799,12 +800,12 @@ pub mod item_service_client {
         }
         /// Publishes an item to subscribers of its library. Mirrors `publish`.
         ///
-        /// Subscribers that vCenter knows by a subscription are told to synchronize the item now. Repeating it synchronizes
-        /// again.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library of the item is not published.
+        /// vCenter notifies the subscribers that have a subscription to synchronize the item immediately. Repeating the call
+        /// synchronizes the item again.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item's library is not published.
         /// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library.
-        /// - `INVALID_ARGUMENT`: the library has no such subscription.
-        /// - `ERROR`: vCenter failed for another reason, which its message tells.
+        /// - `INVALID_ARGUMENT`: the library does not have the subscription.
+        /// - `ERROR`: vCenter failed for another reason; the message describes it.
         pub async fn publish_item(
             &mut self,
             request: impl tonic::IntoRequest<super::PublishItemRequest>,
@@ -833,15 +834,15 @@ pub mod item_service_client {
         }
         /// Changes the name, the description and the type of an item. Mirrors `update`.
         ///
-        /// What is unset stays as it is. Idempotent: repeating it leaves the same properties, unless `version` is set, which
-        /// is out of date after the first call.
-        /// - `ALREADY_EXISTS`: the library has another item of that name.
+        /// Unset fields stay unchanged. Idempotent: repeating the call leaves the same properties, unless `version` is set,
+        /// which is outdated after the first call.
+        /// - `ALREADY_EXISTS`: the library has another item with that name.
         /// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library.
         /// - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
-        ///   characters, or `version` is not the item's present version. Read the item again in the latter case, and decide
-        ///   anew.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item have been deleted from their storage, and its library is
-        ///   one that stores descriptions as JSON files.
+        ///   characters, or `version` is not the item's current version. If the version does not match, read the item again
+        ///   before you retry.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item have been deleted from their storage, and its library
+        ///   stores descriptions as JSON files.
         pub async fn update_item(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateItemRequest>,

@@ -6,7 +6,7 @@ pub struct ConvertLibraryRequest {
     /// Identifier of the library.
     #[prost(string, tag = "1")]
     pub library_id: ::prost::alloc::string::String,
-    /// What to turn the library into.
+    /// What to convert the library to.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<LibraryConversionSpec>,
 }
@@ -126,7 +126,7 @@ impl ::prost::Name for ExitLibraryMaintenanceResponse {
 /// Request of `FindLibraries`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FindLibrariesRequest {
-    /// Properties to look for. At least one has to be set.
+    /// Properties to match. At least one must be set.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<LibraryFindSpec>,
 }
@@ -143,7 +143,7 @@ impl ::prost::Name for FindLibrariesRequest {
 /// Response of `FindLibraries`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FindLibrariesResponse {
-    /// Identifiers of the libraries, for instance `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`. Empty when none matches.
+    /// Identifiers of the libraries, for example `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`. Empty if none matches.
     #[prost(string, repeated, tag = "1")]
     pub libraries: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -237,7 +237,7 @@ impl ::prost::Name for ListLibrariesRequest {
 /// Response of `ListLibraries`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListLibrariesResponse {
-    /// Identifiers of the libraries, for instance `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`.
+    /// Identifiers of the libraries, for example `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`.
     #[prost(string, repeated, tag = "1")]
     pub libraries: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -257,7 +257,7 @@ pub struct MigrateLibraryRequest {
     /// Identifier of the library.
     #[prost(string, tag = "1")]
     pub library_id: ::prost::alloc::string::String,
-    /// Where to move the contents.
+    /// Destination for the contents.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<LibraryMigrateSpec>,
 }
@@ -318,15 +318,15 @@ impl ::prost::Name for UpdateLibraryResponse {
         "/content.v1.UpdateLibraryResponse".into()
     }
 }
-/// Settings of a library that apply to libraries of every kind.
+/// Settings that apply to all types of libraries.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryConfigurationInfo {
     /// Whether items are protected along with the library.
     ///
-    /// If true, as long as a resource has declared that it uses the library, none of its items can be deleted. If false,
-    /// that protects only the library itself. False when unset on creation.
+    /// If true, none of the library's items can be deleted while a resource has declared that it uses the library. If
+    /// false, only the library itself is protected. Defaults to false on creation.
     #[prost(bool, optional, tag = "1")]
     pub apply_library_usage_to_items: ::core::option::Option<bool>,
 }
@@ -340,12 +340,12 @@ impl ::prost::Name for LibraryConfigurationInfo {
         "/content.v1.LibraryConfigurationInfo".into()
     }
 }
-/// What to turn a library into. Taken by `ConvertLibrary`.
+/// What to convert a library to. Used by `ConvertLibrary`.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryConversionSpec {
-    /// Kind of conversion.
+    /// Type of conversion.
     #[prost(enumeration = "LibraryConversionSpecConversionType", optional, tag = "1")]
     pub conversion_type: ::core::option::Option<i32>,
 }
@@ -359,23 +359,23 @@ impl ::prost::Name for LibraryConversionSpec {
         "/content.v1.LibraryConversionSpec".into()
     }
 }
-/// Properties of the libraries to find. A library has to match all that are set. Taken by `FindLibraries`.
+/// Properties of the libraries to find. A library must match all that are set. Used by `FindLibraries`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryFindSpec {
-    /// Name of the library, for instance `templates`, whole, in upper or lower case. Several libraries can have the same
+    /// Name of the library, for example `templates`, as a whole; not case-sensitive. Several libraries can have the same
     /// name.
     ///
-    /// When unset, libraries of any name match.
+    /// If unset, libraries of any name match.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Kind of library.
+    /// Type of library.
     ///
-    /// When unset, both kinds match.
+    /// If unset, both types match.
     #[prost(enumeration = "LibraryModelLibraryType", optional, tag = "2")]
     pub r#type: ::core::option::Option<i32>,
-    /// Storage that holds the library's contents.
+    /// Storage that contains the library's contents.
     ///
-    /// When unset, libraries on any storage match.
+    /// If unset, libraries on any storage match.
     ///
     /// Since vCenter 9.0.0.0.
     #[prost(message, optional, tag = "3")]
@@ -391,12 +391,12 @@ impl ::prost::Name for LibraryFindSpec {
         "/content.v1.LibraryFindSpec".into()
     }
 }
-/// Where to move the contents of a library. Taken by `MigrateLibrary`.
+/// Destination for the contents of a library. Used by `MigrateLibrary`.
 ///
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LibraryMigrateSpec {
-    /// New storage of the library. A list with one element, a datastore: vCenter supports no more than one so far.
+    /// New storage of the library. A list with one element, a datastore: vCenter currently supports only one.
     #[prost(message, repeated, tag = "1")]
     pub storage_backings: ::prost::alloc::vec::Vec<LibraryStorageBacking>,
 }
@@ -412,83 +412,84 @@ impl ::prost::Name for LibraryMigrateSpec {
 }
 /// A content library.
 ///
-/// Returned by `GetLibrary`. `UpdateLibrary` takes the same structure, but only some of its fields have an effect there.
+/// Returned by `GetLibrary`. `UpdateLibrary` accepts the same structure, but uses only some of its fields.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LibraryModel {
     /// Identifier of the library, a UUID. Ignored by `UpdateLibrary`.
     ///
-    /// vCenter's documentation says that answers leave it out, so do not rely on it: the caller of `GetLibrary` knows it.
+    /// According to vCenter's documentation, responses omit this field, so do not rely on it: the caller of `GetLibrary`
+    /// already knows the identifier.
     #[prost(string, optional, tag = "1")]
     pub id: ::core::option::Option<::prost::alloc::string::String>,
-    /// When the library was created. Always set in answers, ignored by `UpdateLibrary`.
+    /// When the library was created. Always set in responses, ignored by `UpdateLibrary`.
     #[prost(message, optional, tag = "2")]
     pub creation_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Description for people. Always set in answers, possibly empty.
+    /// Human-readable description. Always set in responses, possibly empty.
     ///
-    /// When unset in `UpdateLibrary`, it stays as it is.
+    /// If unset in `UpdateLibrary`, it stays unchanged.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// When a property of the library was last changed. Always set in answers, ignored by `UpdateLibrary`.
+    /// When a property of the library was last changed. Always set in responses, ignored by `UpdateLibrary`.
     ///
-    /// Changes to items, tags, and synchronization do not count.
+    /// Changes to items and tags, and synchronization, do not count.
     #[prost(message, optional, tag = "4")]
     pub last_modified_time: ::core::option::Option<::prost_types::Timestamp>,
     /// When the library was last synchronized with its publisher. Unset for a local library. Ignored by `UpdateLibrary`.
     #[prost(message, optional, tag = "5")]
     pub last_sync_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Name of the library, not empty and not necessarily unique. Always set in answers.
+    /// Name of the library. Not empty, and not necessarily unique. Always set in responses.
     ///
-    /// When unset in `UpdateLibrary`, it stays as it is.
+    /// If unset in `UpdateLibrary`, it stays unchanged.
     #[prost(string, optional, tag = "6")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where new files of the library are put by default. Always set in answers, with one element so far. Ignored by
+    /// Default storage for new files of the library. Always set in responses, currently with one element. Ignored by
     /// `UpdateLibrary`.
     ///
-    /// Some of an item's files can be elsewhere, in particular the disks of virtual machine templates.
+    /// Some files of an item can be stored elsewhere, in particular the disks of virtual machine templates.
     #[prost(message, repeated, tag = "7")]
     pub storage_backings: ::prost::alloc::vec::Vec<LibraryStorageBacking>,
-    /// Kind of library. Always set in answers, ignored by `UpdateLibrary`.
+    /// Type of library. Always set in responses, ignored by `UpdateLibrary`.
     #[prost(enumeration = "LibraryModelLibraryType", optional, tag = "8")]
     pub r#type: ::core::option::Option<i32>,
-    /// What the library was optimized for when it was created. Ignored by `UpdateLibrary`.
+    /// Optimization that was chosen when the library was created. Ignored by `UpdateLibrary`.
     #[prost(message, optional, tag = "9")]
     pub optimization_info: ::core::option::Option<LibraryOptimizationInfo>,
-    /// Version of the library's properties, for instance `2`: a number that grows with each change to them. Changes to
-    /// items and tags do not count. Always set in answers.
+    /// Version of the library's properties, for example `2`: a number that increases with each change to them. Changes to
+    /// items and tags do not count. Always set in responses.
     ///
-    /// Set in `UpdateLibrary`, the call fails with `INVALID_ARGUMENT` unless it is the present version, so that nobody
-    /// overwrites what another caller has changed meanwhile. When unset there, no such check takes place.
+    /// If set in `UpdateLibrary`, the call fails with `INVALID_ARGUMENT` unless this is the current version. This check
+    /// prevents a caller from overwriting another caller's changes. If unset, vCenter does not check the version.
     #[prost(string, optional, tag = "10")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
     /// How the library is published. Set only for a local library. Ignored by `UpdateLibrary`.
     #[prost(message, optional, tag = "11")]
     pub publish_info: ::core::option::Option<LibraryPublishInfo>,
-    /// What the library is subscribed to, and when it synchronizes. Set only for a subscribed library. Ignored by
-    /// `UpdateLibrary`.
+    /// Publisher that the library is subscribed to, and when the library synchronizes. Set only for a subscribed library.
+    /// Ignored by `UpdateLibrary`.
     #[prost(message, optional, tag = "12")]
     pub subscription_info: ::core::option::Option<LibrarySubscriptionInfo>,
-    /// Identifier of the vCenter that has the library. Ignored by `UpdateLibrary`.
+    /// Identifier of the vCenter that the library belongs to. Ignored by `UpdateLibrary`.
     #[prost(string, optional, tag = "13")]
     pub server_guid: ::core::option::Option<::prost::alloc::string::String>,
     /// Identifier of the security policy of the library. Unset for a library without one.
     ///
-    /// Set in `UpdateLibrary`, the library gets that policy. When unset there, its policy stays as it is. Ignored there
-    /// when `unset_security_policy_id` is true.
+    /// If set in `UpdateLibrary`, the library uses that policy from then on. If unset, its policy stays unchanged. Ignored
+    /// if `unset_security_policy_id` is true.
     #[prost(string, optional, tag = "14")]
     pub security_policy_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Set to true in `UpdateLibrary`, the security policy is removed. False and unset leave that to `security_policy_id`.
-    /// Not meant for answers.
+    /// If true in `UpdateLibrary`, the security policy is removed. If false or unset, `security_policy_id` applies. Not
+    /// used in responses.
     #[prost(bool, optional, tag = "15")]
     pub unset_security_policy_id: ::core::option::Option<bool>,
-    /// Whether the library can be used. Always set in answers of vCenter releases that know it, ignored by
+    /// Whether the library can be used. Always set in responses of vCenter releases that support it, ignored by
     /// `UpdateLibrary`; `EnterLibraryMaintenance`, `ExitLibraryMaintenance` and `MigrateLibrary` change it.
     ///
     /// Since vCenter 9.0.0.0.
     #[prost(message, optional, tag = "16")]
     pub state_info: ::core::option::Option<LibraryStateInfo>,
-    /// Further settings of the library. Always set in answers of vCenter releases that know it.
+    /// Additional settings of the library. Always set in responses of vCenter releases that support it.
     ///
-    /// When unset in `UpdateLibrary`, they stay as they are.
+    /// If unset in `UpdateLibrary`, they stay unchanged.
     ///
     /// Since vCenter 9.1.0.0.
     #[prost(message, optional, tag = "17")]
@@ -504,11 +505,11 @@ impl ::prost::Name for LibraryModel {
         "/content.v1.LibraryModel".into()
     }
 }
-/// What a library is optimized for. Decided when it is created, never changed afterwards.
+/// Optimization of a library. Chosen when the library is created, and never changed afterwards.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryOptimizationInfo {
-    /// Whether the library is optimized for subscribers outside of its own single sign-on domain, for instance by the
-    /// format of its files. False by default.
+    /// Whether the library is optimized for subscribers outside its own single sign-on domain, for example by the format
+    /// of its files. Defaults to false.
     #[prost(bool, optional, tag = "1")]
     pub optimize_remote_publishing: ::core::option::Option<bool>,
 }
@@ -522,32 +523,32 @@ impl ::prost::Name for LibraryOptimizationInfo {
         "/content.v1.LibraryOptimizationInfo".into()
     }
 }
-/// How a local library is published, for other libraries to subscribe to it.
+/// How a local library is published so that other libraries can subscribe to it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct LibraryPublishInfo {
-    /// How subscribers authenticate. Always set in answers.
+    /// How subscribers authenticate. Always set in responses.
     #[prost(enumeration = "LibraryPublishInfoAuthenticationMethod", optional, tag = "1")]
     pub authentication_method: ::core::option::Option<i32>,
-    /// Whether the library is published. Always set in answers.
+    /// Whether the library is published. Always set in responses.
     #[prost(bool, optional, tag = "2")]
     pub published: ::core::option::Option<bool>,
-    /// URL at which the library is published, which subscribers take as their subscription URL.
+    /// URL that the library is published at. Subscribers use it as their subscription URL.
     #[prost(string, optional, tag = "3")]
     pub publish_url: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name with which subscribers authenticate. With `BASIC` it is `vcsp`, whatever is asked for.
+    /// Username that subscribers authenticate with. With `BASIC`, it is always `vcsp`.
     #[prost(string, optional, tag = "4")]
     pub user_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Password with which subscribers authenticate. Not part of answers.
+    /// Password that subscribers authenticate with. Never set in responses.
     #[prost(string, optional, tag = "5")]
     pub password: ::core::option::Option<::prost::alloc::string::String>,
-    /// Present password, which vCenter verifies before the password or the authentication of a library changes. Not part
-    /// of answers.
+    /// Current password, which vCenter verifies before it changes the password or authentication method of a library.
+    /// Never set in responses.
     #[prost(string, optional, tag = "6")]
     pub current_password: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether the descriptions of the library and its items are stored as JSON files beside their contents.
+    /// Whether the descriptions of the library and its items are stored as JSON files next to their contents.
     ///
-    /// If true, a subscriber can use a copy of the files, without a network connection to the publisher.
+    /// If true, a subscriber can use a copy of the files without a network connection to the publisher.
     #[prost(bool, optional, tag = "7")]
     pub persist_json_enabled: ::core::option::Option<bool>,
 }
@@ -567,7 +568,7 @@ pub struct LibrarySourceInfo {
     /// Identifier of the published library.
     #[prost(string, optional, tag = "1")]
     pub source_library: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the subscription that the publisher keeps for the subscribed library.
+    /// Identifier of the publisher's subscription for the subscribed library.
     #[prost(string, optional, tag = "2")]
     pub subscription: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -586,10 +587,10 @@ impl ::prost::Name for LibrarySourceInfo {
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryStateInfo {
-    /// State of the library, `ACTIVE` when it is created.
+    /// State of the library. `ACTIVE` after creation.
     #[prost(enumeration = "LibraryStateInfoState", optional, tag = "1")]
     pub state: ::core::option::Option<i32>,
-    /// Why the library came into its state, as a text for people. Unset when vCenter keeps no reason.
+    /// Human-readable reason for the library's state. Unset if vCenter has no reason.
     ///
     /// Since vCenter 9.1.0.0.
     #[prost(string, optional, tag = "2")]
@@ -605,20 +606,19 @@ impl ::prost::Name for LibraryStateInfo {
         "/content.v1.LibraryStateInfo".into()
     }
 }
-/// Storage that holds the contents of a library.
+/// Storage for the contents of a library.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryStorageBacking {
-    /// Kind of storage. Decides which of the other fields is set.
+    /// Type of storage. Determines which of the other fields is set.
     #[prost(enumeration = "LibraryStorageBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Identifier of the datastore, for instance `datastore-11`. Relevant only when `type` is `DATASTORE`.
+    /// Identifier of the datastore, for example `datastore-11`. Relevant only when `type` is `DATASTORE`.
     #[prost(string, optional, tag = "2")]
     pub datastore_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// URI of a folder on a remote file system, for instance `nfs://files.example.com/library`. Relevant only when `type`
+    /// URI of a folder on a remote file system, for example `nfs://files.example.com/library`. Relevant only when `type`
     /// is `OTHER`.
     ///
-    /// vCenter supports `nfs` and `smb`. Older releases took `file` as well, which vCenter's documentation advises
-    /// against.
+    /// vCenter supports `nfs` and `smb`. Older releases also accept `file`, which vCenter's documentation advises against.
     #[prost(string, optional, tag = "3")]
     pub storage_uri: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -632,49 +632,49 @@ impl ::prost::Name for LibraryStorageBacking {
         "/content.v1.LibraryStorageBacking".into()
     }
 }
-/// What a subscribed library is subscribed to, and when it synchronizes.
+/// Publisher that a subscribed library is subscribed to, and when the library synchronizes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct LibrarySubscriptionInfo {
-    /// How the library authenticates to its publisher. Always set in answers.
+    /// How the library authenticates to its publisher. Always set in responses.
     #[prost(
         enumeration = "LibrarySubscriptionInfoAuthenticationMethod",
         optional,
         tag = "1"
     )]
     pub authentication_method: ::core::option::Option<i32>,
-    /// Whether the library synchronizes by itself. If false, it does only when asked to. Always set in answers.
+    /// Whether the library synchronizes automatically. If false, it synchronizes only on request. Always set in responses.
     ///
     /// Automatic synchronization can also be turned off for all libraries of a vCenter.
     #[prost(bool, optional, tag = "2")]
     pub automatic_sync_enabled: ::core::option::Option<bool>,
-    /// Whether files are copied only when they are needed. Always set in answers.
+    /// Whether files are copied only on demand. Always set in responses.
     ///
-    /// If true, the first use of an item can take long. If false, all files are copied in advance.
+    /// If true, the first use of an item can take a long time. If false, all files are copied in advance.
     #[prost(bool, optional, tag = "3")]
     pub on_demand: ::core::option::Option<bool>,
-    /// Password with which the library authenticates to its publisher. Not part of answers.
+    /// Password that the library uses to authenticate to its publisher. Never set in responses.
     #[prost(string, optional, tag = "4")]
     pub password: ::core::option::Option<::prost::alloc::string::String>,
-    /// SHA-256 thumbprint of the publisher's certificate, SHA-1 where that is enabled. It is compared in place of the
-    /// usual verification of the certificate, unless `ssl_certificate` is set. Not part of answers.
+    /// SHA-256 thumbprint of the publisher's certificate, or SHA-1 if it is enabled. Compared instead of the usual
+    /// verification of the certificate, unless `ssl_certificate` is set. Never set in responses.
     #[prost(string, optional, tag = "5")]
     pub ssl_thumbprint: ::core::option::Option<::prost::alloc::string::String>,
-    /// URL that describes the published library, for instance `<https://vcenter.example.com/cls/vcsp/lib/8f3e/lib.json`.>
-    /// Always set in answers.
+    /// URL that describes the published library, for example `<https://vcenter.example.com/cls/vcsp/lib/8f3e/lib.json`.>
+    /// Always set in responses.
     ///
-    /// Where the publisher stores its descriptions as JSON files, it can also be the URL of such a file: `ds` for a
-    /// datastore of the same vCenter, `nfs` or `smb`.
+    /// If the publisher stores its descriptions as JSON files, this can also be the URL of such a file, with the scheme
+    /// `ds` for a datastore of the same vCenter, `nfs`, or `smb`.
     #[prost(string, optional, tag = "6")]
     pub subscription_url: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name with which the library authenticates to its publisher.
+    /// Username that the library uses to authenticate to its publisher.
     #[prost(string, optional, tag = "7")]
     pub user_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Published library and subscription. Set only where the publisher keeps a subscription for the library.
+    /// Published library and subscription. Set only if the publisher has a subscription for the library.
     #[prost(message, optional, tag = "8")]
     pub source_info: ::core::option::Option<LibrarySourceInfo>,
-    /// Certificate that the publisher has to present. It is compared in place of the usual verification, and makes
-    /// `ssl_thumbprint` irrelevant. Not part of answers.
+    /// Certificate that the publisher must present. Compared instead of the usual verification; `ssl_thumbprint` is then
+    /// ignored. Never set in responses.
     ///
     /// Since vCenter 9.0.0.0.
     #[prost(string, optional, tag = "9")]
@@ -690,13 +690,13 @@ impl ::prost::Name for LibrarySubscriptionInfo {
         "/content.v1.LibrarySubscriptionInfo".into()
     }
 }
-/// Kinds of conversions of a library.
+/// Types of conversions of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryConversionSpecConversionType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// From a subscribed library to a local library that is published.
+    /// From a subscribed library to a published local library.
     ToPublishedLibrary = 1,
 }
 impl LibraryConversionSpecConversionType {
@@ -725,15 +725,15 @@ impl LibraryConversionSpecConversionType {
         }
     }
 }
-/// Kinds of libraries.
+/// Types of libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryModelLibraryType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Owns its items. Can be published.
+    /// The library owns its items and can be published.
     Local = 1,
-    /// Copies the items of a published library. They cannot be changed by hand.
+    /// The library copies the items of a published library. The items cannot be changed manually.
     Subscribed = 2,
 }
 impl LibraryModelLibraryType {
@@ -762,9 +762,9 @@ impl LibraryModelLibraryType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryPublishInfoAuthenticationMethod {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// HTTP basic authentication, with user name and password.
+    /// HTTP basic authentication with username and password.
     Basic = 1,
     /// No authentication: anyone can subscribe.
     None = 2,
@@ -797,11 +797,11 @@ impl LibraryPublishInfoAuthenticationMethod {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryStateInfoState {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Can be used without restrictions.
+    /// The library can be used without restrictions.
     Active = 1,
-    /// In maintenance. vCenter refuses operations that would change its contents or use them.
+    /// The library is in maintenance mode. vCenter rejects operations that change or use its contents.
     Maintenance = 2,
 }
 impl LibraryStateInfoState {
@@ -826,15 +826,15 @@ impl LibraryStateInfoState {
         }
     }
 }
-/// Kinds of storage for the contents of a library.
+/// Types of storage for the contents of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryStorageBackingType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// A datastore that vCenter manages, named by `datastore_id`.
+    /// A datastore that vCenter manages, identified by `datastore_id`.
     Datastore = 1,
-    /// A remote file system, named by `storage_uri`.
+    /// A remote file system, identified by `storage_uri`.
     Other = 2,
 }
 impl LibraryStorageBackingType {
@@ -863,9 +863,9 @@ impl LibraryStorageBackingType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibrarySubscriptionInfoAuthenticationMethod {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// HTTP basic authentication, with user name and password.
+    /// HTTP basic authentication with username and password.
     Basic = 1,
     /// No authentication.
     None = 2,
@@ -907,19 +907,19 @@ pub mod library_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Finds and maintains content libraries.
+    /// Finds and manages content libraries.
     ///
     /// A content library holds items: templates, ISO images, scripts and other files, which `content.library.v1.ItemService`
-    /// lists. A local library owns its items. A subscribed library copies those of another library, the publisher, possibly
-    /// of another vCenter; its items cannot be added, changed or deleted by hand. Both kinds are found and shown here.
-    /// Libraries are created by services that this contract does not mirror.
+    /// lists. A local library owns its items. A subscribed library copies the items of another library, its publisher, which
+    /// can be in another vCenter; its items cannot be added, changed or deleted manually. This service covers both types.
+    /// This contract does not mirror the services that create libraries.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the library does not exist. Only those that name one.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the library does not exist. Only operations that name a library.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
-    /// vCenter's documentation names the last two for some of the operations only. All of them need a session and
+    /// vCenter's documentation lists the last two only for some of the operations. All of them require a session and
     /// privileges.
     ///
     /// Mirrors `com.vmware.content.library`.
@@ -994,15 +994,15 @@ pub mod library_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Turns a subscribed library into a published local library. Mirrors `convert`.
+        /// Converts a subscribed library to a published local library. Mirrors `convert`.
         ///
-        /// The items keep their identifiers. Authentication and the other properties of publishing are taken over; the library
-        /// gets a new URL to publish at. Not idempotent: the library is no longer a subscribed one afterwards.
+        /// The items keep their identifiers. The library keeps its authentication and other publishing properties but gets a
+        /// new URL. Not idempotent: afterwards, the library is no longer a subscribed library.
         /// - `INVALID_ELEMENT_TYPE`: the library is not a subscribed library.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: items are not synchronized completely, one of them is a virtual machine template,
-        ///   or the library or its publisher is in maintenance.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: some items are not fully synchronized, an item is a virtual machine template, or
+        ///   the library or its publisher is in maintenance mode.
         /// - `INVALID_ARGUMENT`: the library cannot be converted in this way.
-        /// - `ERROR`: vCenter failed for another reason, which its message tells.
+        /// - `ERROR`: vCenter failed for another reason; the message describes it.
         ///
         /// Since vCenter 9.1.0.0.
         pub async fn convert_library(
@@ -1029,11 +1029,11 @@ pub mod library_service_client {
                 .insert(GrpcMethod::new("content.v1.LibraryService", "ConvertLibrary"));
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes a library of any kind with all its items. Mirrors `delete`.
+        /// Deletes a library of any type and all its items. Mirrors `delete`.
         ///
-        /// The library is gone immediately. Its files are deleted afterwards, by a task; if that fails, they stay on the
-        /// storage until someone removes them. Not idempotent: a second call fails with `NOT_FOUND`.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out of one of the items, or another resource has
+        /// The library is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
+        /// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items, or another resource has
         ///   declared that it uses the library. `ForceDeleteLibrary` ignores the latter.
         ///
         /// Since vCenter 9.1.0.0.
@@ -1061,11 +1061,11 @@ pub mod library_service_client {
                 .insert(GrpcMethod::new("content.v1.LibraryService", "DeleteLibrary"));
             self.inner.unary(req, path, codec).await
         }
-        /// Puts a library into maintenance. Mirrors `enter_maintenance`.
+        /// Puts a library into maintenance mode. Mirrors `enter_maintenance`.
         ///
-        /// Until `ExitLibraryMaintenance`, vCenter refuses operations that would change its contents or use them.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: such an operation is running, or the library is in maintenance already.
-        /// - `ERROR`: vCenter failed for another reason, which its message tells.
+        /// Until `ExitLibraryMaintenance` is called, vCenter rejects operations that change or use its contents.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: such an operation is running, or the library is already in maintenance mode.
+        /// - `ERROR`: vCenter failed for another reason; the message describes it.
         ///
         /// Since vCenter 9.1.0.0.
         pub async fn enter_library_maintenance(
@@ -1097,11 +1097,11 @@ pub mod library_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Ends the maintenance of a library. Mirrors `exit_maintenance`.
+        /// Takes a library out of maintenance mode. Mirrors `exit_maintenance`.
         ///
-        /// All operations are possible again afterwards.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is not in maintenance, or is being migrated.
-        /// - `ERROR`: vCenter failed for another reason, which its message tells.
+        /// Afterwards, all operations are possible again.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is not in maintenance mode, or is being migrated.
+        /// - `ERROR`: vCenter failed for another reason; the message describes it.
         ///
         /// Since vCenter 9.1.0.0.
         pub async fn exit_library_maintenance(
@@ -1133,9 +1133,9 @@ pub mod library_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Finds the libraries that have all the given properties. Mirrors `find`.
+        /// Finds the libraries that match all given properties. Mirrors `find`.
         ///
-        /// Only libraries that the caller may see are found. Finding none is not an error: the list is empty then.
+        /// Returns only libraries that the caller can see. If none matches, the list is empty; this is not an error.
         /// - `INVALID_ARGUMENT`: no property is set.
         pub async fn find_libraries(
             &mut self,
@@ -1161,10 +1161,10 @@ pub mod library_service_client {
                 .insert(GrpcMethod::new("content.v1.LibraryService", "FindLibraries"));
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes a library of any kind, also when other resources have declared that they use it. Mirrors `force_delete`.
+        /// Deletes a library of any type, even if other resources have declared that they use it. Mirrors `force_delete`.
         ///
-        /// Apart from that, the same as `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out of one of the items.
+        /// Otherwise, behaves like `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items.
         ///
         /// Since vCenter 9.1.0.0.
         pub async fn force_delete_library(
@@ -1195,7 +1195,7 @@ pub mod library_service_client {
         }
         /// Returns the properties of one library. Mirrors `get`.
         ///
-        /// Works for local and for subscribed libraries.
+        /// Works for local and subscribed libraries.
         pub async fn get_library(
             &mut self,
             request: impl tonic::IntoRequest<super::GetLibraryRequest>,
@@ -1220,9 +1220,9 @@ pub mod library_service_client {
                 .insert(GrpcMethod::new("content.v1.LibraryService", "GetLibrary"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists all libraries, local and subscribed ones. Mirrors `list`.
+        /// Lists all libraries, both local and subscribed. Mirrors `list`.
         ///
-        /// Returns identifiers only; `GetLibrary` shows one library in full.
+        /// Returns only identifiers; `GetLibrary` returns all properties of a library.
         pub async fn list_libraries(
             &mut self,
             request: impl tonic::IntoRequest<super::ListLibrariesRequest>,
@@ -1249,16 +1249,15 @@ pub mod library_service_client {
         }
         /// Moves the contents of a library to another datastore. Mirrors `migrate`.
         ///
-        /// vCenter checks first whether the library can be moved, then puts it into maintenance for as long as it copies the
-        /// files, and ends the maintenance when the library points to the new datastore. Nobody can use its contents until
-        /// then. Virtual machine templates cannot be moved. Not idempotent: a second call fails with
-        /// `ALREADY_IN_DESIRED_STATE`.
-        /// - `INVALID_ARGUMENT`: a storage backing is not valid, for instance because its datastore does not exist.
-        /// - `ALREADY_IN_DESIRED_STATE`: the contents are on that storage already.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is being migrated, or something prevents the start, for instance an
-        ///   item that is a virtual machine template.
-        /// - `UNSUPPORTED`: the present or the new backing is not a datastore.
-        /// - `ERROR`: vCenter failed for another reason, which its message tells.
+        /// vCenter first checks whether the library can be moved. It then keeps the library in maintenance mode while it
+        /// copies the files, until the library points to the new datastore. The contents cannot be used during that time.
+        /// Virtual machine templates cannot be moved. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
+        /// - `INVALID_ARGUMENT`: a storage backing is not valid, for example because its datastore does not exist.
+        /// - `ALREADY_IN_DESIRED_STATE`: the contents are already on that storage.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is already being migrated, or something prevents the migration, for
+        ///   example an item that is a virtual machine template.
+        /// - `UNSUPPORTED`: the current or new backing is not a datastore.
+        /// - `ERROR`: vCenter failed for another reason; the message describes it.
         ///
         /// Since vCenter 9.0.0.0.
         pub async fn migrate_library(
@@ -1285,12 +1284,13 @@ pub mod library_service_client {
                 .insert(GrpcMethod::new("content.v1.LibraryService", "MigrateLibrary"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes the name, the description and other properties that all kinds of libraries have. Mirrors `update`.
+        /// Changes the name, the description and other properties that are common to all types of libraries. Mirrors `update`.
         ///
-        /// What is unset stays as it is. How a library is published or subscribed is not changed by it. Idempotent: repeating
-        /// it leaves the same properties, unless `version` is set, which is out of date after the first call.
-        /// - `INVALID_ARGUMENT`: a property is not valid, for instance an empty name, or `version` is not the library's
-        ///   present version. Read the library again in the latter case, and decide anew.
+        /// Unset fields stay unchanged. The publishing and subscription settings cannot be changed with this operation.
+        /// Idempotent: repeating the call leaves the same properties, unless `version` is set, which is outdated after the
+        /// first call.
+        /// - `INVALID_ARGUMENT`: a property is not valid, for example an empty name, or `version` is not the library's current
+        ///   version. If the version does not match, read the library again before you retry.
         pub async fn update_library(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateLibraryRequest>,

@@ -64,20 +64,20 @@ impl ::prost::Name for ListCapabilitiesResponse {
         "/vcenter.compute.policies.v1.ListCapabilitiesResponse".into()
     }
 }
-/// A kind of compute policies.
+/// A type of compute policy.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CapabilitiesInfo {
-    /// Name of the capability, for instance `VM-VM affinity`.
+    /// Name of the capability, for example `VM-VM affinity`.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What policies of this kind do.
+    /// Description of what policies of this type do.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the structure that `PoliciesService.CreateComputePolicy` takes for such a policy, for instance
+    /// Name of the structure that `PoliciesService.CreateComputePolicy` accepts for this type of policy, for example
     /// `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity.create_spec`.
     #[prost(string, optional, tag = "3")]
     pub create_spec_type: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the structure that `PoliciesService.GetComputePolicy` returns for such a policy, for instance
+    /// Name of the structure that `PoliciesService.GetComputePolicy` returns for this type of policy, for example
     /// `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity.info`.
     #[prost(string, optional, tag = "4")]
     pub info_type: ::core::option::Option<::prost::alloc::string::String>,
@@ -92,16 +92,16 @@ impl ::prost::Name for CapabilitiesInfo {
         "/vcenter.compute.policies.v1.CapabilitiesInfo".into()
     }
 }
-/// What a list shows of a capability.
+/// Summary of a capability, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CapabilitiesSummary {
-    /// Identifier of the capability, for instance `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity`.
+    /// Identifier of the capability, for example `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity`.
     #[prost(string, optional, tag = "1")]
     pub capability: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the capability, for instance `VM-VM affinity`.
+    /// Name of the capability, for example `VM-VM affinity`.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What policies of this kind do.
+    /// Description of what policies of this type do.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -126,9 +126,9 @@ pub mod capabilities_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells which kinds of compute policies vCenter has. Each kind is a capability.
+    /// Lists the types of compute policies that vCenter supports. Each type is a capability.
     ///
-    /// All operations can fail with
+    /// Every operation can fail with
     /// - `UNAUTHORIZED`: the caller lacks the privilege `System.Read`.
     ///
     /// Mirrors `com.vmware.vcenter.compute.policies.capabilities`.
@@ -237,7 +237,7 @@ pub mod capabilities_service_client {
         }
         /// Lists the capabilities. Mirrors `list`.
         ///
-        /// All of them come in one answer.
+        /// All of them are returned in one response.
         pub async fn list_capabilities(
             &mut self,
             request: impl tonic::IntoRequest<super::ListCapabilitiesRequest>,
@@ -274,13 +274,13 @@ pub use capabilities_service_client::CapabilitiesServiceClient;
 /// Request of `ListTagUsage`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTagUsageRequest {
-    /// Identifiers of policies to look at. All when empty.
+    /// Identifiers of policies to include. If empty, all are included.
     #[prost(string, repeated, tag = "1")]
     pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of tags to look for. All when empty.
+    /// Identifiers of tags to include. If empty, all are included.
     #[prost(string, repeated, tag = "2")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Types of tags to look for, for instance `com.vmware.cis.tagging.Tag:VirtualMachine`. All when empty.
+    /// Types of tags to include, for example `com.vmware.cis.tagging.Tag:VirtualMachine`. If empty, all are included.
     #[prost(string, repeated, tag = "3")]
     pub tag_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -317,10 +317,10 @@ pub struct TagUsageSummary {
     /// Identifier of the policy.
     #[prost(string, optional, tag = "1")]
     pub policy: ::core::option::Option<::prost::alloc::string::String>,
-    /// Type of the tag, for instance `com.vmware.cis.tagging.Tag:VirtualMachine`.
+    /// Type of the tag, for example `com.vmware.cis.tagging.Tag:VirtualMachine`.
     #[prost(string, optional, tag = "2")]
     pub tag_type: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:927f5ff8-62e6-4364-bc94-23e3bfd7dee7:GLOBAL`.
+    /// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:927f5ff8-62e6-4364-bc94-23e3bfd7dee7:GLOBAL`.
     #[prost(string, optional, tag = "3")]
     pub tag: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the tag.
@@ -334,7 +334,7 @@ pub struct TagUsageSummary {
     /// Since vCenter 9.1.0.0.
     #[prost(string, optional, tag = "6")]
     pub policy_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the policy is for.
+    /// Description of the policy.
     ///
     /// Since vCenter 9.1.0.0.
     #[prost(string, optional, tag = "7")]
@@ -366,9 +366,9 @@ pub mod tag_usage_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells which tags compute policies use.
+    /// Lists the tags that compute policies use.
     ///
-    /// All operations, the one below so far, can fail with
+    /// Every operation can fail with
     /// - `UNAUTHORIZED`: the caller lacks the privilege `System.Read`.
     ///
     /// Mirrors `com.vmware.vcenter.compute.policies.tag_usage`.
@@ -445,7 +445,7 @@ pub mod tag_usage_service_client {
         }
         /// Lists the tags that compute policies use, one entry for each tag of each policy. Mirrors `list`.
         ///
-        /// An entry has to match every filter that is given. All of them come in one answer.
+        /// An entry must match every filter that is set. All of them are returned in one response.
         pub async fn list_tag_usage(
             &mut self,
             request: impl tonic::IntoRequest<super::ListTagUsageRequest>,

@@ -4,11 +4,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ObjectCompliance {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Not known, for instance because vCenter has not checked it yet.
+    /// Unknown, for example because vCenter has not checked it yet.
     Unknown = 1,
-    /// The policy does not apply to the object, so that there is nothing to comply with.
+    /// The policy does not apply to the object.
     NotApplicable = 2,
     /// The object complies.
     Compliant = 3,
@@ -44,10 +44,10 @@ impl ObjectCompliance {
 /// Request of `CreateComputePolicy`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateComputePolicyRequest {
-    /// What the policy should be like: a structure of the type that `create_spec_type` of the capability names. Its JSON
-    /// form is unconfirmed.
+    /// Properties of the policy: a structure of the type that the capability's `create_spec_type` names. Its JSON form is
+    /// unconfirmed.
     ///
-    /// It has at least `capability`, the identifier of the capability, `name` and `description`.
+    /// It contains at least `capability` (the identifier of the capability), `name` and `description`.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<::prost_types::Struct>,
 }
@@ -64,7 +64,7 @@ impl ::prost::Name for CreateComputePolicyRequest {
 /// Response of `CreateComputePolicy`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateComputePolicyResponse {
-    /// Identifier that vCenter gave the new policy, for instance `7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1`.
+    /// Identifier that vCenter assigned to the new policy, for example `7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1`.
     #[prost(string, optional, tag = "1")]
     pub policy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -162,7 +162,7 @@ impl ::prost::Name for DeleteTagsAndPoliciesRequest {
 /// Response of `DeleteTagsAndPolicies`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DeleteTagsAndPoliciesResponse {
-    /// What could not be deleted.
+    /// Policies that could not be deleted.
     #[prost(message, optional, tag = "1")]
     pub result: ::core::option::Option<PoliciesDeleteResult>,
 }
@@ -196,7 +196,7 @@ impl ::prost::Name for GetComputePolicyRequest {
 /// Response of `GetComputePolicy`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetComputePolicyResponse {
-    /// The policy: a structure of the type that `info_type` of its capability names. Its JSON form is unconfirmed.
+    /// The policy: a structure of the type that its capability's `info_type` names. Its JSON form is unconfirmed.
     #[prost(message, optional, tag = "1")]
     pub policy: ::core::option::Option<::prost_types::Struct>,
 }
@@ -226,7 +226,7 @@ impl ::prost::Name for ListComputePoliciesRequest {
 /// Response of `ListComputePolicies`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListComputePoliciesResponse {
-    /// The policies, empty when there are none.
+    /// The policies. Empty if there are none.
     #[prost(message, repeated, tag = "1")]
     pub policies: ::prost::alloc::vec::Vec<PoliciesSummary>,
 }
@@ -273,14 +273,14 @@ impl ::prost::Name for UpdateComputePolicyResponse {
         "/vcenter.compute.v1.UpdateComputePolicyResponse".into()
     }
 }
-/// A policy that `CreateTagsAndPolicies` should create.
+/// A policy for `CreateTagsAndPolicies` to create.
 ///
 /// Since vCenter 9.1.1.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PoliciesCreateItem {
-    /// What the policy should be like, as in `CreateComputePolicyRequest`. Its JSON form is unconfirmed.
+    /// Properties of the policy, as in `CreateComputePolicyRequest`. Its JSON form is unconfirmed.
     ///
-    /// Where it names a tag by name and category, the tag is created if it does not exist.
+    /// If it specifies a tag by name and category, the tag is created if it does not exist.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<::prost_types::Struct>,
 }
@@ -305,7 +305,7 @@ pub struct PoliciesCreateResult {
         ::prost::alloc::string::String,
         PoliciesCreateResultInfo,
     >,
-    /// Why the others were not, by name.
+    /// Reasons why the others were not created, by name.
     #[prost(btree_map = "string, message", tag = "2")]
     pub errors: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -330,7 +330,7 @@ pub struct PoliciesCreateResultInfo {
     /// Identifier of the policy.
     #[prost(string, optional, tag = "1")]
     pub policy: ::core::option::Option<::prost::alloc::string::String>,
-    /// The policy, as `GetComputePolicy` returns it. Its JSON form is unconfirmed.
+    /// The policy, as returned by `GetComputePolicy`. Its JSON form is unconfirmed.
     #[prost(message, optional, tag = "2")]
     pub info: ::core::option::Option<::prost_types::Struct>,
 }
@@ -344,12 +344,12 @@ impl ::prost::Name for PoliciesCreateResultInfo {
         "/vcenter.compute.v1.PoliciesCreateResultInfo".into()
     }
 }
-/// The policies that `CreateTagsAndPolicies` should create.
+/// The policies for `CreateTagsAndPolicies` to create.
 ///
 /// Since vCenter 9.1.1.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PoliciesCreateTagsAndPoliciesSpec {
-    /// The policies, each with a name of its own.
+    /// The policies. Each must have a unique name.
     #[prost(message, repeated, tag = "1")]
     pub policies: ::prost::alloc::vec::Vec<PoliciesCreateItem>,
 }
@@ -363,12 +363,12 @@ impl ::prost::Name for PoliciesCreateTagsAndPoliciesSpec {
         "/vcenter.compute.v1.PoliciesCreateTagsAndPoliciesSpec".into()
     }
 }
-/// What `DeleteTagsAndPolicies` could not delete.
+/// Policies that `DeleteTagsAndPolicies` could not delete.
 ///
 /// Since vCenter 9.1.1.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PoliciesDeleteResult {
-    /// Why a policy was not deleted, by its identifier. Empty when all of them were.
+    /// Reasons why policies were not deleted, by identifier. Empty if all of them were deleted.
     #[prost(btree_map = "string, message", tag = "1")]
     pub errors: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -385,7 +385,7 @@ impl ::prost::Name for PoliciesDeleteResult {
         "/vcenter.compute.v1.PoliciesDeleteResult".into()
     }
 }
-/// The policies that `DeleteTagsAndPolicies` should delete.
+/// The policies for `DeleteTagsAndPolicies` to delete.
 ///
 /// Since vCenter 9.1.1.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -404,12 +404,12 @@ impl ::prost::Name for PoliciesDeleteTagsAndPoliciesSpec {
         "/vcenter.compute.v1.PoliciesDeleteTagsAndPoliciesSpec".into()
     }
 }
-/// What manages a compute policy.
+/// Manager of a compute policy.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PoliciesManagedBy {
-    /// Kind of manager.
+    /// Type of manager.
     #[prost(enumeration = "PoliciesManagedByEntity", optional, tag = "1")]
     pub entity: ::core::option::Option<i32>,
 }
@@ -423,19 +423,19 @@ impl ::prost::Name for PoliciesManagedBy {
         "/vcenter.compute.v1.PoliciesManagedBy".into()
     }
 }
-/// What a list shows of a compute policy. `GetComputePolicy` shows the rest.
+/// Summary of a compute policy, as returned by list operations. `GetComputePolicy` returns the other properties.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PoliciesSummary {
-    /// Identifier of the policy, for instance `7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1`.
+    /// Identifier of the policy, for example `7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1`.
     #[prost(string, optional, tag = "1")]
     pub policy: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the policy.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the policy is for.
+    /// Description of the policy.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the capability, for instance `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity`.
+    /// Identifier of the capability, for example `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity`.
     #[prost(string, optional, tag = "4")]
     pub capability: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -449,15 +449,15 @@ impl ::prost::Name for PoliciesSummary {
         "/vcenter.compute.v1.PoliciesSummary".into()
     }
 }
-/// What to change of a compute policy. What is unset stays as it is. Taken by `UpdateComputePolicy`.
+/// Changes to a compute policy. Unset fields stay unchanged. Used by `UpdateComputePolicy`.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PoliciesUpdateSpec {
-    /// What manages the policy. It can decide who may delete it.
+    /// Manager of the policy. It can determine who is allowed to delete the policy.
     #[prost(message, optional, tag = "1")]
     pub managed_by: ::core::option::Option<PoliciesManagedBy>,
-    /// What the policy is for.
+    /// Description of the policy.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -471,13 +471,13 @@ impl ::prost::Name for PoliciesUpdateSpec {
         "/vcenter.compute.v1.PoliciesUpdateSpec".into()
     }
 }
-/// Kinds of managers of a compute policy.
+/// Types of managers of a compute policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PoliciesManagedByEntity {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Nothing: anyone who has the privilege can manage the policy.
+    /// No manager: anyone with the privilege can manage the policy.
     None = 1,
     /// A Supervisor of vSphere's Kubernetes service.
     Supervisor = 2,
@@ -515,18 +515,19 @@ pub mod policies_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Manages compute policies, which say how virtual machines are to be placed on hosts, for instance together or apart.
+    /// Manages compute policies, which define how virtual machines are placed on hosts, for example together or apart.
     ///
-    /// A policy is an instance of a capability: the capability says what kind of policy it is, tags say which machines and
-    /// hosts it is about. `CapabilitiesService` tells which capabilities there are, and
-    /// `vcenter.vm.compute.v1.PoliciesService` whether a machine complies.
+    /// A policy is an instance of a capability: the capability defines the type of policy, and tags define which machines
+    /// and hosts it applies to. `CapabilitiesService` lists the available capabilities, and
+    /// `vcenter.vm.compute.v1.PoliciesService` reports whether a machine complies.
     ///
-    /// The structure of a policy depends on its capability, so that here it is a `Struct`. Its JSON form is unconfirmed: in
-    /// which way vCenter tells the type of such a structure in its REST API is not documented. Read an existing policy with
-    /// `GetComputePolicy` to see the form that your vCenter uses.
+    /// The structure of a policy depends on its capability, so this service uses a `Struct`. Its JSON form is unconfirmed:
+    /// how vCenter's REST API represents the type of such a structure is not documented. To see the form that your vCenter
+    /// uses, read an existing policy with `GetComputePolicy`.
     ///
-    /// All operations can fail with
-    /// - `UNAUTHORIZED`: the caller lacks a privilege. Reading needs `System.Read`, everything else `ComputePolicy.Manage`.
+    /// Every operation can fail with
+    /// - `UNAUTHORIZED`: the caller lacks a privilege. Reading requires `System.Read`; everything else requires
+    ///   `ComputePolicy.Manage`.
     ///
     /// Mirrors `com.vmware.vcenter.compute.policies`.
     #[derive(Debug, Clone)]
@@ -603,9 +604,9 @@ pub mod policies_service_client {
         /// Creates a compute policy. Mirrors `create`.
         ///
         /// Returns the identifier of the policy. Not idempotent: a second call fails with `ALREADY_EXISTS`.
-        /// - `ALREADY_EXISTS`: there is a policy with that name.
-        /// - `INVALID_ARGUMENT`: the specification is not that of a known capability, or a value in it is not valid, for
-        ///   instance a tag that does not exist.
+        /// - `ALREADY_EXISTS`: a policy with that name exists.
+        /// - `INVALID_ARGUMENT`: the specification is not one of a known capability, or a value in it is not valid, for
+        ///   example a tag that does not exist.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: vCenter already has 100 policies.
         pub async fn create_compute_policy(
             &mut self,
@@ -636,11 +637,11 @@ pub mod policies_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Creates several compute policies, and tags that they name and that do not exist. Mirrors
+        /// Creates several compute policies, and the tags that they name if the tags do not exist. Mirrors
         /// `create_tags_and_policies`.
         ///
-        /// Each policy succeeds or fails by itself: read the errors in the result. Not idempotent: policies that exist already
-        /// are reported as errors.
+        /// Each policy succeeds or fails independently; check the errors in the result. Not idempotent: policies that already
+        /// exist are reported as errors.
         ///
         /// Since vCenter 9.1.1.0.
         pub async fn create_tags_and_policies(
@@ -707,8 +708,8 @@ pub mod policies_service_client {
         }
         /// Deletes several compute policies. Mirrors `delete_tags_and_policies`.
         ///
-        /// Each deletion succeeds or fails by itself: read the errors in the result. Tags that `CreateTagsAndPolicies` made
-        /// for a policy are deleted with the last policy that uses them.
+        /// Each deletion succeeds or fails independently; check the errors in the result. Tags that `CreateTagsAndPolicies`
+        /// created for a policy are deleted with the last policy that uses them.
         ///
         /// Since vCenter 9.1.1.0.
         pub async fn delete_tags_and_policies(
@@ -774,7 +775,7 @@ pub mod policies_service_client {
         }
         /// Lists the compute policies. Mirrors `list`.
         ///
-        /// All of them come in one answer.
+        /// All of them are returned in one response.
         pub async fn list_compute_policies(
             &mut self,
             request: impl tonic::IntoRequest<super::ListComputePoliciesRequest>,
@@ -804,9 +805,9 @@ pub mod policies_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Changes the description of a compute policy, or what it is managed by. Mirrors `update`.
+        /// Changes the description or the manager of a compute policy. Mirrors `update`.
         ///
-        /// Idempotent: repeating it leaves the same policy.
+        /// Idempotent: repeating the call leaves the same policy.
         /// - `NOT_FOUND`: the policy does not exist.
         /// - `INVALID_ARGUMENT`: a value is not valid.
         /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.

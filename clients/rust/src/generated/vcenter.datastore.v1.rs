@@ -3,7 +3,7 @@
 /// Request of `GetDefaultPolicy`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetDefaultPolicyRequest {
-    /// Identifier of the datastore, for instance `datastore-11`, as `ListDatastores` returns it.
+    /// Identifier of the datastore, for example `datastore-11`, as returned by `ListDatastores`.
     #[prost(string, tag = "1")]
     pub datastore: ::prost::alloc::string::String,
 }
@@ -20,8 +20,8 @@ impl ::prost::Name for GetDefaultPolicyRequest {
 /// Response of `GetDefaultPolicy`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetDefaultPolicyResponse {
-    /// Identifier of the storage policy, a UUID such as `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`. Unset when the datastore
-    /// has no default policy.
+    /// Identifier of the storage policy, a UUID such as `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`. Unset if the datastore has
+    /// no default policy.
     #[prost(string, optional, tag = "1")]
     pub default_policy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -46,14 +46,14 @@ pub mod default_policy_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Shows the storage policy that vCenter applies on a datastore when a caller names none.
+    /// Returns the storage policy that vCenter applies on a datastore if the caller specifies none.
     ///
-    /// Its operation can fail with
-    /// - `ERROR`: vCenter could not find out the policy.
+    /// The operation can fail with
+    /// - `ERROR`: vCenter could not determine the policy.
     /// - `NOT_FOUND`: the datastore does not exist.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.datastore.default_policy`.
     #[derive(Debug, Clone)]
@@ -129,7 +129,7 @@ pub mod default_policy_service_client {
         }
         /// Returns the identifier of a datastore's default storage policy. Mirrors `get`.
         ///
-        /// A datastore without a default policy is a success with an empty response.
+        /// If the datastore has no default policy, the call succeeds with an empty response.
         pub async fn get_default_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::GetDefaultPolicyRequest>,

@@ -16,7 +16,7 @@ impl ::prost::Name for GetGatewayRequest {
 /// Response of `GetGateway`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetGatewayResponse {
-    /// What there is to know about the gateway.
+    /// Information about the gateway.
     #[prost(message, optional, tag = "1")]
     pub gateway: ::core::option::Option<GatewayInfo>,
 }
@@ -33,7 +33,8 @@ impl ::prost::Name for GetGatewayResponse {
 /// Request of `WatchGateway`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchGatewayRequest {
-    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+    /// seconds.
     #[prost(message, optional, tag = "1")]
     pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
 }
@@ -50,19 +51,19 @@ impl ::prost::Name for WatchGatewayRequest {
 /// One message of `WatchGateway`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchGatewayResponse {
-    /// What the message says.
+    /// Content of the message.
     #[prost(oneof = "watch_gateway_response::Event", tags = "1, 2")]
     pub event: ::core::option::Option<watch_gateway_response::Event>,
 }
 /// Nested message and enum types in `WatchGatewayResponse`.
 pub mod watch_gateway_response {
-    /// What the message says.
+    /// Content of the message.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Event {
-        /// The whole state, first of all and after each change.
+        /// The full state; sent first and after each change.
         #[prost(message, tag = "1")]
         State(super::GatewayState),
-        /// Nothing has changed; the stream is alive.
+        /// Nothing has changed; the stream is still open.
         #[prost(message, tag = "2")]
         Heartbeat(super::Heartbeat),
     }
@@ -77,21 +78,21 @@ impl ::prost::Name for WatchGatewayResponse {
         "/vcenter.gateway.v1.WatchGatewayResponse".into()
     }
 }
-/// What does not change while a gateway runs, or only with vCenter's version.
+/// Properties of a gateway that are constant while it runs, or that change only with vCenter's version.
 ///
 /// Returned by `GetGateway`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GatewayInfo {
-    /// Version of the gateway, for instance `0.2.0`.
+    /// Version of the gateway, for example `0.2.0`.
     #[prost(string, optional, tag = "1")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
     /// The vCenter behind the gateway.
     #[prost(message, optional, tag = "2")]
     pub vcenter: ::core::option::Option<VCenterInfo>,
-    /// What works with this vCenter and the credentials of this call, and what does not.
+    /// Features, and whether each is available with this vCenter and this call's credentials.
     #[prost(message, repeated, tag = "3")]
     pub features: ::prost::alloc::vec::Vec<Feature>,
-    /// Limits that the gateway imposes on calls.
+    /// Limits that the gateway enforces on calls.
     #[prost(message, optional, tag = "4")]
     pub limits: ::core::option::Option<GatewayLimits>,
 }
@@ -105,16 +106,16 @@ impl ::prost::Name for GatewayInfo {
         "/vcenter.gateway.v1.GatewayInfo".into()
     }
 }
-/// The vCenter behind a gateway, as far as it is known without a login.
+/// The vCenter behind a gateway: what the gateway can determine without logging in.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VCenterInfo {
-    /// Version of vCenter's API, for instance `8.0.3.0`. Unset when vCenter could not be asked.
+    /// Version of vCenter's API, for example `8.0.3.0`. Unset if the gateway could not retrieve it.
     #[prost(string, optional, tag = "1")]
     pub api_version: ::core::option::Option<::prost::alloc::string::String>,
-    /// Releases of vCenter's API that this vCenter still speaks, the newest first, for instance `8.0.3.0`, `8.0.2.0`, `7.0`.
+    /// Releases of vCenter's API that this vCenter supports, newest first, for example `8.0.3.0`, `8.0.2.0`, `7.0`.
     #[prost(string, repeated, tag = "2")]
     pub releases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Why the version is unknown. Unset when it is known.
+    /// Why the version is unknown. Unset if it is known.
     #[prost(string, optional, tag = "3")]
     pub problem: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -128,16 +129,16 @@ impl ::prost::Name for VCenterInfo {
         "/vcenter.gateway.v1.VCenterInfo".into()
     }
 }
-/// Something that a gateway can do when vCenter and the credentials allow it.
+/// A feature whose availability depends on vCenter and on the credentials.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Feature {
-    /// Name of the feature, for instance `streams`, `shared-reads` or `policy`. Newer gateways may list further ones.
+    /// Name of the feature, for example `streams`, `shared-reads` or `policy`. Newer gateways may list other features.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether it works for this call's credentials.
+    /// Whether the feature is available with this call's credentials.
     #[prost(bool, optional, tag = "2")]
     pub available: ::core::option::Option<bool>,
-    /// Why it does not work, or under which condition it does; unset where there is nothing to say.
+    /// Why the feature is unavailable, or under what conditions it works. Unset if neither applies.
     #[prost(string, optional, tag = "3")]
     pub explanation: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -151,34 +152,34 @@ impl ::prost::Name for Feature {
         "/vcenter.gateway.v1.Feature".into()
     }
 }
-/// Limits that a gateway imposes, for each of its processes.
+/// Limits that a gateway enforces. They apply to each of its processes separately.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayLimits {
-    /// Size of the largest request in bytes.
+    /// Maximum size of a request in bytes.
     #[prost(int64, optional, tag = "1")]
     pub max_request_bytes: ::core::option::Option<i64>,
-    /// Size of the largest response in bytes.
+    /// Maximum size of a response in bytes.
     #[prost(int64, optional, tag = "2")]
     pub max_response_bytes: ::core::option::Option<i64>,
-    /// Calls that are with vCenter at the same time. Further calls wait for their turn.
+    /// Maximum number of calls in flight to vCenter. Additional calls are queued.
     #[prost(int32, optional, tag = "3")]
     pub max_concurrent_calls: ::core::option::Option<i32>,
-    /// Calls that wait for their turn. The gateway refuses further ones with `OVERLOADED`.
+    /// Maximum number of queued calls. The gateway rejects additional calls with the reason `OVERLOADED`.
     #[prost(int32, optional, tag = "4")]
     pub max_waiting_calls: ::core::option::Option<i32>,
-    /// Streams that one caller may have open.
+    /// Maximum number of open streams for each caller.
     #[prost(int32, optional, tag = "5")]
     pub max_streams_per_caller: ::core::option::Option<i32>,
-    /// Streams that all callers together may have open.
+    /// Maximum number of open streams for all callers together.
     #[prost(int32, optional, tag = "6")]
     pub max_streams: ::core::option::Option<i32>,
-    /// How long a call without side effects may take when the caller sets no deadline.
+    /// Default timeout of a call without side effects, used if the caller sets no deadline.
     #[prost(message, optional, tag = "7")]
     pub read_timeout: ::core::option::Option<::prost_types::Duration>,
-    /// How long any other call may take when the caller sets no deadline.
+    /// Default timeout of any other call, used if the caller sets no deadline.
     #[prost(message, optional, tag = "8")]
     pub change_timeout: ::core::option::Option<::prost_types::Duration>,
-    /// How long a call may take, whatever deadline the caller sets. Does not apply to streams.
+    /// Maximum duration of a call, regardless of the deadline that the caller sets. Does not apply to streams.
     #[prost(message, optional, tag = "9")]
     pub max_timeout: ::core::option::Option<::prost_types::Duration>,
 }
@@ -192,30 +193,31 @@ impl ::prost::Name for GatewayLimits {
         "/vcenter.gateway.v1.GatewayLimits".into()
     }
 }
-/// The state of a gateway at one moment.
+/// The state of a gateway at a point in time.
 ///
 /// Sent by `WatchGateway`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayState {
-    /// When the gateway saw this state, by its own clock.
+    /// When the gateway observed this state, by its own clock.
     #[prost(message, optional, tag = "1")]
     pub observed_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// Whether calls reach vCenter.
+    /// State of the circuit breaker: whether calls reach vCenter.
     #[prost(enumeration = "CircuitState", optional, tag = "2")]
     pub circuit: ::core::option::Option<i32>,
-    /// Why the circuit is not closed, in a sentence: the failure that opened it. Unset while it is closed.
+    /// The failure that opened the circuit, as a sentence. Unset while the circuit is closed.
     #[prost(string, optional, tag = "3")]
     pub circuit_cause: ::core::option::Option<::prost::alloc::string::String>,
-    /// When the gateway next lets a call through to see whether vCenter answers. Unset while the circuit is closed.
+    /// When the gateway next sends a call to test whether vCenter responds. Unset while the circuit is closed.
     #[prost(message, optional, tag = "4")]
     pub next_probe: ::core::option::Option<::prost_types::Timestamp>,
-    /// Logins to vCenter since this process started.
+    /// Counts of logins to vCenter since this process started.
     #[prost(message, optional, tag = "5")]
     pub logins: ::core::option::Option<Logins>,
-    /// When vCenter's certificate expires, as seen on the newest connection. Unset without TLS and before the first call.
+    /// When vCenter's certificate expires, as presented on the most recent connection. Unset without TLS and before the
+    /// first call.
     #[prost(message, optional, tag = "6")]
     pub vcenter_certificate_expires: ::core::option::Option<::prost_types::Timestamp>,
-    /// Whether this replica is stopping. It takes no new calls then.
+    /// Whether this replica is shutting down. While it is, it accepts no new calls.
     #[prost(bool, optional, tag = "7")]
     pub draining: ::core::option::Option<bool>,
 }
@@ -232,13 +234,13 @@ impl ::prost::Name for GatewayState {
 /// Counts of logins to vCenter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Logins {
-    /// Logins that vCenter accepted.
+    /// Number of logins that vCenter accepted.
     #[prost(int64, optional, tag = "1")]
     pub succeeded: ::core::option::Option<i64>,
-    /// Logins that vCenter refused because of the user name or the password.
+    /// Number of logins that vCenter rejected because of the username or password.
     #[prost(int64, optional, tag = "2")]
     pub rejected: ::core::option::Option<i64>,
-    /// Sessions that are open now.
+    /// Number of sessions that are currently open.
     #[prost(int32, optional, tag = "3")]
     pub open_sessions: ::core::option::Option<i32>,
 }
@@ -255,7 +257,7 @@ impl ::prost::Name for Logins {
 /// Sent when nothing has changed for the heartbeat interval.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Heartbeat {
-    /// The gateway's clock.
+    /// Current time of the gateway's clock.
     #[prost(message, optional, tag = "1")]
     pub sent_at: ::core::option::Option<::prost_types::Timestamp>,
 }
@@ -269,7 +271,7 @@ impl ::prost::Name for Heartbeat {
         "/vcenter.gateway.v1.Heartbeat".into()
     }
 }
-/// Whether calls reach vCenter.
+/// State of the circuit breaker: whether calls reach vCenter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CircuitState {
@@ -277,9 +279,9 @@ pub enum CircuitState {
     Unspecified = 0,
     /// Calls reach vCenter.
     Closed = 1,
-    /// vCenter did not answer several calls in a row; the gateway refuses calls with `VCENTER_CIRCUIT_OPEN`.
+    /// vCenter did not respond to several calls in a row; the gateway rejects calls with `VCENTER_CIRCUIT_OPEN`.
     Open = 2,
-    /// Single calls go through, to see whether vCenter answers again.
+    /// The gateway sends single calls to test whether vCenter responds again.
     HalfOpen = 3,
 }
 impl CircuitState {
@@ -317,10 +319,10 @@ pub mod gateway_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells clients and dashboards about the gateway itself.
+    /// Provides clients and dashboards with information about the gateway itself.
     ///
-    /// The gateway implements this service; it mirrors no service of vCenter. Both rpcs need the same credentials as any other
-    /// call and only read.
+    /// The gateway implements this service; it does not mirror a vCenter service. Both rpcs are read-only and require the
+    /// same credentials as any other call.
     #[derive(Debug, Clone)]
     pub struct GatewayServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -392,10 +394,10 @@ pub mod gateway_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns the versions of the gateway and of vCenter, the features that work with this vCenter and these credentials,
-        /// and the limits in force.
+        /// Returns the versions of the gateway and of vCenter, the features that are available with this vCenter and these
+        /// credentials, and the limits in effect.
         ///
-        /// Answers also while vCenter cannot be reached. The gateway asks vCenter for its version at most once a minute.
+        /// Responds even while vCenter is unreachable. The gateway requests vCenter's version at most once a minute.
         pub async fn get_gateway(
             &mut self,
             request: impl tonic::IntoRequest<super::GetGatewayRequest>,
@@ -424,13 +426,14 @@ pub mod gateway_service_client {
         }
         /// Streams the state of vCenter as this replica of the gateway sees it.
         ///
-        /// The first message has the whole state. A message with the whole state follows each change, and a heartbeat follows when
-        /// nothing has changed for the heartbeat interval. Changes that come faster than the client reads are merged: the newest
-        /// state wins. The stream has no default deadline. It ends
-        /// - with `UNAVAILABLE` and the reason `GATEWAY_STOPPING` when this replica stops; open it again.
-        /// - with `UNAUTHENTICATED` or `PERMISSION_DENIED` when the gateway no longer accepts the credentials, or the policy no
-        ///   longer allows the call.
-        /// - with `RESOURCE_EXHAUSTED` and the reason `TOO_MANY_STREAMS`, before the first message, when too many are open.
+        /// The first message contains the full state. After each change, the gateway sends the full state again; if nothing
+        /// changes for the heartbeat interval, it sends a heartbeat. If changes occur faster than the client reads, the
+        /// gateway merges them and sends only the newest state. The stream has no default deadline. It ends
+        /// - with `UNAVAILABLE` and the reason `GATEWAY_STOPPING` when this replica shuts down; reopen the stream.
+        /// - with `UNAUTHENTICATED` or `PERMISSION_DENIED` when the gateway no longer accepts the credentials, or the policy
+        ///   no longer permits the call.
+        /// - with `RESOURCE_EXHAUSTED` and the reason `TOO_MANY_STREAMS`, before the first message, when too many streams are
+        ///   open.
         pub async fn watch_gateway(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchGatewayRequest>,
@@ -461,25 +464,25 @@ pub mod gateway_service_client {
 }
 #[doc(inline)]
 pub use gateway_service_client::GatewayServiceClient;
-/// One message to `RunProgram`.
+/// One request message of `RunProgram`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct RunProgramRequest {
-    /// What the message says.
+    /// Content of the message.
     #[prost(oneof = "run_program_request::Message", tags = "1, 2")]
     pub message: ::core::option::Option<run_program_request::Message>,
 }
 /// Nested message and enum types in `RunProgramRequest`.
 pub mod run_program_request {
-    /// What the message says.
+    /// Content of the message.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     #[prost(skip_debug)]
     pub enum Message {
-        /// What to run; the first message, and only the first.
+        /// The program to run. Required in the first message and not allowed in any other.
         #[prost(message, tag = "1")]
         Start(super::ProgramStart),
-        /// Part of the standard input, of which there may be 1 MiB in all; for more, upload a file. The program starts when the
-        /// client has sent all of it and closed its side of the stream.
+        /// Part of the standard input: at most 1 MiB in total. For more input, upload a file. The program starts after the
+        /// client has sent all input and closed its side of the stream.
         #[prost(bytes, tag = "2")]
         Input(::prost::alloc::vec::Vec<u8>),
     }
@@ -501,47 +504,48 @@ pub struct ProgramStart {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest.
+    /// Credentials of an account in the guest.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::vm::guest::v1::Credentials>,
-    /// Arguments of the program at `path`, each passed as it is.
+    /// Arguments of the program at `path`. Each is passed unchanged.
     #[prost(string, repeated, tag = "5")]
     pub arguments: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Directory to run it in. The account's home directory when unset.
+    /// Working directory of the program. Defaults to the account's home directory.
     #[prost(string, optional, tag = "6")]
     pub working_directory: ::core::option::Option<::prost::alloc::string::String>,
-    /// Environment variables, beside those of the account.
+    /// Environment variables, in addition to those of the account.
     #[prost(btree_map = "string, string", tag = "7")]
     pub environment: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// How long it may run: up to 24 hours. The call's deadline when unset, and one hour without a deadline.
+    /// Maximum run time: up to 24 hours. Defaults to the call's deadline, or one hour if the call has no deadline.
     #[prost(message, optional, tag = "8")]
     pub timeout: ::core::option::Option<::prost_types::Duration>,
-    /// How many bytes of output, standard output and error together, it may write: up to 1 GiB. 64 MiB when unset.
+    /// Maximum total size of standard output and standard error in bytes: up to 1 GiB. Defaults to 64 MiB.
     #[prost(int64, optional, tag = "9")]
     pub max_output_bytes: ::core::option::Option<i64>,
-    /// Whether the program is stopped when the client goes before it has ended. It is not when unset.
+    /// Whether the gateway stops the program if the client disconnects before the program ends. Defaults to false.
     #[prost(bool, optional, tag = "10")]
     pub stop_on_disconnect: ::core::option::Option<bool>,
-    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+    /// seconds.
     #[prost(message, optional, tag = "11")]
     pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
-    /// What to run.
+    /// The program or command to run.
     #[prost(oneof = "program_start::Program", tags = "3, 4")]
     pub program: ::core::option::Option<program_start::Program>,
 }
 /// Nested message and enum types in `ProgramStart`.
 pub mod program_start {
-    /// What to run.
+    /// The program or command to run.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     #[prost(skip_debug)]
     pub enum Program {
         /// Command line for the guest's shell: `/bin/sh -c` on Linux, `cmd.exe /c` on Windows.
         #[prost(string, tag = "3")]
         ShellCommand(::prost::alloc::string::String),
-        /// Path of a program, or its name where the guest's shell finds it. Its arguments are in `arguments`.
+        /// Path of a program, or its name if the guest's shell can find it. Specify its arguments in `arguments`.
         #[prost(string, tag = "4")]
         Path(::prost::alloc::string::String),
     }
@@ -560,17 +564,17 @@ impl ::prost::Name for ProgramStart {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct RunProgramResponse {
-    /// What the message says.
+    /// Content of the message.
     #[prost(oneof = "run_program_response::Event", tags = "1, 2, 3, 4, 5")]
     pub event: ::core::option::Option<run_program_response::Event>,
 }
 /// Nested message and enum types in `RunProgramResponse`.
 pub mod run_program_response {
-    /// What the message says.
+    /// Content of the message.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     #[prost(skip_debug)]
     pub enum Event {
-        /// The program runs; the first message.
+        /// The program has started; the first message.
         #[prost(message, tag = "1")]
         Started(super::ProgramStarted),
         /// Part of its standard output.
@@ -582,7 +586,7 @@ pub mod run_program_response {
         /// The program has ended; the last message.
         #[prost(message, tag = "4")]
         Exited(super::ProgramExited),
-        /// Nothing was written; the program runs.
+        /// The program has not written output, but is still running.
         #[prost(message, tag = "5")]
         Heartbeat(super::Heartbeat),
     }
@@ -597,13 +601,13 @@ impl ::prost::Name for RunProgramResponse {
         "/vcenter.gateway.v1.RunProgramResponse".into()
     }
 }
-/// A program that runs.
+/// A program that has started.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProgramStarted {
     /// Process identifier in the guest.
     #[prost(int64, optional, tag = "1")]
     pub pid: ::core::option::Option<i64>,
-    /// When it was started, by the guest's clock.
+    /// When the program started, by the guest's clock.
     #[prost(message, optional, tag = "2")]
     pub started: ::core::option::Option<::prost_types::Timestamp>,
 }
@@ -623,13 +627,13 @@ pub struct ProgramExited {
     /// Exit code.
     #[prost(int64, optional, tag = "1")]
     pub exit_code: ::core::option::Option<i64>,
-    /// When it was started, by the guest's clock.
+    /// When the program started, by the guest's clock.
     #[prost(message, optional, tag = "2")]
     pub started: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it ended, by the guest's clock.
+    /// When the program ended, by the guest's clock.
     #[prost(message, optional, tag = "3")]
     pub ended: ::core::option::Option<::prost_types::Timestamp>,
-    /// Temporary files in the guest that could not be removed. Empty when nothing is left over.
+    /// Temporary files in the guest that the gateway could not remove. Empty if it removed all of them.
     #[prost(string, repeated, tag = "4")]
     pub left_over: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -643,21 +647,21 @@ impl ::prost::Name for ProgramExited {
         "/vcenter.gateway.v1.ProgramExited".into()
     }
 }
-/// One message to `UploadFile`.
+/// One request message of `UploadFile`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct UploadFileRequest {
-    /// What the message says.
+    /// Content of the message.
     #[prost(oneof = "upload_file_request::Message", tags = "1, 2")]
     pub message: ::core::option::Option<upload_file_request::Message>,
 }
 /// Nested message and enum types in `UploadFileRequest`.
 pub mod upload_file_request {
-    /// What the message says.
+    /// Content of the message.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     #[prost(skip_debug)]
     pub enum Message {
-        /// Where the file goes; the first message, and only the first.
+        /// The file to write. Required in the first message and not allowed in any other.
         #[prost(message, tag = "1")]
         Start(super::UploadStart),
         /// The next part of the file, at most 1 MiB.
@@ -681,22 +685,22 @@ pub struct UploadStart {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest.
+    /// Credentials of an account in the guest.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::vm::guest::v1::Credentials>,
     /// Absolute path of the file in the guest.
     #[prost(string, tag = "3")]
     pub path: ::prost::alloc::string::String,
-    /// Size of the file in bytes. vCenter needs it before the first byte.
+    /// Size of the file in bytes. vCenter requires it before the transfer starts.
     #[prost(int64, optional, tag = "4")]
     pub size: ::core::option::Option<i64>,
-    /// SHA-256 of the file in hexadecimal digits, to be compared with what arrives. Not compared when unset.
+    /// Expected SHA-256 checksum of the file in hexadecimal. If unset, the gateway does not compare checksums.
     #[prost(string, optional, tag = "5")]
     pub sha256: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether a file that exists is replaced. It is not when unset.
+    /// Whether to replace an existing file. Defaults to false.
     #[prost(bool, optional, tag = "6")]
     pub overwrite: ::core::option::Option<bool>,
-    /// Attributes of the new file. Those of a new file of the account where unset.
+    /// Attributes of the new file. Unset attributes default to those that the guest gives a new file of the account.
     #[prost(message, optional, tag = "7")]
     pub attributes: ::core::option::Option<GuestFileAttributes>,
 }
@@ -710,16 +714,16 @@ impl ::prost::Name for UploadStart {
         "/vcenter.gateway.v1.UploadStart".into()
     }
 }
-/// Attributes of a file in a guest. In a request, a field that is not set is left to the guest.
+/// Attributes of a file in a guest. In a request, the guest decides on unset fields.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GuestFileAttributes {
-    /// When it was changed.
+    /// When the file was last modified.
     #[prost(message, optional, tag = "1")]
     pub modified: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it was read.
+    /// When the file was last accessed.
     #[prost(message, optional, tag = "2")]
     pub accessed: ::core::option::Option<::prost_types::Timestamp>,
-    /// Permissions as chmod has them, for instance 420, which is octal 0644. POSIX only.
+    /// Permissions as for `chmod`, for example 420, which is octal 0644. POSIX only.
     #[prost(int32, optional, tag = "3")]
     pub mode: ::core::option::Option<i32>,
     /// Numeric user id of the owner. POSIX only.
@@ -748,13 +752,13 @@ impl ::prost::Name for GuestFileAttributes {
 /// Response of `UploadFile`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UploadFileResponse {
-    /// Bytes written.
+    /// Number of bytes written.
     #[prost(int64, optional, tag = "1")]
     pub size: ::core::option::Option<i64>,
-    /// SHA-256 of them in hexadecimal digits.
+    /// SHA-256 checksum of the bytes written, in hexadecimal.
     #[prost(string, optional, tag = "2")]
     pub sha256: ::core::option::Option<::prost::alloc::string::String>,
-    /// Temporary file in the guest that could not be removed. Unset when nothing is left over.
+    /// Temporary file in the guest that the gateway could not remove. Unset if it removed the file.
     #[prost(string, optional, tag = "3")]
     pub left_over: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -774,16 +778,16 @@ pub struct DownloadFileRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest.
+    /// Credentials of an account in the guest.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::vm::guest::v1::Credentials>,
     /// Absolute path of the file in the guest.
     #[prost(string, tag = "3")]
     pub path: ::prost::alloc::string::String,
-    /// Bytes to skip. None when unset.
+    /// Number of bytes to skip. Defaults to 0.
     #[prost(int64, optional, tag = "4")]
     pub offset: ::core::option::Option<i64>,
-    /// Bytes in each chunk but the last: 1 KiB to 1 MiB. 256 KiB when unset.
+    /// Size of each chunk except the last one in bytes: 1 KiB to 1 MiB. Defaults to 256 KiB.
     #[prost(int32, optional, tag = "5")]
     pub chunk_size: ::core::option::Option<i32>,
 }
@@ -801,17 +805,17 @@ impl ::prost::Name for DownloadFileRequest {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct DownloadFileResponse {
-    /// What the message says.
+    /// Content of the message.
     #[prost(oneof = "download_file_response::Event", tags = "1, 2, 3")]
     pub event: ::core::option::Option<download_file_response::Event>,
 }
 /// Nested message and enum types in `DownloadFileResponse`.
 pub mod download_file_response {
-    /// What the message says.
+    /// Content of the message.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     #[prost(skip_debug)]
     pub enum Event {
-        /// The file; the first message.
+        /// The size and attributes of the file; the first message.
         #[prost(message, tag = "1")]
         Started(super::DownloadStarted),
         /// The next part of the file.
@@ -838,7 +842,7 @@ pub struct DownloadStarted {
     /// Size of the whole file in bytes.
     #[prost(int64, optional, tag = "1")]
     pub size: ::core::option::Option<i64>,
-    /// Its attributes.
+    /// Attributes of the file.
     #[prost(message, optional, tag = "2")]
     pub attributes: ::core::option::Option<GuestFileAttributes>,
 }
@@ -852,13 +856,13 @@ impl ::prost::Name for DownloadStarted {
         "/vcenter.gateway.v1.DownloadStarted".into()
     }
 }
-/// The end of a file.
+/// The end of a download.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DownloadEnded {
-    /// Bytes sent, less than the whole file when `offset` was set.
+    /// Number of bytes sent. Less than the size of the file if `offset` was set.
     #[prost(int64, optional, tag = "1")]
     pub size: ::core::option::Option<i64>,
-    /// SHA-256 of the bytes sent, in hexadecimal digits.
+    /// SHA-256 checksum of the bytes sent, in hexadecimal.
     #[prost(string, optional, tag = "2")]
     pub sha256: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -883,15 +887,16 @@ pub mod guest_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Runs programs in guest operating systems, and copies files to and from them.
+    /// Runs programs in guest operating systems and copies files to and from them.
     ///
-    /// The gateway implements this service with vCenter's operations for guests: nothing but VMware Tools has to run in the
-    /// guest, and no network has to lead there. Calls need credentials of the guest besides those of vCenter.
+    /// The gateway implements this service with vCenter's guest operations. The guest needs only VMware Tools; no network
+    /// connection to the guest is required. Calls require guest credentials in addition to vCenter credentials.
     ///
-    /// Besides what the rpcs say about themselves, all of them can fail with
-    /// - `UNAVAILABLE` with reason `SERVICE_UNAVAILABLE`: VMware Tools do not run.
-    /// - `UNAUTHENTICATED`: the guest refuses the credentials, or vCenter those of the call; the message says which.
-    /// - `NOT_FOUND`: the machine, or the file in the guest, does not exist.
+    /// In addition to the errors listed for each rpc, every rpc can fail with
+    /// - `UNAVAILABLE` with reason `SERVICE_UNAVAILABLE`: VMware Tools is not running.
+    /// - `UNAUTHENTICATED`: the guest rejected the guest credentials, or vCenter rejected the call's credentials; the
+    ///   message says which.
+    /// - `NOT_FOUND`: the machine or the file in the guest does not exist.
     #[derive(Debug, Clone)]
     pub struct GuestServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -963,18 +968,19 @@ pub mod guest_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Runs a program in a guest, and streams its output.
+        /// Runs a program in a guest and streams its output.
         ///
-        /// The first request is `start`; input may follow. vCenter has no pipes into guests: input is written to a temporary file
-        /// before the program starts, output comes from temporary files that the gateway reads on while the program runs, about
-        /// once a second. The gateway removes the files whatever happens, and says in `exited` what it could not remove. When the
-        /// call is cancelled or its connection is lost, the program goes on unless `start.stop_on_disconnect` is set.
-        /// A program that the guest's shell cannot start ends like one that fails, for instance with exit code 127.
-        /// - `DEADLINE_EXCEEDED` with reason `PROGRAM_TIMEOUT`: the program ran longer than `start.timeout`. It was stopped.
-        /// - `RESOURCE_EXHAUSTED` with reason `PROGRAM_OUTPUT_TOO_LARGE`: the output is larger than `start.max_output_bytes`. The
-        ///   program was stopped.
-        /// - `INVALID_ARGUMENT`: the first request is not `start`, the working directory does not exist, or an argument has a
-        ///   sign that the guest's shell cannot be told.
+        /// The first request is `start`; input may follow. vCenter cannot pipe data into or out of guests: the gateway writes
+        /// the input to a temporary file before the program starts, and reads the output from temporary files about once a
+        /// second while the program runs. The gateway removes the temporary files even if the call fails, and lists any that
+        /// it could not remove in `exited`. If the call is canceled or its connection is lost, the program keeps running
+        /// unless `start.stop_on_disconnect` is set. If the guest's shell cannot start the program, the call ends like that of
+        /// a program that fails, for example with exit code 127.
+        /// - `DEADLINE_EXCEEDED` with reason `PROGRAM_TIMEOUT`: the program ran longer than `start.timeout` and was stopped.
+        /// - `RESOURCE_EXHAUSTED` with reason `PROGRAM_OUTPUT_TOO_LARGE`: the output exceeded `start.max_output_bytes`, and
+        ///   the program was stopped.
+        /// - `INVALID_ARGUMENT`: the first request is not `start`, the working directory does not exist, or an argument
+        ///   contains a character that cannot be passed to the guest's shell.
         pub async fn run_program(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::RunProgramRequest>,
@@ -1003,10 +1009,10 @@ pub mod guest_service_client {
         }
         /// Writes a file in a guest.
         ///
-        /// The first request is `start`, the others are chunks. The file appears in its place when it is complete: the gateway
-        /// writes it under a temporary name beside it, and moves it. A call that fails leaves the old file as it was.
+        /// The first request is `start`; all others are chunks. The gateway writes the data to a temporary file in the same
+        /// directory and renames it when it is complete. If the call fails, an existing file stays unchanged.
         /// - `ALREADY_EXISTS`: the file exists, and `start.overwrite` is not set.
-        /// - `DATA_LOSS` with reason `FILE_MISMATCH`: the size or the checksum is not what `start` announced.
+        /// - `DATA_LOSS` with reason `FILE_MISMATCH`: the size or the checksum does not match `start`.
         /// - `RESOURCE_EXHAUSTED`: the guest's file system is full.
         pub async fn upload_file(
             &mut self,
@@ -1034,11 +1040,12 @@ pub mod guest_service_client {
                 );
             self.inner.client_streaming(req, path, codec).await
         }
-        /// Reads a file of a guest.
+        /// Reads a file in a guest.
         ///
-        /// The first message has the size and the attributes, the last one the checksum of what was sent. A client that reads
-        /// slowly slows the transfer down; nothing is buffered. To resume, set `offset` to the number of bytes received.
-        /// - `FAILED_PRECONDITION` with reason `FILE_CHANGED`: the file became shorter than `offset`.
+        /// The first message contains the size and the attributes, and the last one contains the checksum of the data sent.
+        /// The gateway does not buffer data: if the client reads slowly, the transfer slows down. To resume a download, set
+        /// `offset` to the number of bytes received.
+        /// - `FAILED_PRECONDITION` with reason `FILE_CHANGED`: the file is now shorter than `offset`.
         pub async fn download_file(
             &mut self,
             request: impl tonic::IntoRequest<super::DownloadFileRequest>,
@@ -1069,25 +1076,25 @@ pub mod guest_service_client {
 }
 #[doc(inline)]
 pub use guest_service_client::GuestServiceClient;
-/// The state of one virtual machine.
+/// The state of a virtual machine.
 ///
-/// Which fields can be set depends on the source: see `Source`. A field that is not set is not known, or the machine has
-/// no such value, for instance no address while it is powered off.
+/// Which fields can be set depends on the source; see `Source`. An unset field means that the value is unknown or that
+/// the machine has no such value; for example, a machine has no address while it is powered off.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmState {
-    /// Identifier of the machine, for instance `vm-1001`. Always set.
+    /// Identifier of the machine, for example `vm-1001`. Always set.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the machine.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where the machine is.
+    /// Location of the machine in the inventory.
     #[prost(message, optional, tag = "3")]
     pub placement: ::core::option::Option<VmPlacement>,
-    /// Whether the machine is on.
+    /// Power state of the machine.
     #[prost(enumeration = "super::super::vm::v1::PowerState", optional, tag = "4")]
     pub power_state: ::core::option::Option<i32>,
-    /// Whether vCenter can manage the machine. In any state but connected, most other fields are not known.
+    /// Whether vCenter can manage the machine. In any state other than connected, most other fields are unknown.
     #[prost(enumeration = "VmConnectionState", optional, tag = "5")]
     pub connection_state: ::core::option::Option<i32>,
     /// Number of virtual CPU cores.
@@ -1102,16 +1109,16 @@ pub struct VmState {
     /// Addresses that the guest operating system reports, through VMware Tools.
     #[prost(message, optional, tag = "9")]
     pub addresses: ::core::option::Option<VmAddresses>,
-    /// Whether VMware Tools run in the guest.
+    /// Whether VMware Tools is running in the guest.
     #[prost(enumeration = "ToolsRunningState", optional, tag = "10")]
     pub tools: ::core::option::Option<i32>,
     /// State of the guest operating system.
     #[prost(enumeration = "GuestState", optional, tag = "11")]
     pub guest_state: ::core::option::Option<i32>,
-    /// Version of the virtual hardware as vCenter spells it, for instance `VMX_19`.
+    /// Version of the virtual hardware as vCenter spells it, for example `VMX_19`.
     #[prost(string, optional, tag = "12")]
     pub hardware_version: ::core::option::Option<::prost::alloc::string::String>,
-    /// UUID in the firmware, as the guest sees it. Copies of a machine can share it.
+    /// UUID in the firmware, as the guest sees it. Clones of a machine can share it.
     #[prost(string, optional, tag = "13")]
     pub bios_uuid: ::core::option::Option<::prost::alloc::string::String>,
     /// UUID that vCenter uses for the machine, unique within one vCenter.
@@ -1126,22 +1133,22 @@ pub struct VmState {
     /// Whether the machine has a snapshot.
     #[prost(bool, optional, tag = "17")]
     pub has_snapshots: ::core::option::Option<bool>,
-    /// Values of custom attributes by the attribute's name.
+    /// Values of custom attributes, keyed by the attribute's name.
     #[prost(btree_map = "string, string", tag = "18")]
     pub custom_attributes: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// Question that keeps the machine from going on. Unset when none is pending.
+    /// Pending question that blocks the machine. Unset if no question is pending.
     #[prost(message, optional, tag = "19")]
     pub question: ::core::option::Option<VmQuestion>,
-    /// Identifies this version of the machine's configuration. Changes with each reconfiguration.
+    /// Version of the machine's configuration. Changes with each reconfiguration.
     #[prost(string, optional, tag = "20")]
     pub change_version: ::core::option::Option<::prost::alloc::string::String>,
-    /// When the machine was powered on. Unset while it is off.
+    /// When the machine was powered on. Unset while it is powered off.
     #[prost(message, optional, tag = "21")]
     pub boot_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Guest operating system for which the machine is configured, as VIM spells it, for instance `ubuntu64Guest`.
+    /// Guest operating system that the machine is configured for, as spelled by VIM, for example `ubuntu64Guest`.
     #[prost(string, optional, tag = "22")]
     pub guest_id: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1155,19 +1162,19 @@ impl ::prost::Name for VmState {
         "/vcenter.gateway.v1.VmState".into()
     }
 }
-/// Where a virtual machine is.
+/// Location of a virtual machine in the inventory.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmPlacement {
-    /// Identifier of the folder that holds the machine.
+    /// Identifier of the folder that contains the machine.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
     /// Identifier of the datacenter.
     #[prost(string, optional, tag = "2")]
     pub datacenter: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the host that runs the machine, or would run it.
+    /// Identifier of the host that runs the machine or, while it is powered off, would run it.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the cluster. Unset on a host outside a cluster.
+    /// Identifier of the cluster. Unset if the host is not in a cluster.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
     /// Identifier of the resource pool. Unset for a template.
@@ -1184,13 +1191,13 @@ impl ::prost::Name for VmPlacement {
         "/vcenter.gateway.v1.VmPlacement".into()
     }
 }
-/// Addresses of a guest.
+/// Network addresses of a guest.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmAddresses {
-    /// Address that VMware Tools report as the primary one.
+    /// Primary address, as reported by VMware Tools.
     #[prost(string, optional, tag = "1")]
     pub primary: ::core::option::Option<::prost::alloc::string::String>,
-    /// All addresses with the adapters that have them.
+    /// All addresses, grouped by network adapter.
     #[prost(message, repeated, tag = "2")]
     pub nics: ::prost::alloc::vec::Vec<NicAddresses>,
 }
@@ -1204,20 +1211,20 @@ impl ::prost::Name for VmAddresses {
         "/vcenter.gateway.v1.VmAddresses".into()
     }
 }
-/// Addresses on one network adapter of a guest.
+/// Addresses of one network adapter of a guest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NicAddresses {
-    /// Identifier of the virtual adapter, for instance `4000`. Unset for an adapter that is not virtual hardware, such as a
+    /// Identifier of the virtual adapter, for example `4000`. Unset for an adapter that is not virtual hardware, such as a
     /// bridge inside the guest.
     #[prost(string, optional, tag = "1")]
     pub nic: ::core::option::Option<::prost::alloc::string::String>,
     /// MAC address.
     #[prost(string, optional, tag = "2")]
     pub mac_address: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the network to which the adapter is attached.
+    /// Name of the network that the adapter is attached to.
     #[prost(string, optional, tag = "3")]
     pub network_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// IPv4 and IPv6 addresses without prefix length.
+    /// IPv4 and IPv6 addresses, without prefix lengths.
     #[prost(string, repeated, tag = "4")]
     pub ip_addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Whether the adapter is connected.
@@ -1234,10 +1241,10 @@ impl ::prost::Name for NicAddresses {
         "/vcenter.gateway.v1.NicAddresses".into()
     }
 }
-/// A question that a virtual machine waits for an answer to.
+/// A question that blocks a virtual machine until it is answered.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmQuestion {
-    /// Identifier of the question, for the answer.
+    /// Identifier of the question. Required to answer it.
     #[prost(string, optional, tag = "1")]
     pub id: ::core::option::Option<::prost::alloc::string::String>,
     /// Text of the question.
@@ -1246,7 +1253,7 @@ pub struct VmQuestion {
     /// Possible answers.
     #[prost(message, repeated, tag = "3")]
     pub choices: ::prost::alloc::vec::Vec<VmQuestionChoice>,
-    /// Key of the answer that vCenter suggests. Unset when it suggests none.
+    /// Key of the answer that vCenter suggests. Unset if vCenter suggests none.
     #[prost(string, optional, tag = "4")]
     pub default_choice: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1280,17 +1287,17 @@ impl ::prost::Name for VmQuestionChoice {
         "/vcenter.gateway.v1.VmQuestionChoice".into()
     }
 }
-/// Which virtual machines a call is about. A machine has to match every filter that is not empty; several values within a
-/// filter are alternatives. An empty filter matches every machine that the caller may see.
+/// Selects the virtual machines that a call applies to. A machine must match every field that is not empty; multiple
+/// values in a field are alternatives. An empty filter matches every machine that the caller is allowed to see.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmFilter {
     /// Identifiers of virtual machines.
     #[prost(string, repeated, tag = "1")]
     pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names of virtual machines, matched exactly.
+    /// Names of virtual machines. The match is exact.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of folders. Machines in folders within them match too, unlike with `VmService.ListVms`.
+    /// Identifiers of folders. Unlike in `VmService.ListVms`, machines in subfolders match too.
     #[prost(string, repeated, tag = "3")]
     pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Identifiers of datacenters.
@@ -1302,17 +1309,17 @@ pub struct VmFilter {
     /// Identifiers of clusters.
     #[prost(string, repeated, tag = "6")]
     pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of resource pools. Machines in pools within them match too.
+    /// Identifiers of resource pools. Machines in nested resource pools match too.
     #[prost(string, repeated, tag = "7")]
     pub resource_pools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Power states.
     #[prost(enumeration = "super::super::vm::v1::PowerState", repeated, tag = "8")]
     pub power_states: ::prost::alloc::vec::Vec<i32>,
-    /// Identifiers of tags. A machine matches when one of them is attached to it. The gateway reads the attached tags when the
-    /// call starts and about once a minute while it runs.
+    /// Identifiers of tags. A machine matches if at least one of the tags is attached to it. The gateway reads the
+    /// attached tags when the call starts and about once a minute during the call.
     #[prost(string, repeated, tag = "9")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Whether templates match. They do not when unset.
+    /// Whether templates match. Defaults to false.
     #[prost(bool, optional, tag = "10")]
     pub templates: ::core::option::Option<bool>,
 }
@@ -1326,16 +1333,16 @@ impl ::prost::Name for VmFilter {
         "/vcenter.gateway.v1.VmFilter".into()
     }
 }
-/// Where the gateway has the state of machines from.
+/// Source of the state of machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Source {
     /// Not set.
     Unspecified = 0,
-    /// VIM's property collector: changes arrive as they happen, with every field.
+    /// VIM's property collector. Changes arrive in real time, and every field can be set.
     Vim = 1,
-    /// Polling of REST: changes are seen once a period; only the fields of `VmService.ListVms` and the placement filters are
-    /// known. Used where VIM cannot be used.
+    /// Polling of the REST API. The gateway detects changes once per polling period and knows only the fields that
+    /// `VmService.ListVms` returns and its placement filters. Used if VIM is not available.
     Poll = 2,
 }
 impl Source {
@@ -1368,13 +1375,13 @@ pub enum VmConnectionState {
     Unspecified = 0,
     /// The host is reachable and the machine is registered there.
     Connected = 1,
-    /// The host is disconnected; the last known state is shown.
+    /// The host is disconnected; the state is the last known one.
     Disconnected = 2,
     /// The machine is no longer registered on its host.
     Orphaned = 3,
-    /// Files of the configuration cannot be read.
+    /// The machine's configuration files cannot be read.
     Inaccessible = 4,
-    /// The configuration is not valid.
+    /// The machine's configuration is not valid.
     Invalid = 5,
 }
 impl VmConnectionState {
@@ -1405,17 +1412,17 @@ impl VmConnectionState {
         }
     }
 }
-/// Whether VMware Tools run in a guest.
+/// Running state of VMware Tools in a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ToolsRunningState {
     /// Not set.
     Unspecified = 0,
-    /// They do not run, or are not installed.
+    /// VMware Tools is not running, or is not installed.
     NotRunning = 1,
-    /// They run.
+    /// VMware Tools is running.
     Running = 2,
-    /// They are about to run scripts, for instance at a change of the power state.
+    /// VMware Tools is executing scripts, for example because the power state is changing.
     ExecutingScripts = 3,
 }
 impl ToolsRunningState {
@@ -1458,7 +1465,7 @@ pub enum GuestState {
     Standby = 4,
     /// Not running.
     NotRunning = 5,
-    /// Not known, for instance because VMware Tools do not run.
+    /// Unknown, for example because VMware Tools is not running.
     Unknown = 6,
 }
 impl GuestState {
@@ -1497,10 +1504,11 @@ pub struct StreamVmsRequest {
     /// Which machines to read.
     #[prost(message, optional, tag = "1")]
     pub filter: ::core::option::Option<VmFilter>,
-    /// Fields of `VmState` to read, for instance `name,power_state,addresses`. All fields when unset; `vm` is always there.
+    /// Fields of `VmState` to return, for example `name,power_state,addresses`. Defaults to all fields; `vm` is always
+    /// set.
     #[prost(message, optional, tag = "2")]
     pub fields: ::core::option::Option<::prost_types::FieldMask>,
-    /// Machines in one message: 1 to 1,000. 100 when unset.
+    /// Maximum number of machines in one message: 1 to 1,000. Defaults to 100.
     #[prost(int32, optional, tag = "3")]
     pub page_size: ::core::option::Option<i32>,
 }
@@ -1517,16 +1525,16 @@ impl ::prost::Name for StreamVmsRequest {
 /// One message of `StreamVms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StreamVmsResponse {
-    /// What the message says.
+    /// Content of the message.
     #[prost(oneof = "stream_vms_response::Event", tags = "1, 2, 3")]
     pub event: ::core::option::Option<stream_vms_response::Event>,
 }
 /// Nested message and enum types in `StreamVmsResponse`.
 pub mod stream_vms_response {
-    /// What the message says.
+    /// Content of the message.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Event {
-        /// Where the state comes from; the first message.
+        /// The source of the state; the first message.
         #[prost(message, tag = "1")]
         Started(super::StreamVmsStarted),
         /// Machines that match.
@@ -1547,13 +1555,13 @@ impl ::prost::Name for StreamVmsResponse {
         "/vcenter.gateway.v1.StreamVmsResponse".into()
     }
 }
-/// Where the machines of a stream come from.
+/// The source of the machines in a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StreamVmsStarted {
     /// The source.
     #[prost(enumeration = "Source", optional, tag = "1")]
     pub source: ::core::option::Option<i32>,
-    /// The gateway's clock.
+    /// Current time of the gateway's clock.
     #[prost(message, optional, tag = "2")]
     pub observed_at: ::core::option::Option<::prost_types::Timestamp>,
 }
@@ -1567,7 +1575,7 @@ impl ::prost::Name for StreamVmsStarted {
         "/vcenter.gateway.v1.StreamVmsStarted".into()
     }
 }
-/// Some virtual machines.
+/// A page of virtual machines.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmPage {
     /// The machines, in no particular order.
@@ -1590,10 +1598,10 @@ pub struct StreamVmsEnded {
     /// Number of machines sent.
     #[prost(int64, optional, tag = "1")]
     pub vms: ::core::option::Option<i64>,
-    /// Whether these are all machines that match and that the caller may see.
+    /// Whether the stream contained all machines that match and that the caller is allowed to see.
     #[prost(bool, optional, tag = "2")]
     pub complete: ::core::option::Option<bool>,
-    /// Why some may be missing. Unset when the state is complete.
+    /// Why machines may be missing. Unset if `complete` is true.
     #[prost(string, optional, tag = "3")]
     pub problem: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1610,16 +1618,16 @@ impl ::prost::Name for StreamVmsEnded {
 /// Request of `FindVms`. Exactly one kind of key is set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FindVmsRequest {
-    /// Fields of `VmState` to return. All fields when unset; `vm` is always there.
+    /// Fields of `VmState` to return. Defaults to all fields; `vm` is always set.
     #[prost(message, optional, tag = "6")]
     pub fields: ::core::option::Option<::prost_types::FieldMask>,
-    /// What to find machines by.
+    /// Key to find machines by.
     #[prost(oneof = "find_vms_request::By", tags = "1, 2, 3, 4, 5")]
     pub by: ::core::option::Option<find_vms_request::By>,
 }
 /// Nested message and enum types in `FindVmsRequest`.
 pub mod find_vms_request {
-    /// What to find machines by.
+    /// Key to find machines by.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum By {
         /// BIOS UUID, as the guest sees it.
@@ -1634,7 +1642,7 @@ pub mod find_vms_request {
         /// Host name in the guest, with its domain.
         #[prost(string, tag = "4")]
         DnsName(::prost::alloc::string::String),
-        /// Path in the inventory, for instance `/DC0/vm/Production/web-0001`. A slash within a name is written `%2f`.
+        /// Inventory path, for example `/DC0/vm/Production/web-0001`. A slash in a name is written as `%2f`.
         #[prost(string, tag = "5")]
         InventoryPath(::prost::alloc::string::String),
     }
@@ -1652,7 +1660,7 @@ impl ::prost::Name for FindVmsRequest {
 /// Response of `FindVms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FindVmsResponse {
-    /// The machines found, empty when there is none.
+    /// The machines found. Empty if no machine matches.
     #[prost(message, repeated, tag = "1")]
     pub vms: ::prost::alloc::vec::Vec<VmState>,
 }
@@ -1669,7 +1677,7 @@ impl ::prost::Name for FindVmsResponse {
 /// Request of `GetInventoryTree`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetInventoryTreeRequest {
-    /// Identifier of the folder or datacenter to start at. The whole inventory when unset.
+    /// Identifier of the folder or datacenter to start at. Defaults to the root of the inventory.
     #[prost(string, optional, tag = "1")]
     pub root: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1703,19 +1711,19 @@ impl ::prost::Name for GetInventoryTreeResponse {
 /// A folder or a datacenter.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InventoryNode {
-    /// Identifier, for instance `group-v4` or `datacenter-3`.
+    /// Identifier, for example `group-v4` or `datacenter-3`.
     #[prost(string, optional, tag = "1")]
     pub node: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name, with `/` where VIM has `%2f`.
+    /// Name. Slashes are unescaped: `/` where VIM returns `%2f`.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Path from the root, for instance `/DC0/vm/Production`; a slash within a name is written `%2f`.
+    /// Path from the root, for example `/DC0/vm/Production`; a slash in a name is written as `%2f`.
     #[prost(string, optional, tag = "3")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the folder or datacenter that holds this one. Unset for the root.
+    /// Identifier of the parent folder or datacenter. Unset for the root.
     #[prost(string, optional, tag = "4")]
     pub parent: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the node is.
+    /// Type of the node.
     #[prost(enumeration = "InventoryNodeType", optional, tag = "5")]
     pub r#type: ::core::option::Option<i32>,
 }
@@ -1729,7 +1737,7 @@ impl ::prost::Name for InventoryNode {
         "/vcenter.gateway.v1.InventoryNode".into()
     }
 }
-/// Kinds of nodes of the inventory tree.
+/// Types of nodes in the inventory tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum InventoryNodeType {
@@ -1789,10 +1797,11 @@ pub mod inventory_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Reads inventories of any size, and finds machines by what people know of them.
+    /// Reads inventories of any size, and finds virtual machines by UUID, address, name or path.
     ///
-    /// The gateway implements this service; it mirrors no service of vCenter. `VmService.ListVms` stops at 4,000 machines and has
-    /// no pages; these rpcs do not. A policy that limits machines leaves out all others. All rpcs only read.
+    /// The gateway implements this service; it does not mirror a vCenter service. `VmService.ListVms` returns at most 4,000
+    /// machines and has no pagination; these rpcs have no such limit. If the gateway's policy restricts the caller to
+    /// certain machines, all others are omitted. All rpcs are read-only.
     #[derive(Debug, Clone)]
     pub struct InventoryServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -1866,10 +1875,12 @@ pub mod inventory_service_client {
         }
         /// Streams every virtual machine that matches a filter, in pages.
         ///
-        /// The first message says where the state comes from, the last one how many machines there were. With VIM, a page shows
-        /// the state at the moment it was read. Without VIM the gateway reads by REST, and splits the inventory by datacenter,
-        /// cluster, folder and host until no list is cut; `complete` is false in the end where that was not possible.
-        /// - `UNAVAILABLE`: vCenter was lost on the way. The pages so far are valid, the rest is missing: start again.
+        /// The first message names the source of the state, and the last one contains the number of machines. With VIM, each
+        /// page shows the state at the time it was read. Without VIM, the gateway reads through REST and splits the inventory
+        /// by datacenter, cluster, folder and host until no list is truncated; if that is not possible, `complete` is false in
+        /// the last message.
+        /// - `UNAVAILABLE`: the connection to vCenter was lost. The pages received so far are valid, but the rest are missing;
+        ///   start again.
         pub async fn stream_vms(
             &mut self,
             request: impl tonic::IntoRequest<super::StreamVmsRequest>,
@@ -1899,8 +1910,8 @@ pub mod inventory_service_client {
         /// Finds virtual machines by UUID, IP address, DNS name or inventory path.
         ///
         /// Several machines can share an address, a name or a BIOS UUID; all of them are returned. Addresses and DNS names are
-        /// those that VMware Tools report. Templates are found as well.
-        /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+        /// those reported by VMware Tools. Templates are included.
+        /// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
         pub async fn find_vms(
             &mut self,
             request: impl tonic::IntoRequest<super::FindVmsRequest>,
@@ -1928,8 +1939,8 @@ pub mod inventory_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Returns the folders and datacenters of the inventory as a tree, with the path of each.
-        /// - `NOT_FOUND`: there is no such folder or datacenter.
-        /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+        /// - `NOT_FOUND`: the folder or datacenter does not exist.
+        /// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
         pub async fn get_inventory_tree(
             &mut self,
             request: impl tonic::IntoRequest<super::GetInventoryTreeRequest>,
@@ -1982,7 +1993,7 @@ pub struct ListMetricsResponse {
     /// The metrics, by name.
     #[prost(message, repeated, tag = "1")]
     pub metrics: ::prost::alloc::vec::Vec<MetricInfo>,
-    /// Intervals at which vCenter keeps samples, the shortest first. The first one is live.
+    /// Intervals at which vCenter keeps samples, shortest first. The first one is the live interval.
     #[prost(message, repeated, tag = "2")]
     pub intervals: ::prost::alloc::vec::Vec<MetricInterval>,
 }
@@ -1999,16 +2010,16 @@ impl ::prost::Name for ListMetricsResponse {
 /// A metric that vCenter collects.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MetricInfo {
-    /// Name: group, counter and rollup, for instance `cpu.usage.average`.
+    /// Name: group, counter and rollup, for example `cpu.usage.average`.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What it is, in vCenter's words.
+    /// Description, as provided by vCenter.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Unit of its values, for instance `percent`, `megaHertz`, `kiloBytes` or `millisecond`.
+    /// Unit of the values, for example `percent`, `megaHertz`, `kiloBytes` or `millisecond`.
     #[prost(string, optional, tag = "3")]
     pub unit: ::core::option::Option<::prost::alloc::string::String>,
-    /// Lowest level of vCenter's statistics at which it is kept beyond the live samples, 1 to 4.
+    /// Lowest statistics level of vCenter, 1 to 4, at which samples are kept beyond the live ones.
     #[prost(int32, optional, tag = "4")]
     pub level: ::core::option::Option<i32>,
 }
@@ -2028,10 +2039,10 @@ pub struct MetricInterval {
     /// Time between samples.
     #[prost(message, optional, tag = "1")]
     pub interval: ::core::option::Option<::prost_types::Duration>,
-    /// How long samples are kept.
+    /// How long vCenter keeps the samples.
     #[prost(message, optional, tag = "2")]
     pub kept: ::core::option::Option<::prost_types::Duration>,
-    /// Name, for instance `Past day`.
+    /// Name, for example `Past day`.
     #[prost(string, optional, tag = "3")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether these are the live samples of the host.
@@ -2057,19 +2068,21 @@ pub struct QueryMetricsRequest {
     /// Names of metrics, at most 64.
     #[prost(string, repeated, tag = "2")]
     pub metrics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Time between samples, one of those that `ListMetrics` returns. 20 seconds, which is live, when unset.
+    /// Time between samples: one of the intervals that `ListMetrics` returns. Defaults to 20 seconds, the live interval.
     #[prost(message, optional, tag = "3")]
     pub interval: ::core::option::Option<::prost_types::Duration>,
-    /// Only samples after this time.
+    /// Returns only samples after this time.
     #[prost(message, optional, tag = "4")]
     pub start: ::core::option::Option<::prost_types::Timestamp>,
-    /// Only samples up to this time.
+    /// Returns only samples at or before this time.
     #[prost(message, optional, tag = "5")]
     pub end: ::core::option::Option<::prost_types::Timestamp>,
-    /// The newest samples only, as many as this for each series: 1 to 10,000. All when unset; 1 when no time is set either.
+    /// Maximum number of samples for each series, newest first: 1 to 10,000. Defaults to all samples in the time range, or
+    /// to 1 if no time is set.
     #[prost(int32, optional, tag = "6")]
     pub max_samples: ::core::option::Option<i32>,
-    /// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
+    /// Whether to return a series for each instance, such as each CPU or disk, in addition to the series of the whole
+    /// machine.
     #[prost(bool, optional, tag = "7")]
     pub instances: ::core::option::Option<bool>,
 }
@@ -2086,7 +2099,7 @@ impl ::prost::Name for QueryMetricsRequest {
 /// Response of `QueryMetrics`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct QueryMetricsResponse {
-    /// The series. Machines without samples have none.
+    /// The series. Machines without samples have no series.
     #[prost(message, repeated, tag = "1")]
     pub series: ::prost::alloc::vec::Vec<MetricSeries>,
 }
@@ -2109,10 +2122,10 @@ pub struct MetricSeries {
     /// Name of the metric.
     #[prost(string, optional, tag = "2")]
     pub metric: ::core::option::Option<::prost::alloc::string::String>,
-    /// Instance, for instance `4000` for a network adapter. Empty for the machine as a whole.
+    /// Instance, for example `4000` for a network adapter. Empty for the whole machine.
     #[prost(string, optional, tag = "3")]
     pub instance: ::core::option::Option<::prost::alloc::string::String>,
-    /// Samples, the oldest first.
+    /// Samples, oldest first.
     #[prost(message, repeated, tag = "4")]
     pub samples: ::prost::alloc::vec::Vec<MetricSample>,
 }
@@ -2155,10 +2168,12 @@ pub struct StreamMetricsRequest {
     /// Names of metrics, at most 64.
     #[prost(string, repeated, tag = "2")]
     pub metrics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
+    /// Whether to return a series for each instance, such as each CPU or disk, in addition to the series of the whole
+    /// machine.
     #[prost(bool, optional, tag = "3")]
     pub instances: ::core::option::Option<bool>,
-    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+    /// seconds.
     #[prost(message, optional, tag = "4")]
     pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
 }
@@ -2175,19 +2190,19 @@ impl ::prost::Name for StreamMetricsRequest {
 /// One message of `StreamMetrics`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StreamMetricsResponse {
-    /// What the message says.
+    /// Content of the message.
     #[prost(oneof = "stream_metrics_response::Event", tags = "1, 2")]
     pub event: ::core::option::Option<stream_metrics_response::Event>,
 }
 /// Nested message and enum types in `StreamMetricsResponse`.
 pub mod stream_metrics_response {
-    /// What the message says.
+    /// Content of the message.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Event {
         /// New samples.
         #[prost(message, tag = "1")]
         Samples(super::MetricPage),
-        /// There are none yet; the stream is alive.
+        /// No new samples are available; the stream is still open.
         #[prost(message, tag = "2")]
         Heartbeat(super::Heartbeat),
     }
@@ -2202,7 +2217,7 @@ impl ::prost::Name for StreamMetricsResponse {
         "/vcenter.gateway.v1.StreamMetricsResponse".into()
     }
 }
-/// Some series.
+/// A page of series.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MetricPage {
     /// The series.
@@ -2232,11 +2247,11 @@ pub mod metrics_service_client {
     use tonic::codegen::http::Uri;
     /// Reads vCenter's performance counters of virtual machines, by name.
     ///
-    /// The gateway implements this service through VIM. Values come in the units that `ListMetrics` tells: percentages as 0 to
-    /// 100, where vCenter counts in hundredths. Where vCenter has a gap there is no sample.
+    /// The gateway implements this service through VIM. Values are in the units that `ListMetrics` returns; percentages
+    /// range from 0 to 100, whereas vCenter uses hundredths of a percent. Gaps in vCenter's data have no samples.
     ///
-    /// Besides what the rpcs say about themselves, all of them can fail with
-    /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+    /// In addition to the errors listed for each rpc, every rpc can fail with
+    /// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
     #[derive(Debug, Clone)]
     pub struct MetricsServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -2336,8 +2351,9 @@ pub mod metrics_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Returns samples of metrics of virtual machines.
-        /// - `INVALID_ARGUMENT`: a metric has an unknown name, or there is no such interval.
-        /// - `RESOURCE_EXHAUSTED`: vCenter's limit of metrics in one query is exceeded: ask for fewer machines or metrics.
+        /// - `INVALID_ARGUMENT`: a metric name is unknown, or the interval does not exist.
+        /// - `RESOURCE_EXHAUSTED`: the query exceeds vCenter's limit on the number of metrics. Request fewer machines or
+        ///   metrics.
         pub async fn query_metrics(
             &mut self,
             request: impl tonic::IntoRequest<super::QueryMetricsRequest>,
@@ -2366,9 +2382,10 @@ pub mod metrics_service_client {
         }
         /// Streams live samples of metrics of virtual machines, every 20 seconds.
         ///
-        /// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples. A
-        /// policy that limits machines hides all others. A client that reads slowly misses samples.
-        /// - `INVALID_ARGUMENT`: a metric has an unknown name, or more than 1,000 machines match the filter.
+        /// Any number of streams for the same machines and metrics share one query to vCenter. A machine that is powered off
+        /// has no samples. If the gateway's policy restricts the caller to certain machines, all other machines are hidden. If
+        /// the client reads too slowly, it misses samples.
+        /// - `INVALID_ARGUMENT`: a metric name is unknown, or more than 1,000 machines match the filter.
         pub async fn stream_metrics(
             &mut self,
             request: impl tonic::IntoRequest<super::StreamMetricsRequest>,
@@ -2399,20 +2416,20 @@ pub mod metrics_service_client {
 }
 #[doc(inline)]
 pub use metrics_service_client::MetricsServiceClient;
-/// Reasons of the errors that the gateway itself reports.
+/// Reasons for errors that the gateway itself reports.
 ///
-/// The status of such an error carries a `google.rpc.ErrorInfo` with the domain `vcenter-gateway`. Its `reason` is the name
-/// of one of these values less the prefix `REASON_`. An error with the domain `vcenter.vmware.com` comes from vCenter; its
-/// reason is vCenter's own error type, or `HTTP_<status>` where vCenter sent none.
+/// The status of such an error carries a `google.rpc.ErrorInfo` with the domain `vcenter-gateway`. Its `reason` is the
+/// name of one of these values without the prefix `REASON_`. An error with the domain `vcenter.vmware.com` comes from
+/// vCenter; its reason is vCenter's own error type, or `HTTP_<status>` if vCenter sent none.
 ///
-/// Newer gateways may report further reasons. A client that does not know a reason should go by the gRPC code.
+/// Newer gateways may report other reasons. A client that does not recognize a reason should rely on the gRPC code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Reason {
     /// The reason is unknown to this version of the client, or vCenter reported the error.
     Unspecified = 0,
-    /// The request breaks a rule of the contract. The gateway did not call vCenter. The gRPC code is `INVALID_ARGUMENT`; the
-    /// details have a `google.rpc.BadRequest` with one violation for each field.
+    /// The request violates the API contract. The gateway did not call vCenter. The gRPC code is `INVALID_ARGUMENT`; the
+    /// details include a `google.rpc.BadRequest` with one violation for each invalid field.
     ///
     /// ```json
     /// {"reason": "REQUEST_INVALID", "domain": "vcenter-gateway", "metadata": {}}
@@ -2424,14 +2441,15 @@ pub enum Reason {
     /// {"reason": "CREDENTIALS_MISSING", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     CredentialsMissing = 2,
-    /// The gateway cannot read the call's credentials. It did not call vCenter. The gRPC code is `UNAUTHENTICATED`.
+    /// The call's credentials are malformed. The gateway did not call vCenter. The gRPC code is `UNAUTHENTICATED`.
     ///
     /// ```json
     /// {"reason": "CREDENTIALS_MALFORMED", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     CredentialsMalformed = 3,
-    /// vCenter refused the user name or the password. The gRPC code is `UNAUTHENTICATED`. The gateway does not try the same
-    /// credentials again before the `google.rpc.RetryInfo` says, so that vCenter does not lock the account.
+    /// vCenter rejected the username or password. The gRPC code is `UNAUTHENTICATED`. To keep vCenter from locking the
+    /// account, the gateway does not try the same credentials again until the delay in the `google.rpc.RetryInfo` has
+    /// passed.
     ///
     /// ```json
     /// {"reason": "CREDENTIALS_REJECTED", "domain": "vcenter-gateway",
@@ -2445,22 +2463,23 @@ pub enum Reason {
     ///  "metadata": {"operation": "GET /api/vcenter/vm"}}
     /// ```
     VcenterUnreachable = 5,
-    /// The connection to vCenter broke after the call was sent, or the answer was not HTTP. The gRPC code is `UNAVAILABLE`.
+    /// The connection to vCenter was lost after the gateway sent the call, or the response was not HTTP. The gRPC code is
+    /// `UNAVAILABLE`.
     ///
     /// ```json
     /// {"reason": "VCENTER_CONNECTION_LOST", "domain": "vcenter-gateway",
     ///  "metadata": {"operation": "POST /api/vcenter/vm/{vm}/power?action=start", "may_have_executed": "true"}}
     /// ```
     VcenterConnectionLost = 6,
-    /// The gateway does not trust vCenter's certificate. It sent nothing. The gRPC code is `UNAVAILABLE`. Only an operator of
-    /// the gateway can correct this.
+    /// The gateway does not trust vCenter's certificate. It did not send the call. The gRPC code is `UNAVAILABLE`. Only an
+    /// operator of the gateway can fix this.
     ///
     /// ```json
     /// {"reason": "VCENTER_CERTIFICATE_INVALID", "domain": "vcenter-gateway",
     ///  "metadata": {"operation": "GET /api/vcenter/vm"}}
     /// ```
     VcenterCertificateInvalid = 7,
-    /// vCenter did not answer in time. The gRPC code is `DEADLINE_EXCEEDED`, or `UNAVAILABLE` where no connection was
+    /// vCenter did not respond in time. The gRPC code is `DEADLINE_EXCEEDED`, or `UNAVAILABLE` if no connection was
     /// established in time.
     ///
     /// ```json
@@ -2468,135 +2487,138 @@ pub enum Reason {
     ///  "metadata": {"operation": "DELETE /api/vcenter/vm/{vm}/hardware/disk/{disk}", "may_have_executed": "true"}}
     /// ```
     VcenterTimeout = 8,
-    /// The gateway cannot read vCenter's answer, or the answer does not fit the contract. The gRPC code is `INTERNAL`.
+    /// The gateway cannot parse vCenter's response, or the response does not match the API contract. The gRPC code is
+    /// `INTERNAL`.
     ///
     /// ```json
     /// {"reason": "VCENTER_RESPONSE_INVALID", "domain": "vcenter-gateway",
     ///  "metadata": {"operation": "GET /api/vcenter/vm/{vm}", "http_status": "200"}}
     /// ```
     VcenterResponseInvalid = 9,
-    /// vCenter's answer is larger than the gateway accepts or sends. The gRPC code is `RESOURCE_EXHAUSTED`.
+    /// vCenter's response is larger than the gateway accepts or can return. The gRPC code is `RESOURCE_EXHAUSTED`.
     ///
     /// ```json
     /// {"reason": "VCENTER_RESPONSE_TOO_LARGE", "domain": "vcenter-gateway",
     ///  "metadata": {"operation": "GET /api/vcenter/vm"}}
     /// ```
     VcenterResponseTooLarge = 10,
-    /// The circuit breaker is open: vCenter did not answer several calls in a row, so the gateway did not send this one. The
-    /// gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries vCenter again.
+    /// The circuit breaker is open: vCenter did not respond to several calls in a row, so the gateway did not send this
+    /// one. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries vCenter again.
     ///
     /// ```json
     /// {"reason": "VCENTER_CIRCUIT_OPEN", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     VcenterCircuitOpen = 11,
-    /// Too many calls already wait for vCenter. The gateway did not send this one. The gRPC code is `RESOURCE_EXHAUSTED`.
+    /// Too many calls are already waiting for vCenter. The gateway did not send this one. The gRPC code is
+    /// `RESOURCE_EXHAUSTED`.
     ///
     /// ```json
     /// {"reason": "OVERLOADED", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     Overloaded = 12,
     /// The gateway does not accept the caller's bearer token or certificate. It did not call vCenter. The gRPC code is
-    /// `UNAUTHENTICATED`. On a stream: the gateway no longer accepts them, for instance because the token has expired.
+    /// `UNAUTHENTICATED`. On a stream, this reason means that the gateway no longer accepts them, for example because the
+    /// token has expired.
     ///
     /// ```json
     /// {"reason": "CALLER_REJECTED", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     CallerRejected = 13,
-    /// The gateway's policy does not allow the caller to call this rpc, or not on the resources that the request names. The
-    /// gateway did not call vCenter. The gRPC code is `PERMISSION_DENIED`.
+    /// The gateway's policy does not permit the caller to call this rpc, or to use it on the resources that the request
+    /// names. The gateway did not call vCenter. The gRPC code is `PERMISSION_DENIED`.
     ///
     /// ```json
     /// {"reason": "POLICY_DENIED", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     PolicyDenied = 14,
-    /// The gateway failed in a way that it did not foresee. The gRPC code is `INTERNAL`. The gateway's log has more under the
-    /// request id of the call.
+    /// An unexpected error occurred in the gateway. The gRPC code is `INTERNAL`. For details, search the gateway's log for
+    /// the request ID of the call.
     ///
     /// ```json
     /// {"reason": "GATEWAY_BUG", "domain": "vcenter-gateway",
     ///  "metadata": {"operation": "GET /api/vcenter/vm"}}
     /// ```
     GatewayBug = 15,
-    /// The gateway stops, and ends its streams while other replicas serve. The gRPC code is `UNAVAILABLE`. Open the stream
-    /// again; the connection leads to another replica.
+    /// The gateway is shutting down and ends its streams while other replicas keep serving. The gRPC code is
+    /// `UNAVAILABLE`. Reopen the stream; the new connection goes to another replica.
     ///
     /// ```json
     /// {"reason": "GATEWAY_STOPPING", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     GatewayStopping = 16,
-    /// The caller, or all callers together, have as many streams open as the gateway allows. The gRPC code is
+    /// The caller, or all callers together, reached the maximum number of open streams. The gRPC code is
     /// `RESOURCE_EXHAUSTED`; the `google.rpc.RetryInfo` says when to try again.
     ///
     /// ```json
     /// {"reason": "TOO_MANY_STREAMS", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     TooManyStreams = 17,
-    /// The gateway cannot write its audit log and is configured to refuse changes that it cannot record. It did not call
+    /// The gateway cannot write its audit log and is configured to reject changes that it cannot record. It did not call
     /// vCenter. The gRPC code is `UNAVAILABLE`.
     ///
     /// ```json
     /// {"reason": "AUDIT_UNAVAILABLE", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     AuditUnavailable = 18,
-    /// vCenter refused the account that the gateway itself uses. The caller's credentials are accepted; only an operator of
-    /// the gateway can correct this. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries
-    /// the account again.
+    /// vCenter rejected the gateway's service account. The caller's credentials are valid; only an operator of the gateway
+    /// can fix this. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries the account
+    /// again.
     ///
     /// ```json
     /// {"reason": "SERVICE_ACCOUNT_REJECTED", "domain": "vcenter-gateway",
     ///  "metadata": {"operation": "POST /api/session", "http_status": "401"}}
     /// ```
     ServiceAccountRejected = 19,
-    /// This vCenter is too old for the call, or for the call with this kind of credentials. The gRPC code is
-    /// `UNIMPLEMENTED`. The message says which release it needs.
+    /// This vCenter is too old for the call, or for the call with this type of credentials. The gRPC code is
+    /// `UNIMPLEMENTED`. The message says which release is required.
     ///
     /// ```json
     /// {"reason": "VCENTER_TOO_OLD", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     VcenterTooOld = 20,
-    /// What a call waits for has not come within its time: `WaitForVm`, `WaitForTask`. The gRPC code is `DEADLINE_EXCEEDED`.
-    /// The message says what is missing.
+    /// The condition that the call waits for was not met in time (`WaitForVm`, `WaitForTask`). The gRPC code is
+    /// `DEADLINE_EXCEEDED`. The message says what is missing.
     ///
     /// ```json
     /// {"reason": "CONDITION_NOT_MET", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     ConditionNotMet = 21,
-    /// As many files are being copied to and from guests as the gateway allows. The gRPC code is `RESOURCE_EXHAUSTED`; the
-    /// `google.rpc.RetryInfo` says when to try again.
+    /// The gateway reached the maximum number of concurrent file transfers to and from guests. The gRPC code is
+    /// `RESOURCE_EXHAUSTED`; the `google.rpc.RetryInfo` says when to try again.
     ///
     /// ```json
     /// {"reason": "TOO_MANY_TRANSFERS", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     TooManyTransfers = 30,
-    /// What was uploaded is not what the call announced: another size, or another checksum. The file in the guest is as it
-    /// was. The gRPC code is `DATA_LOSS`.
+    /// The size or checksum of the uploaded file does not match the one that the call declared. The file in the guest is
+    /// unchanged. The gRPC code is `DATA_LOSS`.
     ///
     /// ```json
     /// {"reason": "FILE_MISMATCH", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     FileMismatch = 31,
-    /// The file in the guest is shorter than the offset to resume from: it has changed since. The gRPC code is
-    /// `FAILED_PRECONDITION`. Begin anew.
+    /// The file in the guest has changed: it is shorter than the offset to resume from. The gRPC code is
+    /// `FAILED_PRECONDITION`. Restart the download from the beginning.
     ///
     /// ```json
     /// {"reason": "FILE_CHANGED", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     FileChanged = 32,
-    /// The program in the guest ran longer than allowed, and was stopped. The gRPC code is `DEADLINE_EXCEEDED`.
+    /// The program in the guest ran longer than allowed and was stopped. The gRPC code is `DEADLINE_EXCEEDED`.
     ///
     /// ```json
     /// {"reason": "PROGRAM_TIMEOUT", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
     /// ```
     ProgramTimeout = 33,
-    /// The program in the guest wrote more than allowed, and was stopped. The gRPC code is `RESOURCE_EXHAUSTED`.
+    /// The program in the guest wrote more output than allowed and was stopped. The gRPC code is `RESOURCE_EXHAUSTED`.
     ///
     /// ```json
     /// {"reason": "PROGRAM_OUTPUT_TOO_LARGE", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
     /// ```
     ProgramOutputTooLarge = 34,
-    /// The gateway cannot check the caller's JWT: it does not know the key that signed it, and cannot fetch the keys of the
-    /// JWT's issuer at the moment. It did not call vCenter. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says
-    /// when the gateway tries again.
+    /// The gateway cannot verify the caller's JWT: it does not have the signing key and currently cannot fetch the keys of
+    /// the JWT's issuer. It did not call vCenter. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the
+    /// gateway tries again.
     ///
     /// ```json
     /// {"reason": "ISSUER_UNREACHABLE", "domain": "vcenter-gateway", "metadata": {}}
@@ -2695,10 +2717,10 @@ impl ::prost::Name for ListSnapshotsRequest {
 /// Response of `ListSnapshots`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListSnapshotsResponse {
-    /// Snapshots without a parent, each with those below it. Empty when there is none.
+    /// Root snapshots, each with its descendants. Empty if the machine has no snapshots.
     #[prost(message, repeated, tag = "1")]
     pub snapshots: ::prost::alloc::vec::Vec<SnapshotInfo>,
-    /// Identifier of the snapshot that the machine's present state is based on. Unset when there is none.
+    /// Identifier of the snapshot that the machine's current state is based on. Unset if the machine has no snapshots.
     #[prost(string, optional, tag = "2")]
     pub current: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2712,34 +2734,35 @@ impl ::prost::Name for ListSnapshotsResponse {
         "/vcenter.gateway.v1.ListSnapshotsResponse".into()
     }
 }
-/// One snapshot.
+/// A snapshot.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SnapshotInfo {
-    /// Identifier of the snapshot, for instance `snapshot-12`.
+    /// Identifier of the snapshot, for example `snapshot-12`.
     #[prost(string, optional, tag = "1")]
     pub snapshot: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name, not necessarily unique.
+    /// Name. Not necessarily unique.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
     /// Description.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// When it was taken.
+    /// When the snapshot was created.
     #[prost(message, optional, tag = "4")]
     pub created: ::core::option::Option<::prost_types::Timestamp>,
-    /// Power state of the machine in the snapshot. With `POWER_STATE_POWERED_ON` the snapshot has the memory.
+    /// Power state of the machine in the snapshot. `POWER_STATE_POWERED_ON` means that the snapshot includes the machine's
+    /// memory.
     #[prost(enumeration = "super::super::vm::v1::PowerState", optional, tag = "5")]
     pub power_state: ::core::option::Option<i32>,
     /// Whether the guest's file systems were quiesced.
     #[prost(bool, optional, tag = "6")]
     pub quiesced: ::core::option::Option<bool>,
-    /// Size of the snapshot's own files in bytes. Unset where it is not known.
+    /// Size of the snapshot's files in bytes. Unset if it is unknown.
     #[prost(int64, optional, tag = "7")]
     pub size: ::core::option::Option<i64>,
-    /// Whether the machine's present state is based on this snapshot.
+    /// Whether the machine's current state is based on this snapshot.
     #[prost(bool, optional, tag = "8")]
     pub current: ::core::option::Option<bool>,
-    /// Snapshots that were taken on top of this one.
+    /// Snapshots that are based on this one.
     #[prost(message, repeated, tag = "9")]
     pub children: ::prost::alloc::vec::Vec<SnapshotInfo>,
 }
@@ -2762,17 +2785,17 @@ pub struct CreateSnapshotRequest {
     /// Name of the snapshot, at most 80 characters.
     #[prost(string, tag = "2")]
     pub name: ::prost::alloc::string::String,
-    /// Description. Empty when unset.
+    /// Description. Defaults to an empty string.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether the memory of a machine that is on becomes part of the snapshot. It does not when unset.
+    /// Whether the snapshot includes the memory of a machine that is powered on. Defaults to false.
     #[prost(bool, optional, tag = "4")]
     pub memory: ::core::option::Option<bool>,
-    /// Whether VMware Tools first bring the guest's file systems into a consistent state. They do not when unset. Excludes
-    /// `memory`.
+    /// Whether VMware Tools first quiesces the guest's file systems, which brings them into a consistent state. Defaults
+    /// to false. Cannot be combined with `memory`.
     #[prost(bool, optional, tag = "5")]
     pub quiesce: ::core::option::Option<bool>,
-    /// How long quiescing may take: 5 minutes to 4 hours. vCenter's default when unset. Needs `quiesce`.
+    /// Timeout for quiescing: 5 minutes to 4 hours. If unset, vCenter's default applies. Requires `quiesce`.
     #[prost(message, optional, tag = "6")]
     pub quiesce_timeout: ::core::option::Option<::prost_types::Duration>,
 }
@@ -2809,10 +2832,10 @@ pub struct RevertToSnapshotRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the snapshot. The current one when unset.
+    /// Identifier of the snapshot. Defaults to the current snapshot.
     #[prost(string, optional, tag = "2")]
     pub snapshot: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether the machine stays off even when the snapshot was taken while it was on. It does not when unset.
+    /// Whether the machine stays powered off even if the snapshot was created while it was powered on. Defaults to false.
     #[prost(bool, optional, tag = "3")]
     pub suppress_power_on: ::core::option::Option<bool>,
 }
@@ -2852,10 +2875,10 @@ pub struct RemoveSnapshotRequest {
     /// Identifier of the snapshot.
     #[prost(string, tag = "2")]
     pub snapshot: ::prost::alloc::string::String,
-    /// Whether the snapshots below it are removed too. They are not when unset.
+    /// Whether the snapshot's descendants are removed too. Defaults to false.
     #[prost(bool, optional, tag = "3")]
     pub remove_children: ::core::option::Option<bool>,
-    /// Whether the disks are consolidated. They are when unset.
+    /// Whether vCenter consolidates the disks. Defaults to true.
     #[prost(bool, optional, tag = "4")]
     pub consolidate: ::core::option::Option<bool>,
 }
@@ -2892,7 +2915,7 @@ pub struct RemoveAllSnapshotsRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Whether the disks are consolidated. They are when unset.
+    /// Whether vCenter consolidates the disks. Defaults to true.
     #[prost(bool, optional, tag = "2")]
     pub consolidate: ::core::option::Option<bool>,
 }
@@ -2923,7 +2946,7 @@ impl ::prost::Name for RemoveAllSnapshotsResponse {
         "/vcenter.gateway.v1.RemoveAllSnapshotsResponse".into()
     }
 }
-/// Request of `RenameSnapshot`. A field that is not set stays as it is.
+/// Request of `RenameSnapshot`. Unset fields stay unchanged.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenameSnapshotRequest {
     /// Identifier of the virtual machine.
@@ -2973,15 +2996,16 @@ pub mod snapshot_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Manages the snapshots of virtual machines, which REST lacks.
+    /// Manages the snapshots of virtual machines, which vCenter's REST API does not support.
     ///
-    /// The gateway implements this service through VIM. Each change returns a task at once; follow it with
-    /// `WatchService.WatchTask` or `WatchService.WaitForTask`, which end in the failure of the operation as its own error.
+    /// The gateway implements this service through VIM. Unless stated otherwise, each change returns a task immediately;
+    /// follow it with `WatchService.WatchTask` or `WatchService.WaitForTask`, which report a failed operation with its own
+    /// error.
     ///
-    /// Besides what the rpcs say about themselves, all of them can fail with
+    /// In addition to the errors listed for each rpc, every rpc can fail with
     /// - `NOT_FOUND`: the machine or the snapshot does not exist.
-    /// - `ABORTED` with reason `RESOURCE_BUSY`: the machine carries out another operation.
-    /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+    /// - `ABORTED` with reason `RESOURCE_BUSY`: another operation is in progress on the machine.
+    /// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
     #[derive(Debug, Clone)]
     pub struct SnapshotServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -3083,8 +3107,9 @@ pub mod snapshot_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Takes a snapshot of a virtual machine. The result of the task is the identifier of the snapshot.
-        /// - `FAILED_PRECONDITION`: the machine's state or its devices do not allow it, or the guest could not be quiesced.
+        /// Creates a snapshot of a virtual machine. The result of the task is the identifier of the snapshot.
+        /// - `FAILED_PRECONDITION`: the machine's state or devices do not allow a snapshot, or the guest could not be
+        ///   quiesced.
         pub async fn create_snapshot(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateSnapshotRequest>,
@@ -3114,8 +3139,8 @@ pub mod snapshot_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Brings a virtual machine back to the state of a snapshot. Everything since then is lost unless it is in another
-        /// snapshot.
+        /// Reverts a virtual machine to the state of a snapshot. All changes since then are lost unless another snapshot
+        /// contains them.
         pub async fn revert_to_snapshot(
             &mut self,
             request: impl tonic::IntoRequest<super::RevertToSnapshotRequest>,
@@ -3145,7 +3170,7 @@ pub mod snapshot_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a snapshot. The machine's present state stays as it is.
+        /// Removes a snapshot. The machine's current state does not change.
         pub async fn remove_snapshot(
             &mut self,
             request: impl tonic::IntoRequest<super::RemoveSnapshotRequest>,
@@ -3205,7 +3230,7 @@ pub mod snapshot_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Changes name and description of a snapshot. Returns when that is done: there is no task.
+        /// Changes the name and description of a snapshot. Returns when the change is complete, without a task.
         pub async fn rename_snapshot(
             &mut self,
             request: impl tonic::IntoRequest<super::RenameSnapshotRequest>,
@@ -3278,10 +3303,10 @@ pub struct UpdateAnnotationRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// New notes. Empty removes them.
+    /// New notes. An empty string removes the notes.
     #[prost(string, tag = "2")]
     pub annotation: ::prost::alloc::string::String,
-    /// The version of the configuration that the change is meant for. Not compared when unset.
+    /// Version of the configuration that the change is based on. If unset, the gateway does not compare versions.
     #[prost(string, optional, tag = "3")]
     pub change_version: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3314,7 +3339,7 @@ pub struct GetExtraConfigRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Keys to return. All keys when empty.
+    /// Keys to return. If empty, all keys are returned.
     #[prost(string, repeated, tag = "2")]
     pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -3332,13 +3357,13 @@ impl ::prost::Name for GetExtraConfigRequest {
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct GetExtraConfigResponse {
-    /// Values by key. A key that is not set is not there.
+    /// Values by key. Keys that are not set are omitted.
     #[prost(btree_map = "string, string", tag = "1")]
     pub values: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// The version of the configuration that the values are from.
+    /// Version of the configuration that the values were read from.
     #[prost(string, optional, tag = "2")]
     pub change_version: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3359,7 +3384,8 @@ pub struct UpdateExtraConfigRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Values to set by key, for instance `guestinfo.role`. vCenter silently ignores keys that other settings own.
+    /// Values to set, by key, for example `guestinfo.role`. vCenter silently ignores keys that are managed by other
+    /// settings.
     #[prost(btree_map = "string, string", tag = "2")]
     pub values: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -3368,7 +3394,7 @@ pub struct UpdateExtraConfigRequest {
     /// Keys to remove.
     #[prost(string, repeated, tag = "3")]
     pub removed_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The version of the configuration that the change is meant for. Not compared when unset.
+    /// Version of the configuration that the change is based on. If unset, the gateway does not compare versions.
     #[prost(string, optional, tag = "4")]
     pub change_version: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3395,14 +3421,14 @@ impl ::prost::Name for UpdateExtraConfigResponse {
         "/vcenter.gateway.v1.UpdateExtraConfigResponse".into()
     }
 }
-/// Request of `SetCloudInit`. Data that is not set stays as it is; empty data is removed.
+/// Request of `SetCloudInit`. Unset data stays unchanged; setting empty data removes it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct SetCloudInitRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// User data, for instance a `#cloud-config` document.
+    /// User data, for example a `#cloud-config` document.
     #[prost(bytes = "vec", optional, tag = "2")]
     pub user_data: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
     /// Metadata: instance id, host name and network configuration, as YAML or JSON.
@@ -3411,11 +3437,11 @@ pub struct SetCloudInitRequest {
     /// Vendor data.
     #[prost(bytes = "vec", optional, tag = "4")]
     pub vendor_data: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
-    /// Whether the gateway compresses the data with gzip before it encodes it. It does when unset and the data is longer than
-    /// 32 KiB.
+    /// Whether the gateway compresses the data with gzip before encoding it. If unset, the gateway compresses data that is
+    /// larger than 32 KiB.
     #[prost(bool, optional, tag = "5")]
     pub compress: ::core::option::Option<bool>,
-    /// The version of the configuration that the change is meant for. Not compared when unset.
+    /// Version of the configuration that the change is based on. If unset, the gateway does not compare versions.
     #[prost(string, optional, tag = "6")]
     pub change_version: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3462,10 +3488,10 @@ impl ::prost::Name for GetBootOptionsRequest {
 /// Response of `GetBootOptions`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetBootOptionsResponse {
-    /// Whether the firmware starts only what is signed. Only with EFI firmware.
+    /// Whether secure boot is enabled: the firmware starts only signed software. EFI firmware only.
     #[prost(bool, optional, tag = "1")]
     pub secure_boot: ::core::option::Option<bool>,
-    /// The version of the configuration that the options are from.
+    /// Version of the configuration that the options were read from.
     #[prost(string, optional, tag = "2")]
     pub change_version: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3485,10 +3511,10 @@ pub struct UpdateBootOptionsRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Whether the firmware starts only what is signed. Only with EFI firmware.
+    /// Whether secure boot is enabled: the firmware starts only signed software. EFI firmware only.
     #[prost(bool, optional, tag = "2")]
     pub secure_boot: ::core::option::Option<bool>,
-    /// The version of the configuration that the change is meant for. Not compared when unset.
+    /// Version of the configuration that the change is based on. If unset, the gateway does not compare versions.
     #[prost(string, optional, tag = "3")]
     pub change_version: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3548,13 +3574,13 @@ impl ::prost::Name for ListCustomAttributesResponse {
 /// A custom attribute.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CustomAttribute {
-    /// vCenter's key of the attribute.
+    /// Key that vCenter assigned to the attribute.
     #[prost(int32, optional, tag = "1")]
     pub key: ::core::option::Option<i32>,
-    /// Its name.
+    /// Name of the attribute.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether it is for virtual machines only, and not for all kinds of objects.
+    /// Whether the attribute is only for virtual machines rather than for all types of objects.
     #[prost(bool, optional, tag = "3")]
     pub vms_only: ::core::option::Option<bool>,
 }
@@ -3638,7 +3664,7 @@ pub struct SetCustomAttributesRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Values by the attribute's name. An empty value removes one.
+    /// Values by attribute name. An empty value removes the attribute's value.
     #[prost(btree_map = "string, string", tag = "2")]
     pub values: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -3707,7 +3733,7 @@ pub struct MarkAsVirtualMachineRequest {
     /// Identifier of the resource pool for the machine.
     #[prost(string, tag = "2")]
     pub resource_pool: ::prost::alloc::string::String,
-    /// Identifier of the host. vCenter chooses one when unset.
+    /// Identifier of the host. If unset, vCenter chooses one.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3740,7 +3766,7 @@ pub struct AnswerQuestionRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the question. The pending one when unset.
+    /// Identifier of the question. Defaults to the pending question.
     #[prost(string, optional, tag = "2")]
     pub question: ::core::option::Option<::prost::alloc::string::String>,
     /// Key of the answer.
@@ -3795,10 +3821,10 @@ impl ::prost::Name for TakeScreenshotRequest {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct TakeScreenshotResponse {
-    /// The picture in PNG format.
+    /// The screenshot in PNG format.
     #[prost(bytes = "vec", optional, tag = "1")]
     pub png: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
-    /// Path of the file on the datastore that could not be removed. Unset when nothing is left over.
+    /// Path of the file on the datastore that the gateway could not remove. Unset if it removed the file.
     #[prost(string, optional, tag = "2")]
     pub left_over: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3860,16 +3886,18 @@ pub mod vm_settings_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Changes what REST cannot change of a virtual machine: its name, notes, extra configuration, custom attributes, folder,
-    /// and whether it is a template.
+    /// Changes settings of virtual machines that REST cannot change: name, notes, extra configuration, custom attributes,
+    /// folder, and template status.
     ///
-    /// The gateway implements this service through VIM. Unless they say otherwise, the rpcs return when the change is done.
+    /// The gateway implements this service through VIM. Unless stated otherwise, the rpcs return when the change is
+    /// complete.
     ///
-    /// Besides what the rpcs say about themselves, all of them can fail with
+    /// In addition to the errors listed for each rpc, every rpc can fail with
     /// - `NOT_FOUND`: the machine does not exist.
-    /// - `ABORTED` with reason `RESOURCE_BUSY`: the machine carries out another operation.
-    /// - `ABORTED` with reason `CONCURRENT_CHANGE`: `change_version` is set, and the configuration changed since it was read.
-    /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+    /// - `ABORTED` with reason `RESOURCE_BUSY`: another operation is in progress on the machine.
+    /// - `ABORTED` with reason `CONCURRENT_CHANGE`: `change_version` is set, and the configuration has changed since the
+    ///   caller read it.
+    /// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
     #[derive(Debug, Clone)]
     pub struct VmSettingsServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -3941,8 +3969,8 @@ pub mod vm_settings_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Renames a virtual machine. Its files keep their names.
-        /// - `ALREADY_EXISTS`: another machine in the folder has the name.
+        /// Renames a virtual machine. Its files are not renamed.
+        /// - `ALREADY_EXISTS`: another machine in the folder has this name.
         pub async fn rename_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::RenameVmRequest>,
@@ -3999,7 +4027,7 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns extra configuration of a virtual machine by key. Values can hold secrets.
+        /// Returns the extra configuration of a virtual machine by key. Values can contain secrets.
         pub async fn get_extra_config(
             &mut self,
             request: impl tonic::IntoRequest<super::GetExtraConfigRequest>,
@@ -4029,7 +4057,7 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sets and removes extra configuration by key. Other keys stay as they are.
+        /// Sets and removes extra configuration by key. Other keys stay unchanged.
         pub async fn update_extra_config(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateExtraConfigRequest>,
@@ -4059,8 +4087,8 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata` and
-        /// `guestinfo.vendordata` with their encodings. The gateway compresses and encodes it.
+        /// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata`
+        /// and `guestinfo.vendordata` with their encodings. The gateway compresses and encodes the data.
         pub async fn set_cloud_init(
             &mut self,
             request: impl tonic::IntoRequest<super::SetCloudInitRequest>,
@@ -4090,7 +4118,7 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns the boot options that REST lacks. `vcenter.vm.hardware.v1.BootService` has the others.
+        /// Returns the boot options that REST does not support. For all others, see `vcenter.vm.hardware.v1.BootService`.
         pub async fn get_boot_options(
             &mut self,
             request: impl tonic::IntoRequest<super::GetBootOptionsRequest>,
@@ -4120,7 +4148,7 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Changes the boot options that REST lacks. The machine must be powered off.
+        /// Changes the boot options that REST does not support. The machine must be powered off.
         pub async fn update_boot_options(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateBootOptionsRequest>,
@@ -4181,7 +4209,7 @@ pub mod vm_settings_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Defines a custom attribute for virtual machines.
-        /// - `ALREADY_EXISTS`: there is one of this name.
+        /// - `ALREADY_EXISTS`: an attribute with this name exists.
         pub async fn create_custom_attribute(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateCustomAttributeRequest>,
@@ -4211,7 +4239,7 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a custom attribute, with its values of all machines.
+        /// Removes a custom attribute and its values on all machines.
         pub async fn delete_custom_attribute(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteCustomAttributeRequest>,
@@ -4241,8 +4269,9 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sets values of custom attributes of a virtual machine, by the attribute's name. An empty value removes one.
-        /// - `NOT_FOUND`: there is no attribute of this name.
+        /// Sets values of custom attributes of a virtual machine by attribute name. An empty value removes the attribute's
+        /// value.
+        /// - `NOT_FOUND`: no attribute with this name exists.
         pub async fn set_custom_attributes(
             &mut self,
             request: impl tonic::IntoRequest<super::SetCustomAttributesRequest>,
@@ -4272,7 +4301,7 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Turns a virtual machine into a template. The machine must be powered off.
+        /// Converts a virtual machine to a template. The machine must be powered off.
         pub async fn mark_as_template(
             &mut self,
             request: impl tonic::IntoRequest<super::MarkAsTemplateRequest>,
@@ -4302,7 +4331,7 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Turns a template into a virtual machine.
+        /// Converts a template to a virtual machine.
         pub async fn mark_as_virtual_machine(
             &mut self,
             request: impl tonic::IntoRequest<super::MarkAsVirtualMachineRequest>,
@@ -4332,9 +4361,9 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Answers a question that a virtual machine waits for. `WatchService.WatchVms` shows pending questions.
+        /// Answers a question that blocks a virtual machine. `WatchService.WatchVms` returns pending questions.
         /// - `NOT_FOUND`: the question is not pending.
-        /// - `INVALID_ARGUMENT`: it has no such answer.
+        /// - `INVALID_ARGUMENT`: `choice` is not one of the possible answers.
         pub async fn answer_question(
             &mut self,
             request: impl tonic::IntoRequest<super::AnswerQuestionRequest>,
@@ -4364,8 +4393,8 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns a picture of a virtual machine's screen. The machine must be powered on. The file that vCenter leaves on the
-        /// datastore is removed.
+        /// Takes a screenshot of a virtual machine. The machine must be powered on. The gateway removes the file that vCenter
+        /// creates on the datastore.
         pub async fn take_screenshot(
             &mut self,
             request: impl tonic::IntoRequest<super::TakeScreenshotRequest>,
@@ -4395,8 +4424,8 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Moves a virtual machine into another folder of its datacenter. Returns a task.
-        /// - `ALREADY_EXISTS`: a machine in the folder has the name.
+        /// Moves a virtual machine to another folder in its datacenter. Returns a task.
+        /// - `ALREADY_EXISTS`: a machine with the same name exists in the folder.
         pub async fn move_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::MoveVmRequest>,
@@ -4430,13 +4459,16 @@ pub struct WatchVmsRequest {
     /// Which machines to watch.
     #[prost(message, optional, tag = "1")]
     pub filter: ::core::option::Option<VmFilter>,
-    /// Fields of `VmState` to send. All fields when unset; `vm` is always there. A change of other fields sends nothing.
+    /// Fields of `VmState` to send. Defaults to all fields; `vm` is always set. Changes to other fields do not send a
+    /// message.
     #[prost(message, optional, tag = "2")]
     pub fields: ::core::option::Option<::prost_types::FieldMask>,
-    /// The newest resume token of an earlier stream with the same filter, fields and caller. A full state when unset.
+    /// The newest resume token of an earlier stream with the same filter, fields and caller. If unset, the stream starts
+    /// with the full state.
     #[prost(string, optional, tag = "3")]
     pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
-    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+    /// seconds.
     #[prost(message, optional, tag = "4")]
     pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
 }
@@ -4453,23 +4485,23 @@ impl ::prost::Name for WatchVmsRequest {
 /// One message of `WatchVms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchVmsResponse {
-    /// Continues the stream after this message. Unset in messages after which a stream cannot be continued.
+    /// Token to resume the stream after this message. Unset in messages that a stream cannot be resumed from.
     #[prost(string, optional, tag = "7")]
     pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the message says.
+    /// Content of the message.
     #[prost(oneof = "watch_vms_response::Event", tags = "1, 2, 3, 4, 5, 6, 8")]
     pub event: ::core::option::Option<watch_vms_response::Event>,
 }
 /// Nested message and enum types in `WatchVmsResponse`.
 pub mod watch_vms_response {
-    /// What the message says.
+    /// Content of the message.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Event {
-        /// Where the state comes from, and whether it starts afresh. The first message; it comes again where the client reads
-        /// so slowly that the gateway no longer knows what it has missed.
+        /// The source of the state, and whether the state is reset. The first message; sent again if the client reads so
+        /// slowly that the gateway no longer knows which changes the client has missed.
         #[prost(message, tag = "1")]
         Started(super::WatchStarted),
-        /// Machines that exist or match now, with all watched fields.
+        /// Machines that now exist or match, with all watched fields.
         #[prost(message, tag = "2")]
         Added(super::VmPage),
         /// Machines with changed fields.
@@ -4478,13 +4510,14 @@ pub mod watch_vms_response {
         /// Machines that no longer exist, or no longer match.
         #[prost(message, tag = "4")]
         Removed(super::VmRemovals),
-        /// The client has now seen everything up to this moment.
+        /// The client has received all changes up to this point.
         #[prost(message, tag = "5")]
         Synced(super::Synced),
-        /// Nothing has changed; the stream is alive.
+        /// Nothing has changed; the stream is still open.
         #[prost(message, tag = "6")]
         Heartbeat(super::Heartbeat),
-        /// The gateway has lost vCenter. What it has sent may be out of date until the next `synced`.
+        /// The gateway has lost its connection to vCenter. The state that it has sent may be out of date until the next
+        /// `synced`.
         #[prost(message, tag = "8")]
         Lost(super::SourceLost),
     }
@@ -4499,20 +4532,20 @@ impl ::prost::Name for WatchVmsResponse {
         "/vcenter.gateway.v1.WatchVmsResponse".into()
     }
 }
-/// Where the state of a stream comes from.
+/// The source of the state in a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchStarted {
     /// The source.
     #[prost(enumeration = "Source", optional, tag = "1")]
     pub source: ::core::option::Option<i32>,
-    /// How often the gateway polls. Unset when changes arrive as they happen.
+    /// Polling interval. Unset if changes arrive in real time.
     #[prost(message, optional, tag = "2")]
     pub period: ::core::option::Option<::prost_types::Duration>,
-    /// The gateway's clock.
+    /// Current time of the gateway's clock.
     #[prost(message, optional, tag = "3")]
     pub observed_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// Whether a full state follows: always without a resume token, and with one that is not known. The client drops the
-    /// state that it had.
+    /// Whether the full state follows: always without a resume token, or with an unknown one. The client must discard its
+    /// previous state.
     #[prost(bool, optional, tag = "4")]
     pub reset: ::core::option::Option<bool>,
 }
@@ -4529,10 +4562,10 @@ impl ::prost::Name for WatchStarted {
 /// Why a stream may be out of date.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SourceLost {
-    /// When the gateway last heard of vCenter.
+    /// When the gateway last received data from vCenter.
     #[prost(message, optional, tag = "1")]
     pub since: ::core::option::Option<::prost_types::Timestamp>,
-    /// What is wrong.
+    /// Description of the problem.
     #[prost(string, optional, tag = "2")]
     pub problem: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4546,10 +4579,10 @@ impl ::prost::Name for SourceLost {
         "/vcenter.gateway.v1.SourceLost".into()
     }
 }
-/// Some virtual machines with changed fields.
+/// Virtual machines with changed fields.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmChanges {
-    /// The changes, at most one for a machine.
+    /// The changes, at most one for each machine.
     #[prost(message, repeated, tag = "1")]
     pub changes: ::prost::alloc::vec::Vec<VmChange>,
 }
@@ -4563,13 +4596,13 @@ impl ::prost::Name for VmChanges {
         "/vcenter.gateway.v1.VmChanges".into()
     }
 }
-/// What changed in one virtual machine.
+/// Changes to one virtual machine.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmChange {
     /// The machine's identifier and its changed fields.
     #[prost(message, optional, tag = "1")]
     pub vm: ::core::option::Option<VmState>,
-    /// Names of the fields that changed. A field that is named here and not set in `vm` has lost its value.
+    /// Names of the fields that changed. A field that is listed here but unset in `vm` no longer has a value.
     #[prost(message, optional, tag = "2")]
     pub changed: ::core::option::Option<::prost_types::FieldMask>,
 }
@@ -4583,7 +4616,7 @@ impl ::prost::Name for VmChange {
         "/vcenter.gateway.v1.VmChange".into()
     }
 }
-/// Virtual machines that are gone.
+/// Virtual machines that were removed or no longer match.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmRemovals {
     /// Identifiers of machines.
@@ -4600,13 +4633,13 @@ impl ::prost::Name for VmRemovals {
         "/vcenter.gateway.v1.VmRemovals".into()
     }
 }
-/// Marks that a client is up to date.
+/// Indicates that the client is up to date.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Synced {
     /// Number of machines that match.
     #[prost(int64, optional, tag = "1")]
     pub vms: ::core::option::Option<i64>,
-    /// The gateway's clock.
+    /// Current time of the gateway's clock.
     #[prost(message, optional, tag = "2")]
     pub observed_at: ::core::option::Option<::prost_types::Timestamp>,
 }
@@ -4626,10 +4659,10 @@ pub struct WaitForVmRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What to wait for.
+    /// Condition to wait for.
     #[prost(message, optional, tag = "2")]
     pub condition: ::core::option::Option<VmCondition>,
-    /// How long to wait at most: up to one hour. The call's deadline when unset, and 5 minutes without a deadline.
+    /// Maximum time to wait: up to one hour. Defaults to the call's deadline, or 5 minutes if the call has no deadline.
     #[prost(message, optional, tag = "3")]
     pub timeout: ::core::option::Option<::prost_types::Duration>,
 }
@@ -4643,7 +4676,7 @@ impl ::prost::Name for WaitForVmRequest {
         "/vcenter.gateway.v1.WaitForVmRequest".into()
     }
 }
-/// A condition of a virtual machine. Exactly one is set.
+/// A condition of a virtual machine. Exactly one field is set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmCondition {
     /// The condition.
@@ -4658,10 +4691,10 @@ pub mod vm_condition {
         /// The machine is in this power state.
         #[prost(enumeration = "super::super::super::vm::v1::PowerState", tag = "1")]
         PowerState(i32),
-        /// VMware Tools run.
+        /// VMware Tools is running.
         #[prost(bool, tag = "2")]
         ToolsRunning(bool),
-        /// The guest operating system runs, and VMware Tools with it.
+        /// The guest operating system and VMware Tools are running.
         #[prost(bool, tag = "3")]
         GuestReady(bool),
         /// The guest has an address.
@@ -4682,13 +4715,13 @@ impl ::prost::Name for VmCondition {
         "/vcenter.gateway.v1.VmCondition".into()
     }
 }
-/// Which address a guest must have. Loopback and link-local addresses never count.
+/// Requirements for a guest's address. Loopback and link-local addresses never match.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddressCondition {
-    /// Family of the address. Any when unset.
+    /// Family of the address. Defaults to any.
     #[prost(enumeration = "AddressFamily", optional, tag = "1")]
     pub family: ::core::option::Option<i32>,
-    /// Name of the network whose adapter must have the address. Any when unset.
+    /// Name of the network whose adapter must have the address. Defaults to any.
     #[prost(string, optional, tag = "2")]
     pub network_name: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4705,10 +4738,10 @@ impl ::prost::Name for AddressCondition {
 /// Response of `WaitForVm`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WaitForVmResponse {
-    /// State of the machine when the condition was met. Only `vm` is set when the machine was removed.
+    /// State of the machine when it met the condition. Only `vm` is set if the machine was removed.
     #[prost(message, optional, tag = "1")]
     pub vm: ::core::option::Option<VmState>,
-    /// The address that met the condition. Unset for other conditions.
+    /// The address that met the condition. Set only for `address` conditions.
     #[prost(string, optional, tag = "2")]
     pub address: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4725,13 +4758,14 @@ impl ::prost::Name for WaitForVmResponse {
 /// Request of `WatchTask`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchTaskRequest {
-    /// Identifier of the task, as task rpcs and `cis.v1.TaskService` return it.
+    /// Identifier of the task, as returned by task rpcs and `cis.v1.TaskService`.
     #[prost(string, tag = "1")]
     pub task: ::prost::alloc::string::String,
-    /// Whether the gateway cancels the task when the stream ends before the task does. It does not when unset.
+    /// Whether the gateway cancels the task if the stream ends before the task does. Defaults to false.
     #[prost(bool, optional, tag = "2")]
     pub cancel_on_disconnect: ::core::option::Option<bool>,
-    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+    /// seconds.
     #[prost(message, optional, tag = "3")]
     pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
 }
@@ -4748,19 +4782,19 @@ impl ::prost::Name for WatchTaskRequest {
 /// One message of `WatchTask`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchTaskResponse {
-    /// What the message says.
+    /// Content of the message.
     #[prost(oneof = "watch_task_response::Event", tags = "1, 2")]
     pub event: ::core::option::Option<watch_task_response::Event>,
 }
 /// Nested message and enum types in `WatchTaskResponse`.
 pub mod watch_task_response {
-    /// What the message says.
+    /// Content of the message.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Event {
-        /// State of the task, first of all and after each change.
+        /// State of the task; sent first and after each change.
         #[prost(message, tag = "1")]
         Task(super::TaskState),
-        /// Nothing has changed; the stream is alive.
+        /// Nothing has changed; the stream is still open.
         #[prost(message, tag = "2")]
         Heartbeat(super::Heartbeat),
     }
@@ -4778,10 +4812,10 @@ impl ::prost::Name for WatchTaskResponse {
 /// Request of `WaitForTask`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WaitForTaskRequest {
-    /// Identifier of the task, as task rpcs and `cis.v1.TaskService` return it.
+    /// Identifier of the task, as returned by task rpcs and `cis.v1.TaskService`.
     #[prost(string, tag = "1")]
     pub task: ::prost::alloc::string::String,
-    /// Whether the gateway cancels the task when the caller goes, or its deadline passes. It does not when unset.
+    /// Whether the gateway cancels the task if the caller disconnects or its deadline expires. Defaults to false.
     #[prost(bool, optional, tag = "2")]
     pub cancel_on_disconnect: ::core::option::Option<bool>,
 }
@@ -4798,7 +4832,7 @@ impl ::prost::Name for WaitForTaskRequest {
 /// Response of `WaitForTask`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WaitForTaskResponse {
-    /// State of the task, which succeeded.
+    /// State of the successful task.
     #[prost(message, optional, tag = "1")]
     pub task: ::core::option::Option<TaskState>,
 }
@@ -4812,46 +4846,47 @@ impl ::prost::Name for WaitForTaskResponse {
         "/vcenter.gateway.v1.WaitForTaskResponse".into()
     }
 }
-/// State of a task, wherever it comes from.
+/// State of a task of REST or VIM.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TaskState {
     /// Identifier of the task.
     #[prost(string, optional, tag = "1")]
     pub task: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the task does, for instance `com.vmware.vcenter.VM.clone` or `VirtualMachine.createSnapshot`.
+    /// Operation that the task performs, for example `com.vmware.vcenter.VM.clone` or `VirtualMachine.createSnapshot`.
     #[prost(string, optional, tag = "2")]
     pub operation: ::core::option::Option<::prost::alloc::string::String>,
-    /// How far it is.
+    /// Status of the task.
     #[prost(enumeration = "TaskStatus", optional, tag = "3")]
     pub status: ::core::option::Option<i32>,
-    /// Progress in percent. Unset when the task does not report any.
+    /// Progress in percent. Unset if the task does not report progress.
     #[prost(int32, optional, tag = "4")]
     pub progress: ::core::option::Option<i32>,
-    /// What the task does at present, in vCenter's words.
+    /// What the task is currently doing, as described by vCenter.
     #[prost(string, optional, tag = "5")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Type of the object that the task works on, for instance `VirtualMachine`.
+    /// Type of the object that the task works on, for example `VirtualMachine`.
     #[prost(string, optional, tag = "6")]
     pub target_type: ::core::option::Option<::prost::alloc::string::String>,
     /// Identifier of that object.
     #[prost(string, optional, tag = "7")]
     pub target: ::core::option::Option<::prost::alloc::string::String>,
-    /// Who started it.
+    /// User who started the task.
     #[prost(string, optional, tag = "8")]
     pub user: ::core::option::Option<::prost::alloc::string::String>,
-    /// When it was put into the queue or started.
+    /// When the task was queued or started.
     #[prost(message, optional, tag = "9")]
     pub started: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it ended. Unset while it runs.
+    /// When the task ended. Unset while the task is running.
     #[prost(message, optional, tag = "10")]
     pub ended: ::core::option::Option<::prost_types::Timestamp>,
-    /// Whether it can be canceled.
+    /// Whether the task can be canceled.
     #[prost(bool, optional, tag = "11")]
     pub cancelable: ::core::option::Option<bool>,
-    /// Result of a task that succeeded, for instance the identifier of a new machine as a text. Unset when it has none.
+    /// Result of a successful task, for example the identifier of a new machine as a string. Unset if the task has no
+    /// result.
     #[prost(message, optional, tag = "12")]
     pub result: ::core::option::Option<::prost_types::Value>,
-    /// Why the task failed: code, message and details as the operation's own error. Unset unless it failed.
+    /// Why the task failed: code, message and details of the operation's own error. Set only if the task failed.
     #[prost(message, optional, tag = "13")]
     pub error: ::core::option::Option<::tonic_types::pb::Status>,
 }
@@ -4868,13 +4903,14 @@ impl ::prost::Name for TaskState {
 /// Request of `WatchEvents`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchEventsRequest {
-    /// What the events are about.
+    /// Selects the events.
     #[prost(message, optional, tag = "1")]
     pub filter: ::core::option::Option<EventFilter>,
-    /// Bookmark of the last event seen: the stream continues after it. Only new events when unset.
+    /// Bookmark of the last event received; the stream continues after it. If unset, the stream contains only new events.
     #[prost(string, optional, tag = "2")]
     pub bookmark: ::core::option::Option<::prost::alloc::string::String>,
-    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+    /// seconds.
     #[prost(message, optional, tag = "3")]
     pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
 }
@@ -4888,16 +4924,16 @@ impl ::prost::Name for WatchEventsRequest {
         "/vcenter.gateway.v1.WatchEventsRequest".into()
     }
 }
-/// Which events a call is about.
+/// Selects the events that a call applies to.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EventFilter {
-    /// Identifiers of virtual machines. All machines, or those in the folders, when empty.
+    /// Identifiers of virtual machines. If empty, events of all machines, or of all machines in `folder`, match.
     #[prost(string, repeated, tag = "1")]
     pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifier of a folder: events of the machines within it.
+    /// Identifier of a folder. Events of the machines in it match.
     #[prost(string, optional, tag = "2")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Types of events as VIM spells them, for instance `VmPoweredOnEvent`. All types when empty.
+    /// Types of events as spelled by VIM, for example `VmPoweredOnEvent`. If empty, events of all types match.
     #[prost(string, repeated, tag = "3")]
     pub types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -4914,26 +4950,26 @@ impl ::prost::Name for EventFilter {
 /// One message of `WatchEvents`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchEventsResponse {
-    /// Continues the stream after this message.
+    /// Bookmark to resume the stream after this message.
     #[prost(string, optional, tag = "3")]
     pub bookmark: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether events before these are lost: the bookmark was too old, or vCenter was restarted. Look them up with
-    /// `ListEvents`.
+    /// Whether earlier events were missed because the bookmark was too old or vCenter was restarted. Use `ListEvents` to
+    /// retrieve them.
     #[prost(bool, optional, tag = "4")]
     pub reset: ::core::option::Option<bool>,
-    /// What the message says.
+    /// Content of the message.
     #[prost(oneof = "watch_events_response::Event", tags = "1, 2")]
     pub event: ::core::option::Option<watch_events_response::Event>,
 }
 /// Nested message and enum types in `WatchEventsResponse`.
 pub mod watch_events_response {
-    /// What the message says.
+    /// Content of the message.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Event {
-        /// Events, the oldest first.
+        /// Events, oldest first.
         #[prost(message, tag = "1")]
         Events(super::EventPage),
-        /// Nothing has happened; the stream is alive.
+        /// No events have occurred; the stream is still open.
         #[prost(message, tag = "2")]
         Heartbeat(super::Heartbeat),
     }
@@ -4948,7 +4984,7 @@ impl ::prost::Name for WatchEventsResponse {
         "/vcenter.gateway.v1.WatchEventsResponse".into()
     }
 }
-/// Some events.
+/// A page of events.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EventPage {
     /// The events.
@@ -4965,34 +5001,34 @@ impl ::prost::Name for EventPage {
         "/vcenter.gateway.v1.EventPage".into()
     }
 }
-/// Something that happened in vCenter.
+/// An event in vCenter.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Event {
-    /// vCenter's number of the event.
+    /// Number that vCenter assigned to the event.
     #[prost(int64, optional, tag = "1")]
     pub key: ::core::option::Option<i64>,
-    /// Type of the event as VIM spells it, for instance `VmPoweredOnEvent`.
+    /// Type of the event as spelled by VIM, for example `VmPoweredOnEvent`.
     #[prost(string, optional, tag = "2")]
     pub r#type: ::core::option::Option<::prost::alloc::string::String>,
-    /// When it happened.
+    /// When the event occurred.
     #[prost(message, optional, tag = "3")]
     pub created: ::core::option::Option<::prost_types::Timestamp>,
-    /// Who caused it. Unset when nobody did.
+    /// User who caused the event. Unset if the event was not caused by a user.
     #[prost(string, optional, tag = "4")]
     pub user: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the virtual machine that it is about.
+    /// Identifier of the virtual machine that the event is about.
     #[prost(string, optional, tag = "5")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of that machine at the time.
+    /// Name of the machine when the event occurred.
     #[prost(string, optional, tag = "6")]
     pub vm_name: ::core::option::Option<::prost::alloc::string::String>,
     /// Identifier of the host.
     #[prost(string, optional, tag = "7")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// What happened, in vCenter's words.
+    /// Description of the event, as provided by vCenter.
     #[prost(string, optional, tag = "8")]
     pub message: ::core::option::Option<::prost::alloc::string::String>,
-    /// Number that events of one operation share.
+    /// Number shared by all events of one operation.
     #[prost(int64, optional, tag = "9")]
     pub chain: ::core::option::Option<i64>,
 }
@@ -5009,19 +5045,19 @@ impl ::prost::Name for Event {
 /// Request of `ListEvents`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListEventsRequest {
-    /// What the events are about.
+    /// Selects the events.
     #[prost(message, optional, tag = "1")]
     pub filter: ::core::option::Option<EventFilter>,
-    /// Only events from this time on.
+    /// Returns only events at or after this time.
     #[prost(message, optional, tag = "2")]
     pub start: ::core::option::Option<::prost_types::Timestamp>,
-    /// Only events before this time.
+    /// Returns only events before this time.
     #[prost(message, optional, tag = "3")]
     pub end: ::core::option::Option<::prost_types::Timestamp>,
-    /// Events in one response: 1 to 1,000. 100 when unset.
+    /// Maximum number of events in one response: 1 to 1,000. Defaults to 100.
     #[prost(int32, optional, tag = "4")]
     pub page_size: ::core::option::Option<i32>,
-    /// `next_page_token` of the response before, with the same filter and times.
+    /// `next_page_token` of the previous response to a request with the same filter and times.
     #[prost(string, optional, tag = "5")]
     pub page_token: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -5038,10 +5074,10 @@ impl ::prost::Name for ListEventsRequest {
 /// Response of `ListEvents`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListEventsResponse {
-    /// The events, the newest first.
+    /// The events, newest first.
     #[prost(message, repeated, tag = "1")]
     pub events: ::prost::alloc::vec::Vec<Event>,
-    /// Leads to older events. Unset when there are none.
+    /// Token for the next page, which contains older events. Unset if there are no more events.
     #[prost(string, optional, tag = "2")]
     pub next_page_token: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -5088,21 +5124,21 @@ impl AddressFamily {
         }
     }
 }
-/// How far a task is.
+/// Status of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum TaskStatus {
     /// Not set.
     Unspecified = 0,
-    /// Waits for its turn.
+    /// The task is queued.
     Pending = 1,
-    /// Runs.
+    /// The task is running.
     Running = 2,
-    /// Waits for something outside it.
+    /// The task is waiting for something external.
     Blocked = 3,
-    /// Ended with a result.
+    /// The task succeeded.
     Succeeded = 4,
-    /// Ended with an error.
+    /// The task failed.
     Failed = 5,
 }
 impl TaskStatus {
@@ -5144,11 +5180,12 @@ pub mod watch_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells of changes as they happen: machines, tasks and events.
+    /// Streams changes to virtual machines, tasks and events in real time.
     ///
-    /// The gateway implements this service; it mirrors no service of vCenter. All watchers with the same credentials share one
-    /// wait at vCenter. A policy that limits machines hides all others. What every stream promises (heartbeats, limits, the
-    /// end when a replica stops) is in `docs/guides/streams.md`.
+    /// The gateway implements this service; it does not mirror a vCenter service. All watchers with the same credentials
+    /// share one wait call to vCenter. If the gateway's policy restricts the caller to certain machines, all other machines
+    /// are hidden. For what every stream guarantees (heartbeats, limits, the end of the stream when a replica shuts down),
+    /// see `docs/guides/streams.md`.
     #[derive(Debug, Clone)]
     pub struct WatchServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -5222,14 +5259,16 @@ pub mod watch_service_client {
         }
         /// Streams the state of virtual machines and their changes.
         ///
-        /// The first message is `started`. Without a valid resume token the full state follows in pages of `added`, then `synced`;
-        /// with one, exactly the changes that were missed, then `synced`. After that each change: machines that were added or now
-        /// match the filter, changed fields of machines, and machines that were removed or no longer match. Changes that come
-        /// faster than the client reads are merged for each machine; a removal is never lost.
+        /// The first message is `started`. Without a valid resume token, the full state follows in pages of `added`, then
+        /// `synced`; with a valid token, exactly the missed changes follow, then `synced`. After that, the stream sends each
+        /// change: machines that were added or now match the filter, changed fields of machines, and machines that were
+        /// removed or no longer match. If changes occur faster than the client reads, the gateway merges them for each
+        /// machine; removals are never lost.
         ///
-        /// A resume token belongs to one caller, filter and set of fields, and to the replica that sent it. With any other token,
-        /// and with one that has become too old, the stream starts with the full state.
-        /// - `UNAVAILABLE` with reason `GATEWAY_STOPPING`: the replica stops. Call again with the last resume token.
+        /// A resume token is valid only for the same caller, filter and fields, and on the replica that sent it. With any
+        /// other token, or a token that is too old, the stream starts with the full state.
+        /// - `UNAVAILABLE` with reason `GATEWAY_STOPPING`: the replica is shutting down. Call again with the last resume
+        ///   token.
         pub async fn watch_vms(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchVmsRequest>,
@@ -5254,12 +5293,12 @@ pub mod watch_service_client {
                 .insert(GrpcMethod::new("vcenter.gateway.v1.WatchService", "WatchVms"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Waits until a virtual machine is in a certain condition, and returns its state.
+        /// Waits until a virtual machine meets a condition, and returns its state.
         ///
-        /// Answers at once when it is already. Any number of waiting calls cost vCenter one wait.
-        /// - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: the `timeout` has expired. The message names what is missing,
-        ///   for instance that VMware Tools do not run.
-        /// - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for another condition.
+        /// Returns immediately if the machine already meets it. Any number of waiting calls share one wait call to vCenter.
+        /// - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: the `timeout` expired. The message says what is missing, for
+        ///   example that VMware Tools is not running.
+        /// - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for a different condition.
         pub async fn wait_for_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::WaitForVmRequest>,
@@ -5284,12 +5323,12 @@ pub mod watch_service_client {
                 .insert(GrpcMethod::new("vcenter.gateway.v1.WatchService", "WaitForVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Streams the state of a task to its end.
+        /// Streams the state of a task until it ends.
         ///
-        /// Takes the identifiers of `cis.v1.TaskService`'s tasks and of VIM's. The first message has the present state, the last
-        /// one the final state. Any number of watchers cost vCenter one poll.
-        /// - `NOT_FOUND`: there is no such task, or the policy hides what it works on; vCenter forgets tasks some time after
-        ///   their end.
+        /// Accepts the identifiers of tasks of `cis.v1.TaskService` and of VIM. The first message contains the current state,
+        /// and the last one the final state. Any number of watchers share one poll of vCenter.
+        /// - `NOT_FOUND`: the task does not exist, or the policy hides the object that it works on. vCenter deletes tasks some
+        ///   time after they end.
         /// - `PERMISSION_DENIED`: `cancel_on_disconnect` is set, and the policy does not allow `cis.v1.TaskService/CancelTask`.
         pub async fn watch_task(
             &mut self,
@@ -5315,12 +5354,12 @@ pub mod watch_service_client {
                 .insert(GrpcMethod::new("vcenter.gateway.v1.WatchService", "WatchTask"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Waits for the end of a task, and returns its result.
+        /// Waits until a task ends, and returns its result.
         ///
-        /// A task that fails ends the call with the task's own error: its code, reason and details are those that the operation
-        /// would have failed with had it not been a task.
-        /// - `CANCELLED`: somebody canceled the task.
-        /// - `DEADLINE_EXCEEDED`: the task still runs. Unless `cancel_on_disconnect` is set, it goes on.
+        /// If the task fails, the call fails with the task's own error: the code, reason and details are the same as if the
+        /// operation had failed without a task.
+        /// - `CANCELLED`: the task was canceled.
+        /// - `DEADLINE_EXCEEDED`: the task is still running. It continues unless `cancel_on_disconnect` is set.
         /// - `NOT_FOUND`, `PERMISSION_DENIED`: see `WatchTask`.
         pub async fn wait_for_task(
             &mut self,
@@ -5348,8 +5387,8 @@ pub mod watch_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Streams vCenter's events about virtual machines, from now on or from a bookmark.
-        /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+        /// Streams vCenter's events about virtual machines, starting now or from a bookmark.
+        /// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
         pub async fn watch_events(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchEventsRequest>,
@@ -5376,8 +5415,8 @@ pub mod watch_service_client {
                 );
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Lists vCenter's past events about virtual machines, the newest first.
-        /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+        /// Lists vCenter's past events about virtual machines, newest first.
+        /// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
         pub async fn list_events(
             &mut self,
             request: impl tonic::IntoRequest<super::ListEventsRequest>,

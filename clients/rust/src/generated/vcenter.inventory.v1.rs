@@ -3,7 +3,7 @@
 /// Request of `FindDatastores`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FindDatastoresRequest {
-    /// Identifiers of the datastores, for instance `datastore-11`.
+    /// Identifiers of the datastores, for example `datastore-11`.
     #[prost(string, repeated, tag = "1")]
     pub datastores: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -20,7 +20,7 @@ impl ::prost::Name for FindDatastoresRequest {
 /// Response of `FindDatastores`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FindDatastoresResponse {
-    /// Kinds by the identifiers that were given. A value can be empty.
+    /// Types, keyed by the given identifiers. A value can be empty.
     #[prost(btree_map = "string, message", tag = "1")]
     pub datastores: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -37,7 +37,7 @@ impl ::prost::Name for FindDatastoresResponse {
         "/vcenter.inventory.v1.FindDatastoresResponse".into()
     }
 }
-/// Kind of a datastore.
+/// Type of a datastore.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DatastoreInfo {
     /// `Datastore`, or `StoragePod` for a group of datastores that vCenter balances.
@@ -65,10 +65,10 @@ pub mod datastore_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells what kinds of objects the identifiers of datastores stand for.
+    /// Returns the types of objects that datastore identifiers refer to.
     ///
-    /// Its operation can fail with
-    /// - `NOT_FOUND`: one or more of the identifiers are not those of a datastore.
+    /// The operation can fail with
+    /// - `NOT_FOUND`: at least one identifier does not refer to a datastore.
     ///
     /// Mirrors `com.vmware.vcenter.inventory.datastore`.
     #[derive(Debug, Clone)]
@@ -142,9 +142,9 @@ pub mod datastore_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns the kind of each of the given datastores. Mirrors `find`.
+        /// Returns the type of each of the given datastores. Mirrors `find`.
         ///
-        /// One identifier that does not exist fails the whole call. Needs the privilege `System.Read` on each datastore.
+        /// If any identifier does not exist, the whole call fails. Requires the privilege `System.Read` on each datastore.
         pub async fn find_datastores(
             &mut self,
             request: impl tonic::IntoRequest<super::FindDatastoresRequest>,
@@ -181,7 +181,7 @@ pub use datastore_service_client::DatastoreServiceClient;
 /// Request of `FindNetworks`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FindNetworksRequest {
-    /// Identifiers of the networks, for instance `network-13`.
+    /// Identifiers of the networks, for example `network-13`.
     #[prost(string, repeated, tag = "1")]
     pub networks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -198,7 +198,7 @@ impl ::prost::Name for FindNetworksRequest {
 /// Response of `FindNetworks`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FindNetworksResponse {
-    /// Kinds by the identifiers that were given. A value can be empty.
+    /// Types, keyed by the given identifiers. A value can be empty.
     #[prost(btree_map = "string, message", tag = "1")]
     pub networks: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -215,7 +215,7 @@ impl ::prost::Name for FindNetworksResponse {
         "/vcenter.inventory.v1.FindNetworksResponse".into()
     }
 }
-/// Kind of a network.
+/// Type of a network.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NetworkInfo {
     /// `Network` for a standard port group, `DistributedVirtualPortgroup`, or `OpaqueNetwork`.
@@ -243,10 +243,10 @@ pub mod network_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells what kinds of objects the identifiers of networks stand for.
+    /// Returns the types of objects that network identifiers refer to.
     ///
-    /// Its operation can fail with
-    /// - `NOT_FOUND`: one or more of the identifiers are not those of a network.
+    /// The operation can fail with
+    /// - `NOT_FOUND`: at least one identifier does not refer to a network.
     ///
     /// Mirrors `com.vmware.vcenter.inventory.network`.
     #[derive(Debug, Clone)]
@@ -320,9 +320,9 @@ pub mod network_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns the kind of each of the given networks. Mirrors `find`.
+        /// Returns the type of each of the given networks. Mirrors `find`.
         ///
-        /// One identifier that does not exist fails the whole call. Needs the privilege `System.Read` on each network.
+        /// If any identifier does not exist, the whole call fails. Requires the privilege `System.Read` on each network.
         pub async fn find_networks(
             &mut self,
             request: impl tonic::IntoRequest<super::FindNetworksRequest>,

@@ -3,12 +3,12 @@
 /// Request of `ListVmCompliance`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListVmComplianceRequest {
-    /// Statuses to look for, for instance `NON_COMPLIANT`. At least one has to be given.
+    /// Statuses to include, for example `NON_COMPLIANT`. At least one is required.
     ///
-    /// The values are those of `VmStatus`.
+    /// For possible values, see `VmStatus`.
     #[prost(string, repeated, tag = "1")]
     pub status: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of the machines to look at. All when empty.
+    /// Identifiers of the machines to include. If empty, all are included.
     #[prost(string, repeated, tag = "2")]
     pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -45,10 +45,10 @@ impl ::prost::Name for ListVmComplianceResponse {
 /// Whether the parts of a virtual machine comply with their storage policies.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmInfo {
-    /// Status of the home directory. Unset when it follows no policy.
+    /// Status of the home directory. Unset if it has no policy.
     #[prost(enumeration = "VmStatus", optional, tag = "1")]
     pub vm_home: ::core::option::Option<i32>,
-    /// Status of the disks by identifier, without those that follow no policy.
+    /// Status of the disks, by identifier. Disks without a policy are omitted.
     #[prost(btree_map = "string, enumeration(VmStatus)", tag = "2")]
     pub disks: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -65,21 +65,21 @@ impl ::prost::Name for VmInfo {
         "/vcenter.storage.policies.compliance.v1.VmInfo".into()
     }
 }
-/// Whether something complies with its storage policy.
+/// Compliance with a storage policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum VmStatus {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// It complies.
+    /// The object complies.
     Compliant = 1,
-    /// It does not comply.
+    /// The object does not comply.
     NonCompliant = 2,
-    /// Not known.
+    /// The compliance is unknown.
     UnknownCompliance = 3,
-    /// The policy requires nothing of the kind of datastore that it is on.
+    /// The policy has no requirements for the type of datastore that the object is on.
     NotApplicable = 4,
-    /// The policy was changed and has not been applied since.
+    /// The policy has changed and has not been reapplied.
     OutOfDate = 5,
 }
 impl VmStatus {
@@ -121,12 +121,12 @@ pub mod vm_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells whether virtual machines comply with their storage policies.
+    /// Reports whether virtual machines comply with their storage policies.
     ///
-    /// All operations, the one below so far, can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// Every operation can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.storage.policies.compliance.VM`.
     #[derive(Debug, Clone)]
@@ -200,11 +200,11 @@ pub mod vm_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists the virtual machines of which the home directory or a disk has one of the given statuses. Mirrors `list`.
+        /// Lists the virtual machines whose home directory or a disk has one of the given statuses. Mirrors `list`.
         ///
-        /// Machines that follow no storage policy are not listed. The statuses are those of each machine's last check. All of
-        /// them come in one answer. vCenter does not have pages for them.
-        /// - `INVALID_ARGUMENT`: no status is given, or vCenter does not know one of them.
+        /// Machines without a storage policy are not listed. The statuses are the results of each machine's last check. All of
+        /// them are returned in one response, because vCenter does not support pagination for them.
+        /// - `INVALID_ARGUMENT`: no status is given, or a status is unknown to vCenter.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines match. Narrow the filter.
         /// - `UNSUPPORTED`: vCenter is older than 6.5.
         pub async fn list_vm_compliance(

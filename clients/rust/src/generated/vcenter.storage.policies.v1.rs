@@ -3,9 +3,9 @@
 /// Request of `ListCompliance`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListComplianceRequest {
-    /// Statuses to look for, for instance `NON_COMPLIANT`. All when empty.
+    /// Statuses to include, for example `NON_COMPLIANT`. If empty, all are included.
     ///
-    /// The values are those of `ComplianceStatus`.
+    /// For possible values, see `ComplianceStatus`.
     #[prost(string, repeated, tag = "1")]
     pub status: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -39,13 +39,13 @@ impl ::prost::Name for ListComplianceResponse {
 /// A virtual machine that matches, with the statuses of its parts.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ComplianceSummary {
-    /// Identifier of the virtual machine, for instance `vm-1001`.
+    /// Identifier of the virtual machine, for example `vm-1001`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
-    /// Status of the home directory. Unset when it follows no policy.
+    /// Status of the home directory. Unset if it has no policy.
     #[prost(enumeration = "ComplianceStatus", optional, tag = "2")]
     pub vm_home: ::core::option::Option<i32>,
-    /// Status of the disks by identifier, without those that follow no policy.
+    /// Status of the disks, by identifier. Disks without a policy are omitted.
     #[prost(btree_map = "string, enumeration(ComplianceStatus)", tag = "3")]
     pub disks: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -62,21 +62,21 @@ impl ::prost::Name for ComplianceSummary {
         "/vcenter.storage.policies.v1.ComplianceSummary".into()
     }
 }
-/// Whether something complies with its storage policy.
+/// Compliance with a storage policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ComplianceStatus {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// It complies.
+    /// The object complies.
     Compliant = 1,
-    /// It does not comply.
+    /// The object does not comply.
     NonCompliant = 2,
-    /// Not known.
+    /// The compliance is unknown.
     Unknown = 3,
-    /// The policy requires nothing of the kind of datastore that it is on.
+    /// The policy has no requirements for the type of datastore that the object is on.
     NotApplicable = 4,
-    /// The policy was changed and has not been applied since.
+    /// The policy has changed and has not been reapplied.
     OutOfDate = 5,
 }
 impl ComplianceStatus {
@@ -118,12 +118,12 @@ pub mod compliance_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Lists virtual machines by whether they comply with their storage policies.
+    /// Lists virtual machines by their compliance with their storage policies.
     ///
-    /// All operations, the one below so far, can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// Every operation can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.storage.policies.compliance`.
     #[derive(Debug, Clone)]
@@ -197,10 +197,10 @@ pub mod compliance_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists the virtual machines of which the home directory or a disk has one of the given statuses. Mirrors `list`.
+        /// Lists the virtual machines whose home directory or a disk has one of the given statuses. Mirrors `list`.
         ///
-        /// Machines that follow no storage policy are not listed. The statuses are those of each machine's last check.
-        /// - `INVALID_ARGUMENT`: vCenter does not know one of the statuses.
+        /// Machines without a storage policy are not listed. The statuses are the results of each machine's last check.
+        /// - `INVALID_ARGUMENT`: a status is unknown to vCenter.
         pub async fn list_compliance(
             &mut self,
             request: impl tonic::IntoRequest<super::ListComplianceRequest>,
@@ -254,7 +254,7 @@ impl ::prost::Name for ListPolicyVmsRequest {
 /// Response of `ListPolicyVms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListPolicyVmsResponse {
-    /// The parts that follow the policy, by the identifier of their machine.
+    /// The parts of machines that use the policy, by the identifier of the machine.
     #[prost(btree_map = "string, message", tag = "1")]
     pub vms: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -271,13 +271,13 @@ impl ::prost::Name for ListPolicyVmsResponse {
         "/vcenter.storage.policies.v1.ListPolicyVmsResponse".into()
     }
 }
-/// Which parts of a virtual machine follow a storage policy.
+/// Parts of a virtual machine that use a storage policy.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmInfo {
-    /// Whether the home directory follows the policy.
+    /// Whether the home directory uses the policy.
     #[prost(bool, optional, tag = "1")]
     pub vm_home: ::core::option::Option<bool>,
-    /// Identifiers of the disks that follow the policy, for instance `2000`.
+    /// Identifiers of the disks that use the policy, for example `2000`.
     #[prost(string, repeated, tag = "2")]
     pub disks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -302,12 +302,12 @@ pub mod vm_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells which virtual machines follow a storage policy.
+    /// Lists the virtual machines that use a storage policy.
     ///
-    /// All operations, the one below so far, can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// Every operation can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.storage.policies.VM`.
     #[derive(Debug, Clone)]
@@ -381,11 +381,11 @@ pub mod vm_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists the virtual machines of which the home directory or a disk follows a storage policy. Mirrors `list`.
+        /// Lists the virtual machines whose home directory or a disk uses a storage policy. Mirrors `list`.
         ///
-        /// All of them come in one answer. vCenter does not have pages for them.
+        /// All of them are returned in one response, because vCenter does not support pagination for them.
         /// - `NOT_FOUND`: the storage policy does not exist.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines follow the policy.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines use the policy.
         pub async fn list_policy_vms(
             &mut self,
             request: impl tonic::IntoRequest<super::ListPolicyVmsRequest>,

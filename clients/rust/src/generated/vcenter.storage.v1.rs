@@ -6,7 +6,7 @@ pub struct CheckCompatibilityRequest {
     /// Identifier of the policy.
     #[prost(string, tag = "1")]
     pub policy: ::prost::alloc::string::String,
-    /// Identifiers of the datastores to look at, for instance `datastore-15`. At most 1,024.
+    /// Identifiers of the datastores to check, for example `datastore-15`. At most 1,024.
     #[prost(string, repeated, tag = "2")]
     pub datastores: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -23,7 +23,7 @@ impl ::prost::Name for CheckCompatibilityRequest {
 /// Response of `CheckCompatibility`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CheckCompatibilityResponse {
-    /// The datastores that suit the policy.
+    /// The datastores that are compatible with the policy.
     #[prost(message, optional, tag = "1")]
     pub compatibility: ::core::option::Option<PoliciesCompatibilityInfo>,
 }
@@ -40,7 +40,7 @@ impl ::prost::Name for CheckCompatibilityResponse {
 /// Request of `ListStoragePolicies`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListStoragePoliciesRequest {
-    /// Identifiers of the policies to list. All when empty.
+    /// Identifiers of the policies to list. If empty, all policies are listed.
     #[prost(string, repeated, tag = "1")]
     pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -71,10 +71,10 @@ impl ::prost::Name for ListStoragePoliciesResponse {
         "/vcenter.storage.v1.ListStoragePoliciesResponse".into()
     }
 }
-/// Which datastores suit a storage policy.
+/// Datastores that are compatible with a storage policy.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PoliciesCompatibilityInfo {
-    /// Those of the given datastores that suit the policy, empty when none does.
+    /// The given datastores that are compatible with the policy. Empty if none is.
     #[prost(message, repeated, tag = "1")]
     pub compatible_datastores: ::prost::alloc::vec::Vec<PoliciesCompatibleDatastoreInfo>,
 }
@@ -88,10 +88,10 @@ impl ::prost::Name for PoliciesCompatibilityInfo {
         "/vcenter.storage.v1.PoliciesCompatibilityInfo".into()
     }
 }
-/// A datastore that suits a storage policy.
+/// A datastore that is compatible with a storage policy.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PoliciesCompatibleDatastoreInfo {
-    /// Identifier of the datastore, for instance `datastore-15`.
+    /// Identifier of the datastore, for example `datastore-15`.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -105,16 +105,16 @@ impl ::prost::Name for PoliciesCompatibleDatastoreInfo {
         "/vcenter.storage.v1.PoliciesCompatibleDatastoreInfo".into()
     }
 }
-/// What a list shows of a storage policy.
+/// Summary of a storage policy, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PoliciesSummary {
-    /// Identifier of the policy, for instance `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
+    /// Identifier of the policy, for example `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
     #[prost(string, optional, tag = "1")]
     pub policy: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the policy, for instance `vSAN Default Storage Policy`.
+    /// Name of the policy, for example `vSAN Default Storage Policy`.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the policy is for. Can be empty.
+    /// Description of the policy. Can be empty.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -139,14 +139,14 @@ pub mod policies_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells which storage policies vCenter has, and which datastores suit them.
+    /// Lists storage policies, and the datastores that are compatible with them.
     ///
-    /// A storage policy says what a datastore has to offer to the machines and disks that follow it.
+    /// A storage policy defines what a datastore must provide to the machines and disks that use the policy.
     ///
-    /// Besides what the operations say about themselves, both can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, both operations can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.storage.policies`.
     #[derive(Debug, Clone)]
@@ -220,12 +220,12 @@ pub mod policies_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Finds out which of the given datastores suit a storage policy. Mirrors `check_compatibility`.
+        /// Returns which of the given datastores are compatible with a storage policy. Mirrors `check_compatibility`.
         ///
-        /// Only reads, although vCenter has it as a POST: nothing is changed or stored.
+        /// Read-only, although vCenter uses POST.
         /// - `NOT_FOUND`: the storage policy does not exist.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,024 datastores are given.
-        /// - `ERROR`: among others, a datastore does not exist.
+        /// - `ERROR`: for example, a datastore does not exist.
         pub async fn check_compatibility(
             &mut self,
             request: impl tonic::IntoRequest<super::CheckCompatibilityRequest>,
@@ -255,9 +255,9 @@ pub mod policies_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the storage policies that the caller may see. Mirrors `list`.
+        /// Lists the storage policies that the caller can see. Mirrors `list`.
         ///
-        /// All of them come in one answer. vCenter does not have pages for them.
+        /// All of them are returned in one response, because vCenter does not support pagination for them.
         /// - `INVALID_ARGUMENT`: vCenter does not accept a value of the filter.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,024 policies match. Narrow the filter.
         pub async fn list_storage_policies(

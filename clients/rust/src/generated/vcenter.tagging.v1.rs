@@ -3,7 +3,7 @@
 /// Request of `ListAssociations`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAssociationsRequest {
-    /// Where to go on: the marker of the page before. When unset, the first page.
+    /// Marker that the previous page returned. If unset, the first page is returned.
     #[prost(string, optional, tag = "1")]
     pub marker: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -37,7 +37,7 @@ impl ::prost::Name for ListAssociationsResponse {
 /// Request of `UpdateAssociations`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateAssociationsRequest {
-    /// The object, and what to attach to it and detach from it.
+    /// The object, and the tags to attach and detach.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<AssociationsUpdateSpec>,
 }
@@ -68,15 +68,15 @@ impl ::prost::Name for UpdateAssociationsResponse {
         "/vcenter.tagging.v1.UpdateAssociationsResponse".into()
     }
 }
-/// A page of the pairs of tags and objects. Returned by `ListAssociations`.
+/// A page of pairs of tags and objects. Returned by `ListAssociations`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AssociationsListResult {
-    /// The pairs, empty when there are none.
+    /// The pairs. Empty if there are none.
     #[prost(message, repeated, tag = "1")]
     pub associations: ::prost::alloc::vec::Vec<AssociationsSummary>,
-    /// Marker of the next page. Unset when there is none.
+    /// Marker of the next page. Unset if there is none.
     ///
-    /// It can be set on the last page too, to go on from there when there is more.
+    /// Can be set on the last page too, so that you can continue from there when new pairs exist.
     #[prost(string, optional, tag = "2")]
     pub marker: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether there are more pages.
@@ -93,7 +93,7 @@ impl ::prost::Name for AssociationsListResult {
         "/vcenter.tagging.v1.AssociationsListResult".into()
     }
 }
-/// A tag that the call has attached or detached. Part of `AssociationsUpdateResult`.
+/// A tag that the call attached or detached. Part of `AssociationsUpdateResult`.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -104,7 +104,7 @@ pub struct AssociationsResultItem {
     /// Identifier of the tag.
     #[prost(string, optional, tag = "2")]
     pub tag: ::core::option::Option<::prost::alloc::string::String>,
-    /// Names of the tag and of its category.
+    /// Names of the tag and its category.
     #[prost(message, optional, tag = "3")]
     pub tag_category_name_info: ::core::option::Option<AssociationsTagCategoryNameInfo>,
 }
@@ -140,7 +140,7 @@ impl ::prost::Name for AssociationsSummary {
         "/vcenter.tagging.v1.AssociationsSummary".into()
     }
 }
-/// A tag by its name and that of its category.
+/// A tag, identified by its name and the name of its category.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -164,18 +164,18 @@ impl ::prost::Name for AssociationsTagCategoryNameInfo {
 }
 /// A tag to attach or detach. Part of `AssociationsUpdateSpec`.
 ///
-/// The tag is named by `tag_id`, by `tag_category_name_info`, or by both, which must then mean the same tag.
+/// The tag is identified by `tag_id`, by `tag_category_name_info`, or by both, which must then refer to the same tag.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AssociationsTagSpec {
-    /// Whether to attach or to detach the tag.
+    /// Whether to attach or detach the tag.
     #[prost(enumeration = "AssociationsOperation", optional, tag = "1")]
     pub operation: ::core::option::Option<i32>,
-    /// Identifier of the tag. Needed unless `tag_category_name_info` is set.
+    /// Identifier of the tag. Required unless `tag_category_name_info` is set.
     #[prost(string, optional, tag = "2")]
     pub tag_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Names of the tag and of its category. Needed unless `tag_id` is set.
+    /// Names of the tag and its category. Required unless `tag_id` is set.
     #[prost(message, optional, tag = "3")]
     pub tag_category_name_info: ::core::option::Option<AssociationsTagCategoryNameInfo>,
 }
@@ -194,14 +194,14 @@ impl ::prost::Name for AssociationsTagSpec {
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AssociationsUpdateResult {
-    /// Whether the object now has, and lacks, the tags as asked. When false, nothing was changed.
+    /// Whether all requested changes are in effect. If false, nothing was changed.
     #[prost(bool, optional, tag = "1")]
     pub success: ::core::option::Option<bool>,
-    /// The tags that the call itself has attached or detached. Those that were attached or detached already are not among
-    /// them. Unset when `success` is false.
+    /// The tags that the call attached or detached, without tags that were already attached or detached. Unset if
+    /// `success` is false.
     #[prost(message, repeated, tag = "2")]
     pub results: ::prost::alloc::vec::Vec<AssociationsResultItem>,
-    /// Why nothing was changed, a message for each entry that is not valid. Empty when `success` is true.
+    /// Reasons why nothing was changed: one message for each entry that is not valid. Empty if `success` is true.
     #[prost(message, repeated, tag = "3")]
     pub errors: ::prost::alloc::vec::Vec<
         super::super::super::vapi::std::v1::LocalizableMessage,
@@ -217,7 +217,7 @@ impl ::prost::Name for AssociationsUpdateResult {
         "/vcenter.tagging.v1.AssociationsUpdateResult".into()
     }
 }
-/// An object, and what to attach to it and detach from it. Taken by `UpdateAssociations`.
+/// An object, and the tags to attach and detach. Used by `UpdateAssociations`.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -227,7 +227,7 @@ pub struct AssociationsUpdateSpec {
     pub object: ::core::option::Option<
         super::super::super::vapi::std::dynamic::v1::DynamicId,
     >,
-    /// The tags to attach or detach, at least one.
+    /// The tags to attach or detach. At least one is required.
     #[prost(message, repeated, tag = "2")]
     pub tag_spec_list: ::prost::alloc::vec::Vec<AssociationsTagSpec>,
 }
@@ -245,9 +245,9 @@ impl ::prost::Name for AssociationsUpdateSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum AssociationsLastIterationStatus {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// There is more; `marker` leads to it.
+    /// More pages are available; pass `marker` to get the next one.
     Ready = 1,
     /// This was the last page.
     EndOfData = 2,
@@ -278,11 +278,11 @@ impl AssociationsLastIterationStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum AssociationsOperation {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Attach it. Nothing happens when it is attached already.
+    /// Attach the tag. No effect if it is already attached.
     Attach = 1,
-    /// Detach it. Nothing happens when it is not attached.
+    /// Detach the tag. No effect if it is not attached.
     Detach = 2,
 }
 impl AssociationsOperation {
@@ -318,12 +318,12 @@ pub mod associations_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Lists all pairs of tags and objects page by page, and changes several tags of an object as one.
+    /// Lists all pairs of tags and objects in pages, and changes several tags of an object atomically.
     ///
-    /// `cis.tagging.v1.TagAssociationService` answers questions about single tags and objects.
+    /// For single tags and objects, use `cis.tagging.v1.TagAssociationService`.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.tagging.associations`.
     #[derive(Debug, Clone)]
@@ -397,10 +397,11 @@ pub mod associations_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists the pairs of tags and objects of the whole vCenter, a page at a time. Mirrors `list`.
+        /// Lists the pairs of tags and objects of the whole vCenter, one page at a time. Mirrors `list`.
         ///
-        /// Pages are followed by `marker` until `status` is `END_OF_DATA`. A page can have fewer pairs than others.
-        /// - `INVALID_ARGUMENT`: the marker is not one that this operation has returned.
+        /// To get the next page, pass `marker`; repeat until `status` is `END_OF_DATA`. Pages can contain different numbers of
+        /// pairs.
+        /// - `INVALID_ARGUMENT`: the marker was not returned by this operation.
         pub async fn list_associations(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAssociationsRequest>,
@@ -430,11 +431,11 @@ pub mod associations_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Attaches tags to an object and detaches others, all of them or none. Mirrors `update`.
+        /// Attaches tags to an object and detaches others. Either all changes are made or none. Mirrors `update`.
         ///
-        /// Idempotent: tags that are attached or detached already are no errors. The call succeeds even when nothing could be
-        /// changed: look at `success` in the result.
-        /// - `INVALID_ARGUMENT`: the list is empty, or an entry names no tag, neither by its identifier nor by its name.
+        /// Idempotent: tags that are already attached or detached are not errors. The call succeeds even if nothing could be
+        /// changed; check `success` in the result.
+        /// - `INVALID_ARGUMENT`: the list is empty, or an entry specifies a tag neither by its identifier nor by its name.
         /// - `NOT_FOUND`: the object does not exist.
         /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
         ///
@@ -475,13 +476,13 @@ pub use associations_service_client::AssociationsServiceClient;
 /// Request of `ListCategoryDetails`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListCategoryDetailsRequest {
-    /// Names that the category can have, spelled exactly. When empty, any. Excludes `marker`.
+    /// Names that the category can have, matched exactly. If empty, any name matches. Cannot be combined with `marker`.
     #[prost(string, repeated, tag = "1")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Where to go on: the marker of the page before. When unset, the first page. Excludes `names`.
+    /// Marker that the previous page returned. If unset, the first page is returned. Cannot be combined with `names`.
     #[prost(string, optional, tag = "2")]
     pub marker: ::core::option::Option<::prost::alloc::string::String>,
-    /// Most categories that a page should have. When unset, 20.
+    /// Maximum number of categories in a page. Defaults to 20.
     #[prost(int64, optional, tag = "3")]
     pub page_size: ::core::option::Option<i64>,
 }
@@ -526,10 +527,10 @@ pub struct CategoriesInfo {
     /// Whether an object can have several of the category's tags.
     #[prost(enumeration = "CategoriesInfoCardinality", optional, tag = "3")]
     pub cardinality: ::core::option::Option<i32>,
-    /// Types of objects that can have the category's tags. When empty, all types.
+    /// Types of objects that can have the category's tags. If empty, all types are allowed.
     #[prost(string, repeated, tag = "4")]
     pub associable_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names of those that use the category.
+    /// Names of the programs and users that use the category.
     #[prost(string, repeated, tag = "5")]
     pub used_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -570,10 +571,10 @@ impl ::prost::Name for CategoriesListItem {
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CategoriesListResult {
-    /// Marker of the next page. Unset on the last one.
+    /// Marker of the next page. Unset on the last page.
     #[prost(string, optional, tag = "1")]
     pub marker: ::core::option::Option<::prost::alloc::string::String>,
-    /// The categories, empty when none matches.
+    /// The categories. Empty if none matches.
     #[prost(message, repeated, tag = "2")]
     pub items: ::prost::alloc::vec::Vec<CategoriesListItem>,
 }
@@ -591,9 +592,9 @@ impl ::prost::Name for CategoriesListResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CategoriesInfoCardinality {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// One at most.
+    /// At most one.
     Single = 1,
     /// Any number.
     Multiple = 2,
@@ -631,16 +632,16 @@ pub mod categories_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Lists the categories of tags with their properties, page by page.
+    /// Lists the categories of tags with their properties, in pages.
     ///
-    /// `cis.tagging.v1.CategoryService` creates and changes them.
+    /// To create or change categories, use `cis.tagging.v1.CategoryService`.
     ///
-    /// Its operation can fail with
+    /// The operation can fail with
     /// - `INVALID_ARGUMENT`: `marker` and `names` are both set, or the page size is not valid.
-    /// - `NOT_FOUND`: the marker is not valid: too old, or not one that this operation has returned.
+    /// - `NOT_FOUND`: the marker is not valid: it is too old, or this operation did not return it.
     /// - `ERROR`: vCenter could not complete the request.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.tagging.categories`.
     ///
@@ -716,9 +717,9 @@ pub mod categories_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists the categories that match the filter, a page at a time. Mirrors `list`.
+        /// Lists the categories that match the filter, one page at a time. Mirrors `list`.
         ///
-        /// Pages are followed by `marker` until it is unset. The filter is given with the first page only.
+        /// To get the next page, pass `marker`; repeat until it is unset. Set the filter only for the first page.
         ///
         /// Since vCenter 9.0.0.0.
         pub async fn list_category_details(
@@ -757,13 +758,13 @@ pub use categories_service_client::CategoriesServiceClient;
 /// Request of `ListTagDetails`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTagDetailsRequest {
-    /// Names that the tag can have, spelled exactly. When empty, any. Excludes `marker`.
+    /// Names that the tag can have, matched exactly. If empty, any name matches. Cannot be combined with `marker`.
     #[prost(string, repeated, tag = "1")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Where to go on: the marker of the page before. When unset, the first page. Excludes `names`.
+    /// Marker that the previous page returned. If unset, the first page is returned. Cannot be combined with `names`.
     #[prost(string, optional, tag = "2")]
     pub marker: ::core::option::Option<::prost::alloc::string::String>,
-    /// Most tags that a page should have. When unset, 20.
+    /// Maximum number of tags in a page. Defaults to 20.
     #[prost(int64, optional, tag = "3")]
     pub page_size: ::core::option::Option<i64>,
 }
@@ -799,7 +800,7 @@ impl ::prost::Name for ListTagDetailsResponse {
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TagsInfo {
-    /// Name of the tag. Unique within its category only.
+    /// Name of the tag. Unique only within its category.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
     /// Category that the tag belongs to.
@@ -808,7 +809,7 @@ pub struct TagsInfo {
     /// Description of the tag.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Names of those that use the tag.
+    /// Names of the programs and users that use the tag.
     #[prost(string, repeated, tag = "4")]
     pub used_by: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -849,10 +850,10 @@ impl ::prost::Name for TagsListItem {
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TagsListResult {
-    /// Marker of the next page. Unset on the last one.
+    /// Marker of the next page. Unset on the last page.
     #[prost(string, optional, tag = "1")]
     pub marker: ::core::option::Option<::prost::alloc::string::String>,
-    /// The tags, empty when none matches.
+    /// The tags. Empty if none matches.
     #[prost(message, repeated, tag = "2")]
     pub items: ::prost::alloc::vec::Vec<TagsListItem>,
 }
@@ -877,16 +878,16 @@ pub mod tags_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Lists tags with their properties, page by page.
+    /// Lists tags with their properties, in pages.
     ///
-    /// `cis.tagging.v1.TagService` creates and changes them.
+    /// To create or change tags, use `cis.tagging.v1.TagService`.
     ///
-    /// Its operation can fail with
+    /// The operation can fail with
     /// - `INVALID_ARGUMENT`: `marker` and `names` are both set, or the page size is not valid.
-    /// - `NOT_FOUND`: the marker is not valid: too old, or not one that this operation has returned.
+    /// - `NOT_FOUND`: the marker is not valid: it is too old, or this operation did not return it.
     /// - `ERROR`: vCenter could not complete the request.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.tagging.tags`.
     ///
@@ -962,9 +963,9 @@ pub mod tags_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists the tags that match the filter, those of all categories, a page at a time. Mirrors `list`.
+        /// Lists the tags in all categories that match the filter, one page at a time. Mirrors `list`.
         ///
-        /// Pages are followed by `marker` until it is unset. The filter is given with the first page only.
+        /// To get the next page, pass `marker`; repeat until it is unset. Set the filter only for the first page.
         ///
         /// Since vCenter 9.0.0.0.
         pub async fn list_tag_details(

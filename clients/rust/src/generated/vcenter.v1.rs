@@ -3,7 +3,7 @@
 /// Request of `GetCluster`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetClusterRequest {
-    /// Identifier of the cluster, for instance `domain-c8`, as `ListClusters` returns it.
+    /// Identifier of the cluster, for example `domain-c8`, as returned by `ListClusters`.
     #[prost(string, tag = "1")]
     pub cluster: ::prost::alloc::string::String,
 }
@@ -37,16 +37,16 @@ impl ::prost::Name for GetClusterResponse {
 /// Request of `ListClusters`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListClustersRequest {
-    /// Identifiers that the cluster can have, for instance `domain-c8`. When empty, any.
+    /// Identifiers that the cluster can have, for example `domain-c8`. If empty, any matches.
     #[prost(string, repeated, tag = "1")]
     pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names that the cluster can have, spelled exactly. When empty, any.
+    /// Names that the cluster can have, matched exactly. If empty, any name matches.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Folders of type `HOST` that the cluster can lie in, directly. When empty, any.
+    /// Folders of type `HOST` that the cluster can be located in directly. If empty, any matches.
     #[prost(string, repeated, tag = "3")]
     pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Datacenters that the cluster can belong to, however deep in their folders. When empty, any.
+    /// Datacenters that the cluster can belong to, at any folder depth. If empty, any matches.
     #[prost(string, repeated, tag = "4")]
     pub datacenters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -63,7 +63,7 @@ impl ::prost::Name for ListClustersRequest {
 /// Response of `ListClusters`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListClustersResponse {
-    /// The clusters that match, empty when none does.
+    /// The clusters that match. Empty if none matches.
     #[prost(message, repeated, tag = "1")]
     pub clusters: ::prost::alloc::vec::Vec<ClusterSummary>,
 }
@@ -83,8 +83,8 @@ pub struct ClusterInfo {
     /// Name of the cluster.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the cluster's root resource pool, for instance `resgroup-9`. Machines that name only the cluster run
-    /// in it.
+    /// Identifier of the cluster's root resource pool, for example `resgroup-9`. Machines that are placed only by cluster
+    /// run in this pool.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -98,20 +98,20 @@ impl ::prost::Name for ClusterInfo {
         "/vcenter.v1.ClusterInfo".into()
     }
 }
-/// What a list shows of a cluster.
+/// Summary of a cluster, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ClusterSummary {
-    /// Identifier of the cluster, for instance `domain-c8`.
+    /// Identifier of the cluster, for example `domain-c8`.
     #[prost(string, optional, tag = "1")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the cluster. Unique within its folder only.
+    /// Name of the cluster. Unique only within its folder.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether vSphere HA is on: the machines of a host that fails are restarted on other hosts.
+    /// Whether vSphere HA is enabled. With HA, the machines of a failed host are restarted on other hosts.
     #[prost(bool, optional, tag = "3")]
     pub ha_enabled: ::core::option::Option<bool>,
-    /// Whether vSphere DRS is on. With DRS, vCenter chooses a host for a machine; without it, a host has to be named when
-    /// a machine is placed.
+    /// Whether vSphere DRS is enabled. With DRS, vCenter chooses a host for a machine; without it, the caller must specify
+    /// a host to place a machine.
     #[prost(bool, optional, tag = "4")]
     pub drs_enabled: ::core::option::Option<bool>,
 }
@@ -136,15 +136,15 @@ pub mod cluster_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Shows clusters: groups of ESXi hosts that share their CPU and memory among virtual machines.
+    /// Reads clusters: groups of ESXi hosts that share their CPU and memory among virtual machines.
     ///
-    /// A new virtual machine is placed in a cluster by the cluster's identifier, or by that of one of its resource pools.
-    /// Clusters can be read here, not created or changed.
+    /// To place a new virtual machine in a cluster, use the identifier of the cluster or of one of its resource pools. This
+    /// service is read-only: it cannot create or change clusters.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.cluster`.
     #[derive(Debug, Clone)]
@@ -218,11 +218,11 @@ pub mod cluster_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns the name of one cluster and the resource pool at its root. Mirrors `get`.
+        /// Returns the name and the root resource pool of a cluster. Mirrors `get`.
         ///
-        /// Needs the privilege `System.Read` on the cluster.
+        /// Requires the privilege `System.Read` on the cluster.
         /// - `NOT_FOUND`: the cluster does not exist.
-        /// - `UNAUTHORIZED`: the caller may not read the cluster. `ListClusters` leaves such clusters out instead.
+        /// - `UNAUTHORIZED`: the caller cannot read the cluster. `ListClusters` omits such clusters instead.
         pub async fn get_cluster(
             &mut self,
             request: impl tonic::IntoRequest<super::GetClusterRequest>,
@@ -249,8 +249,8 @@ pub mod cluster_service_client {
         }
         /// Lists the clusters that match all given filters, at most 1000. Mirrors `list`.
         ///
-        /// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-        /// nothing matches nothing and is not an error. There are no pages: all clusters come in one answer.
+        /// An empty filter matches everything; multiple values in a filter are alternatives. A value that does not exist
+        /// matches nothing and is not an error. There is no pagination: all clusters are returned in one response.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 clusters match. Narrow the filters.
         pub async fn list_clusters(
             &mut self,
@@ -283,7 +283,7 @@ pub use cluster_service_client::ClusterServiceClient;
 /// Request of `CreateDatacenter`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateDatacenterRequest {
-    /// Name and place of the new datacenter.
+    /// Name and location of the new datacenter.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<DatacenterCreateSpec>,
 }
@@ -300,7 +300,7 @@ impl ::prost::Name for CreateDatacenterRequest {
 /// Response of `CreateDatacenter`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateDatacenterResponse {
-    /// Identifier that vCenter gave the datacenter, for instance `datacenter-21`.
+    /// Identifier that vCenter assigned to the datacenter, for example `datacenter-21`.
     #[prost(string, optional, tag = "1")]
     pub datacenter: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -317,13 +317,13 @@ impl ::prost::Name for CreateDatacenterResponse {
 /// Request of `DeleteDatacenter`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteDatacenterRequest {
-    /// Identifier of the datacenter, for instance `datacenter-3`, as `ListDatacenters` returns it.
+    /// Identifier of the datacenter, for example `datacenter-3`, as returned by `ListDatacenters`.
     #[prost(string, tag = "1")]
     pub datacenter: ::prost::alloc::string::String,
-    /// Whether to delete the datacenter although it is not empty. Its hosts are removed from vCenter's inventory, and with
-    /// them their machines, datastores and networks.
+    /// Whether to delete the datacenter even if it is not empty. Its hosts, and with them their machines, datastores and
+    /// networks, are removed from vCenter's inventory.
     ///
-    /// When unset, false.
+    /// Defaults to false.
     #[prost(bool, optional, tag = "2")]
     pub force: ::core::option::Option<bool>,
 }
@@ -353,7 +353,7 @@ impl ::prost::Name for DeleteDatacenterResponse {
 /// Request of `GetDatacenter`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetDatacenterRequest {
-    /// Identifier of the datacenter, for instance `datacenter-3`, as `ListDatacenters` returns it.
+    /// Identifier of the datacenter, for example `datacenter-3`, as returned by `ListDatacenters`.
     #[prost(string, tag = "1")]
     pub datacenter: ::prost::alloc::string::String,
 }
@@ -387,13 +387,13 @@ impl ::prost::Name for GetDatacenterResponse {
 /// Request of `ListDatacenters`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListDatacentersRequest {
-    /// Identifiers that the datacenter can have, for instance `datacenter-3`. When empty, any.
+    /// Identifiers that the datacenter can have, for example `datacenter-3`. If empty, any matches.
     #[prost(string, repeated, tag = "1")]
     pub datacenters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names that the datacenter can have, spelled exactly. When empty, any.
+    /// Names that the datacenter can have, matched exactly. If empty, any name matches.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Folders of type `DATACENTER` that the datacenter can lie in, directly. When empty, any.
+    /// Folders of type `DATACENTER` that the datacenter can be located in directly. If empty, any matches.
     #[prost(string, repeated, tag = "3")]
     pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -410,7 +410,7 @@ impl ::prost::Name for ListDatacentersRequest {
 /// Response of `ListDatacenters`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListDatacentersResponse {
-    /// The datacenters that match, empty when none does.
+    /// The datacenters that match. Empty if none matches.
     #[prost(message, repeated, tag = "1")]
     pub datacenters: ::prost::alloc::vec::Vec<DatacenterSummary>,
 }
@@ -424,15 +424,16 @@ impl ::prost::Name for ListDatacentersResponse {
         "/vcenter.v1.ListDatacentersResponse".into()
     }
 }
-/// What a new datacenter should be like. Taken by `CreateDatacenter`.
+/// Properties of a new datacenter. Used by `CreateDatacenter`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DatacenterCreateSpec {
     /// Name of the datacenter, 1 to 80 characters. Unique within the folder.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Folder of type `DATACENTER` to create the datacenter in, for instance vCenter's root folder `group-d1`.
+    /// Folder of type `DATACENTER` to create the datacenter in, for example vCenter's root folder `group-d1`.
     ///
-    /// vCenter requires it at present, although its API calls it optional: unset is `INVALID_ARGUMENT`.
+    /// vCenter currently requires this field, although its API documents it as optional. If unset, the call fails with
+    /// `INVALID_ARGUMENT`.
     #[prost(string, optional, tag = "2")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -452,16 +453,16 @@ pub struct DatacenterInfo {
     /// Name of the datacenter.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the root folder for datastores, for instance `group-s6`.
+    /// Identifier of the root folder for datastores, for example `group-s6`.
     #[prost(string, optional, tag = "2")]
     pub datastore_folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the root folder for hosts and clusters, for instance `group-h5`.
+    /// Identifier of the root folder for hosts and clusters, for example `group-h5`.
     #[prost(string, optional, tag = "3")]
     pub host_folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the root folder for networks, for instance `group-n7`.
+    /// Identifier of the root folder for networks, for example `group-n7`.
     #[prost(string, optional, tag = "4")]
     pub network_folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the root folder for virtual machines, for instance `group-v4`.
+    /// Identifier of the root folder for virtual machines, for example `group-v4`.
     #[prost(string, optional, tag = "5")]
     pub vm_folder: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -475,13 +476,13 @@ impl ::prost::Name for DatacenterInfo {
         "/vcenter.v1.DatacenterInfo".into()
     }
 }
-/// What a list shows of a datacenter.
+/// Summary of a datacenter, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DatacenterSummary {
-    /// Identifier of the datacenter, for instance `datacenter-3`.
+    /// Identifier of the datacenter, for example `datacenter-3`.
     #[prost(string, optional, tag = "1")]
     pub datacenter: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the datacenter. Unique within its folder only.
+    /// Name of the datacenter. Unique only within its folder.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -506,14 +507,14 @@ pub mod datacenter_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Creates, shows and deletes datacenters, the containers in which vCenter's inventory is divided.
+    /// Creates, reads and deletes datacenters, the top-level containers of vCenter's inventory.
     ///
     /// Each datacenter has four root folders: one each for virtual machines, hosts and clusters, datastores, and networks.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.datacenter`.
     #[derive(Debug, Clone)]
@@ -589,8 +590,8 @@ pub mod datacenter_service_client {
         }
         /// Creates an empty datacenter with its four root folders, and returns its identifier. Mirrors `create`.
         ///
-        /// Not idempotent: a second call with the same name fails. Needs the privilege `Datacenter.Create` on the folder.
-        /// - `ALREADY_EXISTS`: the folder has a datacenter or a folder of that name.
+        /// Not idempotent: a second call with the same name fails. Requires the privilege `Datacenter.Create` on the folder.
+        /// - `ALREADY_EXISTS`: the folder contains a datacenter or folder with that name.
         /// - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, or `folder` is unset or not of type
         ///   `DATACENTER`.
         /// - `NOT_FOUND`: the folder does not exist.
@@ -620,10 +621,10 @@ pub mod datacenter_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes a datacenter that is empty, or any datacenter with `force`. Mirrors `delete`.
+        /// Deletes an empty datacenter or, with `force`, any datacenter. Mirrors `delete`.
         ///
-        /// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `Datacenter.Delete` on the datacenter and
-        /// its folder.
+        /// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege `Datacenter.Delete` on the datacenter
+        /// and its folder.
         /// - `NOT_FOUND`: the datacenter does not exist.
         /// - `RESOURCE_IN_USE`: the datacenter has hosts, clusters, machines, datastores or networks, and `force` is not set.
         pub async fn delete_datacenter(
@@ -652,7 +653,7 @@ pub mod datacenter_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns the name of one datacenter and the identifiers of its root folders. Mirrors `get`.
+        /// Returns the name of a datacenter and the identifiers of its root folders. Mirrors `get`.
         ///
         /// - `NOT_FOUND`: the datacenter does not exist.
         pub async fn get_datacenter(
@@ -683,8 +684,8 @@ pub mod datacenter_service_client {
         }
         /// Lists the datacenters that match all given filters, at most 1000. Mirrors `list`.
         ///
-        /// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-        /// nothing matches nothing and is not an error. There are no pages: all datacenters come in one answer.
+        /// An empty filter matches everything; multiple values in a filter are alternatives. A value that does not exist
+        /// matches nothing and is not an error. There is no pagination: all datacenters are returned in one response.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 datacenters match. Narrow the filters.
         pub async fn list_datacenters(
             &mut self,
@@ -719,7 +720,7 @@ pub use datacenter_service_client::DatacenterServiceClient;
 /// Request of `GetDatastore`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetDatastoreRequest {
-    /// Identifier of the datastore, for instance `datastore-11`, as `ListDatastores` returns it.
+    /// Identifier of the datastore, for example `datastore-11`, as returned by `ListDatastores`.
     #[prost(string, tag = "1")]
     pub datastore: ::prost::alloc::string::String,
 }
@@ -753,21 +754,21 @@ impl ::prost::Name for GetDatastoreResponse {
 /// Request of `ListDatastores`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListDatastoresRequest {
-    /// Identifiers that the datastore can have, for instance `datastore-11`. When empty, any.
+    /// Identifiers that the datastore can have, for example `datastore-11`. If empty, any matches.
     #[prost(string, repeated, tag = "1")]
     pub datastores: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names that the datastore can have, spelled exactly. When empty, any.
+    /// Names that the datastore can have, matched exactly. If empty, any name matches.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Types that the datastore can have. When empty, any.
+    /// Types that the datastore can have. If empty, any matches.
     ///
-    /// The values of `DatastoreType`, with or without the prefix: `VMFS` and `DATASTORE_TYPE_VMFS` are the same.
+    /// Values of `DatastoreType`, with or without the prefix: `VMFS` and `DATASTORE_TYPE_VMFS` are the same.
     #[prost(string, repeated, tag = "3")]
     pub types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Folders of type `DATASTORE` that the datastore can lie in, directly. When empty, any.
+    /// Folders of type `DATASTORE` that the datastore can be located in directly. If empty, any matches.
     #[prost(string, repeated, tag = "4")]
     pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Datacenters that the datastore can belong to, however deep in their folders. When empty, any.
+    /// Datacenters that the datastore can belong to, at any folder depth. If empty, any matches.
     #[prost(string, repeated, tag = "5")]
     pub datacenters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -784,7 +785,7 @@ impl ::prost::Name for ListDatastoresRequest {
 /// Response of `ListDatastores`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListDatastoresResponse {
-    /// The datastores that match, empty when none does.
+    /// The datastores that match. Empty if none matches.
     #[prost(message, repeated, tag = "1")]
     pub datastores: ::prost::alloc::vec::Vec<DatastoreSummary>,
 }
@@ -801,22 +802,22 @@ impl ::prost::Name for ListDatastoresResponse {
 /// Properties of a datastore. Returned by `GetDatastore`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DatastoreInfo {
-    /// Name of the datastore, as datastore paths have it in brackets.
+    /// Name of the datastore, as used in brackets in datastore paths.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
     /// Type of the file system.
     #[prost(enumeration = "DatastoreType", optional, tag = "2")]
     pub r#type: ::core::option::Option<i32>,
-    /// Whether any host can reach the datastore. When false, the other values are those that vCenter saw last.
+    /// Whether at least one host can access the datastore. If false, the other values are the last ones known to vCenter.
     #[prost(bool, optional, tag = "3")]
     pub accessible: ::core::option::Option<bool>,
-    /// Free space in bytes. vCenter refreshes it from time to time. Unset when it is not known.
+    /// Free space in bytes. vCenter refreshes this value periodically. Unset if it is unknown.
     #[prost(int64, optional, tag = "4")]
     pub free_space: ::core::option::Option<i64>,
-    /// Whether more than one host of the datacenter is set up to use the datastore.
+    /// Whether more than one host in the datacenter is configured to use the datastore.
     #[prost(bool, optional, tag = "5")]
     pub multiple_host_access: ::core::option::Option<bool>,
-    /// Whether files can be thin-provisioned: they occupy space only as data is written.
+    /// Whether the datastore supports thin-provisioned files, which use space only as data is written.
     #[prost(bool, optional, tag = "6")]
     pub thin_provisioning_supported: ::core::option::Option<bool>,
 }
@@ -830,10 +831,10 @@ impl ::prost::Name for DatastoreInfo {
         "/vcenter.v1.DatastoreInfo".into()
     }
 }
-/// What a list shows of a datastore.
+/// Summary of a datastore, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DatastoreSummary {
-    /// Identifier of the datastore, for instance `datastore-11`.
+    /// Identifier of the datastore, for example `datastore-11`.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the datastore. Unique within its datacenter.
@@ -842,10 +843,10 @@ pub struct DatastoreSummary {
     /// Type of the file system.
     #[prost(enumeration = "DatastoreType", optional, tag = "3")]
     pub r#type: ::core::option::Option<i32>,
-    /// Free space in bytes. vCenter refreshes it from time to time. Unset when it is not known.
+    /// Free space in bytes. vCenter refreshes this value periodically. Unset if it is unknown.
     #[prost(int64, optional, tag = "4")]
     pub free_space: ::core::option::Option<i64>,
-    /// Total space in bytes. vCenter refreshes it from time to time. Unset when it is not known.
+    /// Total space in bytes. vCenter refreshes this value periodically. Unset if it is unknown.
     #[prost(int64, optional, tag = "5")]
     pub capacity: ::core::option::Option<i64>,
 }
@@ -863,7 +864,7 @@ impl ::prost::Name for DatastoreSummary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum DatastoreType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// VMFS, the cluster file system of ESXi on block storage.
     Vmfs = 1,
@@ -875,7 +876,7 @@ pub enum DatastoreType {
     Cifs = 4,
     /// vSAN, which pools the local disks of a cluster's hosts.
     Vsan = 5,
-    /// A flash file system, as vSphere Flash Read Cache uses it.
+    /// A flash file system, as used by vSphere Flash Read Cache.
     Vffs = 6,
     /// vSphere Virtual Volumes.
     Vvol = 7,
@@ -923,14 +924,14 @@ pub mod datastore_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Shows datastores: where the files of virtual machines lie.
+    /// Reads datastores, where the files of virtual machines are stored.
     ///
-    /// Datastores can be read here, not created or changed.
+    /// This service is read-only: it cannot create or change datastores.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.datastore`.
     #[derive(Debug, Clone)]
@@ -1006,9 +1007,9 @@ pub mod datastore_service_client {
         }
         /// Returns the properties of one datastore. Mirrors `get`.
         ///
-        /// Its capacity is shown by `ListDatastores` only. Needs the privilege `System.Read` on the datastore.
+        /// Only `ListDatastores` returns the capacity. Requires the privilege `System.Read` on the datastore.
         /// - `NOT_FOUND`: the datastore does not exist.
-        /// - `UNAUTHORIZED`: the caller may not read the datastore. `ListDatastores` leaves such datastores out instead.
+        /// - `UNAUTHORIZED`: the caller cannot read the datastore. `ListDatastores` omits such datastores instead.
         pub async fn get_datastore(
             &mut self,
             request: impl tonic::IntoRequest<super::GetDatastoreRequest>,
@@ -1036,9 +1037,9 @@ pub mod datastore_service_client {
         /// Lists the datastores that match all given filters, with their capacity and free space, at most 2500. Mirrors
         /// `list`.
         ///
-        /// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-        /// that does not exist matches nothing and is not an error. There are no pages: all datastores come in one answer.
-        /// - `INVALID_ARGUMENT`: `types` has a value that this vCenter does not know.
+        /// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+        /// not exist matches nothing and is not an error. There is no pagination: all datastores are returned in one response.
+        /// - `INVALID_ARGUMENT`: `types` contains a value that is unknown to this vCenter.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 datastores match. Narrow the filters.
         pub async fn list_datastores(
             &mut self,
@@ -1073,7 +1074,7 @@ pub use datastore_service_client::DatastoreServiceClient;
 /// Request of `CreateEvcModeTask`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateEvcModeTaskRequest {
-    /// Hosts and clusters that the mode has to fit.
+    /// Hosts and clusters that the mode must be compatible with.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<EvcModesCreateSpec>,
 }
@@ -1090,7 +1091,7 @@ impl ::prost::Name for CreateEvcModeTaskRequest {
 /// Response of `CreateEvcModeTask`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateEvcModeTaskResponse {
-    /// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+    /// Identifier of the task, for `cis.v1.TaskService`.
     #[prost(string, optional, tag = "1")]
     pub task: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1138,21 +1139,21 @@ impl ::prost::Name for PartitionEvcModeResponse {
         "/vcenter.v1.PartitionEvcModeResponse".into()
     }
 }
-/// What a caller proves its identity with to another vCenter.
+/// Credentials for another vCenter.
 ///
-/// It holds secrets.
+/// Contains secrets.
 ///
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Credential {
-    /// Kind of credential. Decides which other field is set.
+    /// Type of credential. Determines which other field is set.
     #[prost(enumeration = "CredentialType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Name and password. Required when `type` is `USERNAME_PASSWORD`, and set only then.
+    /// Username and password. Required if `type` is `USERNAME_PASSWORD`; otherwise unset.
     #[prost(message, optional, tag = "2")]
     pub username_password: ::core::option::Option<UsernamePassword>,
-    /// SAML token, a secret. Required when `type` is `SAML_TOKEN`, and set only then.
+    /// SAML token, a secret. Required if `type` is `SAML_TOKEN`; otherwise unset.
     #[prost(string, optional, tag = "3")]
     pub saml_token: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1166,7 +1167,7 @@ impl ::prost::Name for Credential {
         "/vcenter.v1.Credential".into()
     }
 }
-/// Hosts and clusters that a new EVC mode has to fit. Taken by `CreateEvcModeTask`.
+/// Hosts and clusters that a new EVC mode must be compatible with. Used by `CreateEvcModeTask`.
 ///
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1190,10 +1191,10 @@ impl ::prost::Name for EvcModesCreateSpec {
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EvcModesPartitionResult {
-    /// Part of the mode that is about CPUs. Unset when it has none.
+    /// CPU part of the mode. Unset if the mode has no such part.
     #[prost(message, optional, tag = "1")]
     pub cpu_evc_mode: ::core::option::Option<super::evc_mode::v1::EvcMode>,
-    /// Part of the mode that is about graphics. Unset when it has none.
+    /// Graphics part of the mode. Unset if the mode has no such part.
     #[prost(message, optional, tag = "2")]
     pub graphics_evc_mode: ::core::option::Option<super::evc_mode::v1::EvcMode>,
 }
@@ -1212,13 +1213,13 @@ impl ::prost::Name for EvcModesPartitionResult {
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EvcModesSource {
-    /// The vCenter that they belong to. Unset for the one that is called.
+    /// The vCenter that they belong to. Leave unset for the vCenter that you call.
     #[prost(message, optional, tag = "1")]
     pub service_locator: ::core::option::Option<ServiceLocator>,
-    /// Identifiers of clusters, for instance `domain-c1001`, that the mode has to fit.
+    /// Identifiers of clusters, for example `domain-c1001`, that the mode must be compatible with.
     #[prost(string, repeated, tag = "2")]
     pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of hosts, for instance `host-1001`, that the mode has to fit.
+    /// Identifiers of hosts, for example `host-1001`, that the mode must be compatible with.
     #[prost(string, repeated, tag = "3")]
     pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1232,7 +1233,7 @@ impl ::prost::Name for EvcModesSource {
         "/vcenter.v1.EvcModesSource".into()
     }
 }
-/// Where another vCenter is, how to recognize it, and how to log in to it.
+/// Location, identity and credentials of another vCenter.
 ///
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1240,18 +1241,19 @@ pub struct ServiceLocator {
     /// Unique identifier of the other vCenter instance, a UUID.
     #[prost(string, optional, tag = "1")]
     pub instance_uuid: ::core::option::Option<::prost::alloc::string::String>,
-    /// URL of the other vCenter, for instance `<https://vcenter2.example.com`.>
+    /// URL of the other vCenter, for example `<https://vcenter2.example.com`.>
     #[prost(string, optional, tag = "2")]
     pub url: ::core::option::Option<::prost::alloc::string::String>,
-    /// What to log in with.
+    /// Credentials to log in with.
     #[prost(message, optional, tag = "3")]
     pub credential: ::core::option::Option<Credential>,
-    /// Thumbprint of the other vCenter's certificate. It has to match `ssl_certificate` where both are set; prefer that.
+    /// Thumbprint of the other vCenter's certificate. Must match `ssl_certificate` if both are set. Prefer
+    /// `ssl_certificate`.
     ///
-    /// Without either of them, the certificate that is presented at the first connection is trusted.
+    /// If neither is set, the certificate that is presented on the first connection is trusted.
     #[prost(string, optional, tag = "4")]
     pub ssl_thumbprint: ::core::option::Option<::prost::alloc::string::String>,
-    /// Certificate of the other vCenter in PEM form. Without it, only `ssl_thumbprint` is compared.
+    /// Certificate of the other vCenter in PEM format. If unset, only `ssl_thumbprint` is compared.
     #[prost(string, optional, tag = "5")]
     pub ssl_certificate: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1265,13 +1267,13 @@ impl ::prost::Name for ServiceLocator {
         "/vcenter.v1.ServiceLocator".into()
     }
 }
-/// Name and password for another vCenter.
+/// Username and password for another vCenter.
 ///
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct UsernamePassword {
-    /// Name of the account, for instance `administrator@vsphere.local`.
+    /// Name of the account, for example `administrator@vsphere.local`.
     #[prost(string, optional, tag = "1")]
     pub user_name: ::core::option::Option<::prost::alloc::string::String>,
     /// Password of the account.
@@ -1288,13 +1290,13 @@ impl ::prost::Name for UsernamePassword {
         "/vcenter.v1.UsernamePassword".into()
     }
 }
-/// Kinds of credentials.
+/// Types of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CredentialType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Name and password, in `username_password`.
+    /// Username and password, in `username_password`.
     UsernamePassword = 1,
     /// SAML token, in `saml_token`.
     SamlToken = 2,
@@ -1332,15 +1334,16 @@ pub mod evc_modes_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Computes EVC modes that fit given hosts and clusters.
+    /// Computes EVC modes that are compatible with given hosts and clusters.
     ///
-    /// EVC (Enhanced vMotion Compatibility) hides the newer features of CPUs and graphics devices. A mode that is made here
-    /// is one that all the given hosts can offer; it is not stored, but returned to be set on machines and clusters.
+    /// EVC (Enhanced vMotion Compatibility) hides the newer features of CPUs and graphics devices. The computed mode is one
+    /// that all the given hosts support. vCenter does not store it but returns it, so that you can set it on machines and
+    /// clusters.
     ///
-    /// All operations can fail with
-    /// - `ERROR`: vCenter reports an error of another kind.
+    /// Every operation can fail with
+    /// - `ERROR`: vCenter reports another type of error.
     ///
-    /// They need the privilege `System.View`.
+    /// The operations require the privilege `System.View`.
     ///
     /// Mirrors `com.vmware.vcenter.evc_modes`.
     ///
@@ -1416,15 +1419,17 @@ pub mod evc_modes_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Computes the EVC mode that is common to hosts and clusters, of this vCenter and of others. Mirrors `create_task`.
+        /// Computes the EVC mode that is common to hosts and clusters of this vCenter and other vCenters. Mirrors
+        /// `create_task`.
         ///
-        /// Has a task form only: it returns the identifier of a task, whose result is the mode. The form of that result is an
-        /// `EvcMode` in JSON. Stores nothing.
-        /// - `INVALID_ARGUMENT`: a source names neither hosts nor clusters, or one that does not exist, or there is no source.
-        /// - `SERVICE_UNAVAILABLE`: another vCenter that a source names cannot be reached at present.
-        /// - `UNVERIFIED_PEER`: the certificate of another vCenter does not match what `service_locator` has.
+        /// Available only as a task: returns the identifier of a task, whose result is the mode, an `EvcMode` in JSON. Does
+        /// not store anything.
+        /// - `INVALID_ARGUMENT`: the list of sources is empty, or a source names neither hosts nor clusters, or a host or
+        ///   cluster does not exist.
+        /// - `SERVICE_UNAVAILABLE`: another vCenter that a source names is currently unreachable.
+        /// - `UNVERIFIED_PEER`: the certificate of another vCenter does not match `service_locator`.
         /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-        /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+        /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
         ///
         /// Since vCenter 9.0.0.0.
         pub async fn create_evc_mode_task(
@@ -1453,9 +1458,9 @@ pub mod evc_modes_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Splits an EVC mode into its part for CPUs and its part for graphics. Mirrors `partition`.
+        /// Splits an EVC mode into its CPU part and its graphics part. Mirrors `partition`.
         ///
-        /// A POST that only reads: nothing is stored.
+        /// Read-only, although vCenter uses POST: nothing is stored.
         /// - `ERROR`: the mode cannot be split.
         ///
         /// Since vCenter 9.0.0.0.
@@ -1492,21 +1497,21 @@ pub use evc_modes_service_client::EvcModesServiceClient;
 /// Request of `ListFolders`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListFoldersRequest {
-    /// Identifiers that the folder can have, for instance `group-v4`. When empty, any.
+    /// Identifiers that the folder can have, for example `group-v4`. If empty, any matches.
     #[prost(string, repeated, tag = "1")]
     pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names that the folder can have, spelled exactly. When empty, any.
+    /// Names that the folder can have, matched exactly. If empty, any name matches.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Type that the folder must have. When unset, any. One value only, unlike the filters of other lists.
+    /// Type that the folder must have. Defaults to any. Accepts only one value, unlike the filters of other lists.
     ///
     /// A value of `FolderType`, with or without the prefix: `HOST` and `FOLDER_TYPE_HOST` are the same.
     #[prost(string, optional, tag = "3")]
     pub r#type: ::core::option::Option<::prost::alloc::string::String>,
-    /// Folders that the folder can lie in, directly. When empty, any.
+    /// Folders that the folder can be located in directly. If empty, any matches.
     #[prost(string, repeated, tag = "4")]
     pub parent_folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Datacenters that the folder can belong to, however deep. When empty, any.
+    /// Datacenters that the folder can belong to, at any folder depth. If empty, any matches.
     #[prost(string, repeated, tag = "5")]
     pub datacenters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1523,7 +1528,7 @@ impl ::prost::Name for ListFoldersRequest {
 /// Response of `ListFolders`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListFoldersResponse {
-    /// The folders that match, empty when none does.
+    /// The folders that match. Empty if none matches.
     #[prost(message, repeated, tag = "1")]
     pub folders: ::prost::alloc::vec::Vec<FolderSummary>,
 }
@@ -1537,17 +1542,17 @@ impl ::prost::Name for ListFoldersResponse {
         "/vcenter.v1.ListFoldersResponse".into()
     }
 }
-/// What a list shows of a folder.
+/// Summary of a folder, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FolderSummary {
-    /// Identifier of the folder, for instance `group-v4`.
+    /// Identifier of the folder, for example `group-v4`.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the folder. Unique within its parent. The root folders of a datacenter are called `vm`, `host`, `datastore`
+    /// Name of the folder. Unique within its parent. The root folders of a datacenter are named `vm`, `host`, `datastore`
     /// and `network`.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the folder can contain, besides folders of its own type.
+    /// Type of objects that the folder can contain, in addition to folders of its own type.
     #[prost(enumeration = "FolderType", optional, tag = "3")]
     pub r#type: ::core::option::Option<i32>,
 }
@@ -1561,11 +1566,11 @@ impl ::prost::Name for FolderSummary {
         "/vcenter.v1.FolderSummary".into()
     }
 }
-/// What a folder can contain, besides folders of its own type.
+/// Types of objects that a folder can contain, in addition to folders of its own type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FolderType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// Datacenters. vCenter's root folder is of this type.
     Datacenter = 1,
@@ -1617,16 +1622,16 @@ pub mod folder_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Lists folders: the tree in which the objects of vCenter's inventory are arranged.
+    /// Lists folders, the tree that organizes the objects in vCenter's inventory.
     ///
-    /// Folders can be listed here, not created or changed.
+    /// This service is read-only: it cannot create or change folders.
     ///
-    /// Its operation can fail with
-    /// - `INVALID_ARGUMENT`: `type` is a value that this vCenter does not know.
+    /// The operation can fail with
+    /// - `INVALID_ARGUMENT`: `type` is unknown to this vCenter.
     /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 folders match. Narrow the filters.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.folder`.
     #[derive(Debug, Clone)]
@@ -1702,11 +1707,12 @@ pub mod folder_service_client {
         }
         /// Lists the folders that match all given filters, at most 1000. Mirrors `list`.
         ///
-        /// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-        /// that does not exist matches nothing and is not an error. Folders that the caller may not read are left out. There are
-        /// no pages: all folders come in one answer.
+        /// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+        /// not exist matches nothing and is not an error. Folders that the caller cannot read are omitted. There is no
+        /// pagination: all folders are returned in one response.
         ///
-        /// To walk the tree, start from a root folder of `DatacenterService.GetDatacenter` and list with `parent_folders`.
+        /// To traverse the tree, start from a root folder that `DatacenterService.GetDatacenter` returns, and list its
+        /// children with `parent_folders`.
         pub async fn list_folders(
             &mut self,
             request: impl tonic::IntoRequest<super::ListFoldersRequest>,
@@ -1738,7 +1744,7 @@ pub use folder_service_client::FolderServiceClient;
 /// Request of `ConnectHost`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConnectHostRequest {
-    /// Identifier of the host, for instance `host-10`, as `ListHosts` returns it.
+    /// Identifier of the host, for example `host-10`, as returned by `ListHosts`.
     #[prost(string, tag = "1")]
     pub host: ::prost::alloc::string::String,
 }
@@ -1768,7 +1774,7 @@ impl ::prost::Name for ConnectHostResponse {
 /// Request of `CreateHost`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateHostRequest {
-    /// Which host to add, where, and how to log in to it.
+    /// Host to add, its location in the inventory, and its credentials.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<HostCreateSpec>,
 }
@@ -1785,7 +1791,7 @@ impl ::prost::Name for CreateHostRequest {
 /// Response of `CreateHost`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateHostResponse {
-    /// Identifier that vCenter gave the host, for instance `host-31`.
+    /// Identifier that vCenter assigned to the host, for example `host-31`.
     #[prost(string, optional, tag = "1")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1802,7 +1808,7 @@ impl ::prost::Name for CreateHostResponse {
 /// Request of `DeleteHost`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteHostRequest {
-    /// Identifier of the host, for instance `host-10`, as `ListHosts` returns it.
+    /// Identifier of the host, for example `host-10`, as returned by `ListHosts`.
     #[prost(string, tag = "1")]
     pub host: ::prost::alloc::string::String,
 }
@@ -1832,7 +1838,7 @@ impl ::prost::Name for DeleteHostResponse {
 /// Request of `DisconnectHost`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DisconnectHostRequest {
-    /// Identifier of the host, for instance `host-10`, as `ListHosts` returns it.
+    /// Identifier of the host, for example `host-10`, as returned by `ListHosts`.
     #[prost(string, tag = "1")]
     pub host: ::prost::alloc::string::String,
 }
@@ -1862,30 +1868,30 @@ impl ::prost::Name for DisconnectHostResponse {
 /// Request of `ListHosts`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListHostsRequest {
-    /// Identifiers that the host can have, for instance `host-10`. When empty, any.
+    /// Identifiers that the host can have, for example `host-10`. If empty, any matches.
     #[prost(string, repeated, tag = "1")]
     pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names that the host can have, spelled exactly. When empty, any.
+    /// Names that the host can have, matched exactly. If empty, any name matches.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Folders of type `HOST` that the host, or its cluster, can lie in, directly. When empty, any.
+    /// Folders of type `HOST` that the host, or its cluster, can be located in directly. If empty, any matches.
     #[prost(string, repeated, tag = "3")]
     pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Datacenters that the host can belong to, however deep in their folders. When empty, any.
+    /// Datacenters that the host can belong to, at any folder depth. If empty, any matches.
     #[prost(string, repeated, tag = "4")]
     pub datacenters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// True: only hosts outside of clusters. False: only hosts in clusters. When unset, both.
+    /// If true, only hosts outside clusters match; if false, only hosts in clusters. If unset, both match.
     ///
-    /// True together with `clusters` matches nothing.
+    /// Setting this to true together with `clusters` matches nothing.
     #[prost(bool, optional, tag = "5")]
     pub standalone: ::core::option::Option<bool>,
-    /// Clusters that the host can belong to. When empty, any cluster and none.
+    /// Clusters that the host can belong to. If empty, hosts in any cluster and outside clusters match.
     #[prost(string, repeated, tag = "6")]
     pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Connection states that the host can be in. When empty, any.
+    /// Connection states that the host can be in. If empty, any matches.
     ///
-    /// The values of `HostConnectionState`, with or without the prefix: `CONNECTED` and `HOST_CONNECTION_STATE_CONNECTED`
-    /// are the same.
+    /// Values of `HostConnectionState`, with or without the prefix: `CONNECTED` and `HOST_CONNECTION_STATE_CONNECTED` are
+    /// the same.
     #[prost(string, repeated, tag = "7")]
     pub connection_states: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1902,7 +1908,7 @@ impl ::prost::Name for ListHostsRequest {
 /// Response of `ListHosts`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListHostsResponse {
-    /// The hosts that match, empty when none does.
+    /// The hosts that match. Empty if none matches.
     #[prost(message, repeated, tag = "1")]
     pub hosts: ::prost::alloc::vec::Vec<HostSummary>,
 }
@@ -1916,40 +1922,42 @@ impl ::prost::Name for ListHostsResponse {
         "/vcenter.v1.ListHostsResponse".into()
     }
 }
-/// Which host to add to vCenter, where, and how to log in to it. Taken by `CreateHost`.
+/// Host to add to vCenter, its location in the inventory, and its credentials. Used by `CreateHost`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct HostCreateSpec {
-    /// DNS name or IP address of the host. Becomes its name.
+    /// DNS name or IP address of the host. It becomes the host's name.
     #[prost(string, optional, tag = "1")]
     pub hostname: ::core::option::Option<::prost::alloc::string::String>,
-    /// Port of the host's management interface. When unset, 443.
+    /// Port of the host's management interface. Defaults to 443.
     #[prost(int64, optional, tag = "2")]
     pub port: ::core::option::Option<i64>,
-    /// Administrator of the host, usually `root`.
+    /// Username of the host's administrator, usually `root`.
     #[prost(string, optional, tag = "3")]
     pub user_name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Password of the administrator. vCenter uses it once, to set up an account of its own.
+    /// Password of the administrator. vCenter uses it once to set up its own account.
     #[prost(string, optional, tag = "4")]
     pub password: ::core::option::Option<::prost::alloc::string::String>,
-    /// Folder of type `HOST` to put the host in.
+    /// Folder of type `HOST` to add the host to.
     ///
-    /// vCenter requires it at present, although its API calls it optional: unset is `INVALID_ARGUMENT`.
+    /// vCenter currently requires this field, although its API documents it as optional. If unset, the call fails with
+    /// `INVALID_ARGUMENT`.
     #[prost(string, optional, tag = "5")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// How the host's certificate is verified when vCenter does not know its authority. Decides which of `thumbprint` and
-    /// `ssl_certificate` is needed.
+    /// How the host's certificate is verified if its certificate authority is unknown to vCenter. Determines which of
+    /// `thumbprint` and `ssl_certificate` is required.
     #[prost(enumeration = "HostCreateSpecThumbprintVerification", optional, tag = "6")]
     pub thumbprint_verification: ::core::option::Option<i32>,
     /// SHA-1 thumbprint that the host's certificate must have, as 20 hexadecimal pairs separated by colons. Relevant only
     /// when `thumbprint_verification` is `THUMBPRINT`.
     ///
-    /// A vCenter on which SHA-1 is disabled answers `INVALID_ARGUMENT`.
+    /// If SHA-1 is disabled in vCenter, the call fails with `INVALID_ARGUMENT`.
     #[prost(string, optional, tag = "7")]
     pub thumbprint: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether to add the host although another vCenter manages it, which then loses its connection to the host.
+    /// Whether to add the host even if another vCenter manages it. The other vCenter then loses its connection to the
+    /// host.
     ///
-    /// When unset, false.
+    /// Defaults to false.
     #[prost(bool, optional, tag = "8")]
     pub force_add: ::core::option::Option<bool>,
     /// Certificate that the host must have, in PEM format. Relevant only when `thumbprint_verification` is `CERTIFICATE`.
@@ -1968,22 +1976,22 @@ impl ::prost::Name for HostCreateSpec {
         "/vcenter.v1.HostCreateSpec".into()
     }
 }
-/// What a list shows of a host.
+/// Summary of a host, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HostSummary {
-    /// Identifier of the host, for instance `host-10`.
+    /// Identifier of the host, for example `host-10`.
     #[prost(string, optional, tag = "1")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the host: the DNS name or IP address that it was added with.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether vCenter is connected to the host. Decides whether `power_state` is set.
+    /// Whether vCenter is connected to the host. Determines whether `power_state` is set.
     #[prost(enumeration = "HostConnectionState", optional, tag = "3")]
     pub connection_state: ::core::option::Option<i32>,
     /// Power state of the host. Relevant only when `connection_state` is `CONNECTED`.
     #[prost(enumeration = "HostPowerState", optional, tag = "4")]
     pub power_state: ::core::option::Option<i32>,
-    /// UUID of the host's hardware, from its SMBIOS system information, for instance
+    /// UUID of the host's hardware, from its SMBIOS system information, for example
     /// `4c4c4544-0042-3510-8050-b4c04f4d3132`.
     ///
     /// Since vCenter 9.0.0.0.
@@ -2004,13 +2012,14 @@ impl ::prost::Name for HostSummary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum HostConnectionState {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// vCenter is connected to the host.
     Connected = 1,
     /// An administrator has disconnected the host. `ConnectHost` connects it again.
     Disconnected = 2,
-    /// vCenter hears no heartbeats from the host. The state returns to `CONNECTED` by itself with the next heartbeat.
+    /// vCenter receives no heartbeats from the host. The state automatically returns to `CONNECTED` with the next
+    /// heartbeat.
     NotResponding = 3,
 }
 impl HostConnectionState {
@@ -2037,17 +2046,18 @@ impl HostConnectionState {
         }
     }
 }
-/// How the certificate of a new host is verified when vCenter does not know its authority.
+/// How the certificate of a new host is verified if its certificate authority is unknown to vCenter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum HostCreateSpecThumbprintVerification {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Not at all: any certificate is accepted. Anyone who controls the network can pose as the host and read the password.
+    /// No verification: any certificate is accepted. Anyone who controls the network can impersonate the host and read the
+    /// password.
     None = 1,
-    /// The certificate must have the SHA-1 thumbprint that is given.
+    /// The certificate must have the given SHA-1 thumbprint.
     Thumbprint = 2,
-    /// The certificate must be the one that is given.
+    /// The certificate must be the given one.
     ///
     /// Since vCenter 9.0.0.0.
     Certificate = 3,
@@ -2086,14 +2096,14 @@ impl HostCreateSpecThumbprintVerification {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum HostPowerState {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// The host is on, or on its way into standby.
+    /// The host is powered on or is entering standby.
     PoweredOn = 1,
-    /// vCenter has told the host to power off. Whether it did is not certain.
+    /// vCenter has instructed the host to power off. Whether the host has powered off is not certain.
     PoweredOff = 2,
-    /// vCenter has put the host into standby, by an administrator's or DPM's order, or the host is on its way out of
-    /// standby. Whether it is in standby is not certain.
+    /// vCenter has put the host into standby, on request of an administrator or DPM, or the host is exiting standby.
+    /// Whether it is in standby is not certain.
     Standby = 3,
 }
 impl HostPowerState {
@@ -2131,12 +2141,12 @@ pub mod host_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Adds ESXi hosts to vCenter, shows, connects and removes them.
+    /// Adds ESXi hosts to vCenter, and lists, connects, disconnects and removes them.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.host`.
     #[derive(Debug, Clone)]
@@ -2210,13 +2220,13 @@ pub mod host_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Connects vCenter to a host that it has been disconnected from, and waits until the host is connected. Mirrors
-        /// `connect`.
+        /// Reconnects vCenter to a disconnected host, and waits until the host is connected. Mirrors `connect`.
         ///
-        /// Not idempotent: connecting a connected host is an error. Needs the privilege `Host.Config.Connection` on the host.
-        /// - `ALREADY_IN_DESIRED_STATE`: the host is connected.
+        /// Not idempotent: connecting a connected host is an error. Requires the privilege `Host.Config.Connection` on the
+        /// host.
+        /// - `ALREADY_IN_DESIRED_STATE`: the host is already connected.
         /// - `NOT_FOUND`: the host does not exist.
-        /// - `ERROR`: among others, vCenter cannot reach the host.
+        /// - `ERROR`: for example, vCenter cannot reach the host.
         pub async fn connect_host(
             &mut self,
             request: impl tonic::IntoRequest<super::ConnectHostRequest>,
@@ -2243,19 +2253,19 @@ pub mod host_service_client {
         }
         /// Adds a standalone host to vCenter and connects it. Returns its identifier. Mirrors `create`.
         ///
-        /// vCenter first verifies the host's certificate. When it does not know the certificate's authority, or the
-        /// certificate is self-signed, `thumbprint_verification` decides. Not idempotent: a second call fails with
-        /// `ALREADY_EXISTS`. Can take minutes. Needs the privilege `Host.Inventory.AddStandaloneHost` on the folder.
-        /// - `ALREADY_EXISTS`: vCenter has a host of that name.
-        /// - `INVALID_ARGUMENT`: the host name, the thumbprint or the certificate is not valid, both of the latter are set, or
-        ///   `folder` is unset.
+        /// vCenter first verifies the host's certificate. If the certificate authority is unknown to vCenter or the
+        /// certificate is self-signed, `thumbprint_verification` applies. Not idempotent: a second call fails with
+        /// `ALREADY_EXISTS`. Can take minutes. Requires the privilege `Host.Inventory.AddStandaloneHost` on the folder.
+        /// - `ALREADY_EXISTS`: vCenter has a host with that name.
+        /// - `INVALID_ARGUMENT`: the host name, the thumbprint or the certificate is not valid, both thumbprint and
+        ///   certificate are set, or `folder` is unset.
         /// - `INVALID_ELEMENT_TYPE`: the folder cannot contain hosts.
         /// - `NOT_FOUND`: the folder does not exist.
         /// - `RESOURCE_IN_USE`: another vCenter manages the host, and `force_add` is not set.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the licenses do not suffice for another host.
-        /// - `UNAUTHENTICATED`: besides the caller's own credentials, the host does not accept `user_name` and `password`.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the licenses are not sufficient for another host.
+        /// - `UNAUTHENTICATED`: in addition to the reason above, the host does not accept `user_name` and `password`.
         /// - `UNSUPPORTED`: this vCenter does not support the version of the host.
-        /// - `ERROR`: among others, vCenter's agent could not be installed on the host.
+        /// - `ERROR`: for example, vCenter's agent could not be installed on the host.
         pub async fn create_host(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateHostRequest>,
@@ -2282,8 +2292,8 @@ pub mod host_service_client {
         }
         /// Removes a standalone host from vCenter. Mirrors `delete`.
         ///
-        /// The host keeps running, and so do its virtual machines; they leave vCenter's inventory with it. Not idempotent: a
-        /// second call fails with `NOT_FOUND`.
+        /// The host and its virtual machines keep running; the machines are removed from vCenter's inventory with the host.
+        /// Not idempotent: a second call fails with `NOT_FOUND`.
         /// - `NOT_FOUND`: the host does not exist.
         /// - `RESOURCE_IN_USE`: the host belongs to a cluster.
         pub async fn delete_host(
@@ -2313,9 +2323,9 @@ pub mod host_service_client {
         /// Disconnects vCenter from a host. The host stays in the inventory, and its virtual machines keep running. Mirrors
         /// `disconnect`.
         ///
-        /// Not idempotent: disconnecting a disconnected host is an error. Needs the privilege `Host.Config.Connection` on the
-        /// host.
-        /// - `ALREADY_IN_DESIRED_STATE`: the host is disconnected.
+        /// Not idempotent: disconnecting a disconnected host is an error. Requires the privilege `Host.Config.Connection` on
+        /// the host.
+        /// - `ALREADY_IN_DESIRED_STATE`: the host is already disconnected.
         /// - `NOT_FOUND`: the host does not exist.
         pub async fn disconnect_host(
             &mut self,
@@ -2343,10 +2353,10 @@ pub mod host_service_client {
         }
         /// Lists the hosts that match all given filters, at most 2500. Mirrors `list`.
         ///
-        /// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-        /// that does not exist matches nothing and is not an error. Hosts that the caller may not read are left out. There are no
-        /// pages: all hosts come in one answer.
-        /// - `INVALID_ARGUMENT`: `connection_states` has a value that this vCenter does not know.
+        /// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+        /// not exist matches nothing and is not an error. Hosts that the caller cannot read are omitted. There is no
+        /// pagination: all hosts are returned in one response.
+        /// - `INVALID_ARGUMENT`: `connection_states` contains a value that is unknown to this vCenter.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 hosts match. Narrow the filters.
         pub async fn list_hosts(
             &mut self,
@@ -2379,22 +2389,22 @@ pub use host_service_client::HostServiceClient;
 /// Request of `ListNetworks`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListNetworksRequest {
-    /// Identifiers that the network can have, for instance `network-13` or `dvportgroup-15`. When empty, any.
+    /// Identifiers that the network can have, for example `network-13` or `dvportgroup-15`. If empty, any matches.
     #[prost(string, repeated, tag = "1")]
     pub networks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names that the network can have, spelled exactly. When empty, any.
+    /// Names that the network can have, matched exactly. If empty, any name matches.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Types that the network can have. When empty, any.
+    /// Types that the network can have. If empty, any matches.
     ///
-    /// The values of `NetworkType`, with or without the prefix: `STANDARD_PORTGROUP` and `NETWORK_TYPE_STANDARD_PORTGROUP`
-    /// are the same.
+    /// Values of `NetworkType`, with or without the prefix: `STANDARD_PORTGROUP` and `NETWORK_TYPE_STANDARD_PORTGROUP` are
+    /// the same.
     #[prost(string, repeated, tag = "3")]
     pub types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Folders of type `NETWORK` that the network can lie in, directly. When empty, any.
+    /// Folders of type `NETWORK` that the network can be located in directly. If empty, any matches.
     #[prost(string, repeated, tag = "4")]
     pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Datacenters that the network can belong to, however deep in their folders. When empty, any.
+    /// Datacenters that the network can belong to, at any folder depth. If empty, any matches.
     #[prost(string, repeated, tag = "5")]
     pub datacenters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -2411,7 +2421,7 @@ impl ::prost::Name for ListNetworksRequest {
 /// Response of `ListNetworks`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListNetworksResponse {
-    /// The networks that match, empty when none does.
+    /// The networks that match. Empty if none matches.
     #[prost(message, repeated, tag = "1")]
     pub networks: ::prost::alloc::vec::Vec<NetworkSummary>,
 }
@@ -2425,17 +2435,17 @@ impl ::prost::Name for ListNetworksResponse {
         "/vcenter.v1.ListNetworksResponse".into()
     }
 }
-/// What a list shows of a network.
+/// Summary of a network, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NetworkSummary {
-    /// Identifier of the network, for instance `network-13` for a standard and `dvportgroup-15` for a distributed port
-    /// group.
+    /// Identifier of the network, for example `network-13` for a standard port group or `dvportgroup-15` for a distributed
+    /// port group.
     #[prost(string, optional, tag = "1")]
     pub network: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the network. Unique among the networks of its datacenter's folder.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Kind of network. Decides which kind of backing a network card names it with.
+    /// Type of network. Determines which type of backing a network adapter must use.
     #[prost(enumeration = "NetworkType", optional, tag = "3")]
     pub r#type: ::core::option::Option<i32>,
 }
@@ -2449,17 +2459,17 @@ impl ::prost::Name for NetworkSummary {
         "/vcenter.v1.NetworkSummary".into()
     }
 }
-/// Kinds of networks.
+/// Types of networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum NetworkType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// A port group of standard switches, which is set up on each host.
+    /// A port group of standard switches, which are configured on each host.
     StandardPortgroup = 1,
-    /// A port group of a distributed switch, which vCenter manages for many hosts.
+    /// A port group of a distributed switch, which vCenter manages across hosts.
     DistributedPortgroup = 2,
-    /// A network that another product manages, such as NSX, and of which vCenter knows identifier and name only.
+    /// A network that another product, such as NSX, manages. vCenter knows only its identifier and name.
     OpaqueNetwork = 3,
 }
 impl NetworkType {
@@ -2497,17 +2507,17 @@ pub mod network_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Lists the networks that virtual network cards can be connected to.
+    /// Lists the networks that virtual network adapters can be connected to.
     ///
-    /// `EthernetService.CreateEthernet` takes the identifiers that this service returns. Networks can be listed here, not
-    /// created or changed.
+    /// `EthernetService.CreateEthernet` accepts the identifiers that this service returns. This service is read-only: it
+    /// cannot create or change networks.
     ///
-    /// Its operation can fail with
-    /// - `INVALID_ARGUMENT`: `types` has a value that this vCenter does not know.
+    /// The operation can fail with
+    /// - `INVALID_ARGUMENT`: `types` contains a value that is unknown to this vCenter.
     /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 networks match. Narrow the filters.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.network`.
     #[derive(Debug, Clone)]
@@ -2583,9 +2593,9 @@ pub mod network_service_client {
         }
         /// Lists the networks that match all given filters, at most 1000. Mirrors `list`.
         ///
-        /// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-        /// that does not exist matches nothing and is not an error. Networks that the caller may not read are left out. There are
-        /// no pages: all networks come in one answer.
+        /// An empty filter matches everything; multiple values in a filter are alternatives. An identifier or name that does
+        /// not exist matches nothing and is not an error. Networks that the caller cannot read are omitted. There is no
+        /// pagination: all networks are returned in one response.
         pub async fn list_networks(
             &mut self,
             request: impl tonic::IntoRequest<super::ListNetworksRequest>,
@@ -2617,7 +2627,7 @@ pub use network_service_client::NetworkServiceClient;
 /// Request of `DeployOvfTask`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DeployOvfTaskRequest {
-    /// What to deploy, where and how.
+    /// Package to deploy, and where and how to deploy it.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<OvfsDeploySpec>,
 }
@@ -2634,7 +2644,7 @@ impl ::prost::Name for DeployOvfTaskRequest {
 /// Response of `DeployOvfTask`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeployOvfTaskResponse {
-    /// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+    /// Identifier of the task, for `cis.v1.TaskService`.
     #[prost(string, optional, tag = "1")]
     pub task: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2648,7 +2658,7 @@ impl ::prost::Name for DeployOvfTaskResponse {
         "/vcenter.v1.DeployOvfTaskResponse".into()
     }
 }
-/// Where a deployed machine keeps its files.
+/// Storage for the files of a deployed machine.
 ///
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2673,62 +2683,62 @@ impl ::prost::Name for OvfsDatastoreInfo {
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct OvfsDeploySpec {
-    /// URL of the OVF descriptor or the OVA file. It can hold a user name and a password: treat it as a secret.
+    /// URL of the OVF descriptor or the OVA file. It can contain a username and password; treat it as a secret.
     #[prost(string, optional, tag = "1")]
     pub url: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the resource pool. vCenter chooses one when unset; needed unless `host_system` is set.
+    /// Identifier of the resource pool. If unset, vCenter chooses one. Required unless `host_system` is set.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the folder for the machine. vCenter chooses one when unset.
+    /// Identifier of the folder for the machine. If unset, vCenter chooses one.
     #[prost(string, optional, tag = "3")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the machine, unique within its folder.
     #[prost(string, optional, tag = "4")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the host. vCenter chooses one when unset.
+    /// Identifier of the host. If unset, vCenter chooses one.
     #[prost(string, optional, tag = "5")]
     pub host_system: ::core::option::Option<::prost::alloc::string::String>,
-    /// Networks by the names of the package's networks.
+    /// Networks, keyed by the names of the package's networks.
     #[prost(btree_map = "string, message", tag = "6")]
     pub network_mapping: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         OvfsNetworkInfo,
     >,
-    /// Where the machine keeps its files, its disks included.
+    /// Storage for the machine's files, including its disks.
     #[prost(message, optional, tag = "7")]
     pub vm_home_datastore: ::core::option::Option<OvfsDatastoreInfo>,
-    /// How disks take up space. vCenter chooses when unset.
+    /// Provisioning type of the disks. If unset, vCenter chooses.
     #[prost(enumeration = "OvfsDiskProvisioningType", optional, tag = "8")]
     pub disk_provisioning: ::core::option::Option<i32>,
-    /// Whether the host itself fetches the files from the URL, rather than vCenter. vCenter decides when unset.
+    /// Whether the host, rather than vCenter, downloads the files from the URL. If unset, vCenter decides.
     #[prost(bool, optional, tag = "9")]
     pub pull_from_esx: ::core::option::Option<bool>,
-    /// Whether an unsigned package is refused. It is not when unset.
+    /// Whether to reject an unsigned package. Defaults to false.
     #[prost(bool, optional, tag = "10")]
     pub signature_required: ::core::option::Option<bool>,
-    /// Whether checksums of the manifest are not compared. They are when unset.
+    /// Whether to skip the verification of the manifest's checksums. Defaults to false.
     #[prost(bool, optional, tag = "11")]
     pub skip_manifest_check: ::core::option::Option<bool>,
-    /// Whether the machine is powered on afterwards. It is not when unset.
+    /// Whether to power on the machine after the deployment. Defaults to false.
     #[prost(bool, optional, tag = "12")]
     pub power_on: ::core::option::Option<bool>,
-    /// Header fields for the requests to the URL, for instance for authorization. Treat them as secrets.
+    /// Header fields for requests to the URL, for example for authorization. Treat them as secrets.
     #[prost(btree_map = "string, string", tag = "13")]
     pub custom_http_headers: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// Values of the package's properties by key. They can hold passwords: treat them as secrets.
+    /// Values of the package's properties, by key. They can contain passwords; treat them as secrets.
     #[prost(btree_map = "string, string", tag = "14")]
     pub custom_properties: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// Certificate of the URL's server in PEM format, to be trusted for this call. vCenter's own trust decides when
-    /// unset.
+    /// Certificate of the URL's server in PEM format, which is trusted for this call. If unset, vCenter's own trust store
+    /// applies.
     #[prost(string, optional, tag = "15")]
     pub source_certificate: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the deployment option in the package. The package's default when unset.
+    /// Identifier of the deployment option in the package. Defaults to the package's value.
     #[prost(string, optional, tag = "16")]
     pub deployment_option: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2764,27 +2774,27 @@ impl ::prost::Name for OvfsNetworkInfo {
         "/vcenter.v1.OvfsNetworkInfo".into()
     }
 }
-/// How the disks of a machine that is deployed from a URL take up space.
+/// Provisioning types for the disks of a machine that is deployed from a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum OvfsDiskProvisioningType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// One file that grows.
+    /// A single file that grows.
     MonolithicSparse = 1,
-    /// One file of full size.
+    /// A single file of full size.
     MonolithicFlat = 2,
     /// Files of at most 2 GB that grow.
     TwoGbMaxextentSparse = 3,
-    /// Files of at most 2 GB, together of full size.
+    /// Files of at most 2 GB, with the full size in total.
     TwoGbMaxextentFlat = 4,
-    /// A disk takes up space as the guest writes to it.
+    /// A disk uses space as the guest writes to it.
     Thin = 5,
-    /// A disk takes up all of its space from the start; blocks are zeroed when first written.
+    /// A disk uses its full space from the start; blocks are zeroed when they are first written.
     Thick = 6,
     /// A thin disk whose unused space can be reclaimed.
     SeSparse = 7,
-    /// A disk takes up all of its space from the start, with all blocks zeroed.
+    /// A disk uses its full space from the start, with all blocks zeroed.
     EagerZeroedThick = 8,
     /// A disk that grows, on hosted products.
     Sparse = 9,
@@ -2930,11 +2940,10 @@ pub mod ovfs_service_client {
         }
         /// Deploys an OVF package as a virtual machine. Mirrors `deploy_task`.
         ///
-        /// Returns at once with the identifier of a task; `cis.v1.TaskService.GetTask` shows its progress, and the identifier
-        /// of the new machine as its result. Not idempotent: each call deploys the package again.
-        /// - `NOT_FOUND`: a place that is named does not exist.
-        /// - `UNVERIFIED_PEER`: the certificate of the URL's server is not trusted, and `source_certificate` does not name
-        ///   it.
+        /// Immediately returns the identifier of a task. `cis.v1.TaskService.GetTask` returns its progress and, as its result,
+        /// the identifier of the new machine. Not idempotent: each call deploys the package again.
+        /// - `NOT_FOUND`: a specified location does not exist.
+        /// - `UNVERIFIED_PEER`: the certificate of the URL's server is not trusted and is not the one in `source_certificate`.
         /// - `INVALID_ARGUMENT`: a field is not valid.
         ///
         /// Since vCenter 9.0.0.0.
@@ -2969,7 +2978,7 @@ pub use ovfs_service_client::OvfsServiceClient;
 /// Request of `CreateResourcePool`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateResourcePoolRequest {
-    /// What the new resource pool should be like.
+    /// Properties of the new resource pool.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<ResourcePoolCreateSpec>,
 }
@@ -2986,7 +2995,7 @@ impl ::prost::Name for CreateResourcePoolRequest {
 /// Response of `CreateResourcePool`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateResourcePoolResponse {
-    /// Identifier that vCenter gave the resource pool, for instance `resgroup-22`.
+    /// Identifier that vCenter assigned to the resource pool, for example `resgroup-22`.
     #[prost(string, optional, tag = "1")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3003,8 +3012,8 @@ impl ::prost::Name for CreateResourcePoolResponse {
 /// Request of `DeleteResourcePool`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteResourcePoolRequest {
-    /// Identifier of the resource pool, for instance `resgroup-22`, as `ListResourcePools` and `CreateResourcePool` return
-    /// it.
+    /// Identifier of the resource pool, for example `resgroup-22`, as returned by `ListResourcePools` and
+    /// `CreateResourcePool`.
     #[prost(string, tag = "1")]
     pub resource_pool: ::prost::alloc::string::String,
 }
@@ -3034,8 +3043,8 @@ impl ::prost::Name for DeleteResourcePoolResponse {
 /// Request of `GetResourcePool`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetResourcePoolRequest {
-    /// Identifier of the resource pool, for instance `resgroup-22`, as `ListResourcePools` and `CreateResourcePool` return
-    /// it.
+    /// Identifier of the resource pool, for example `resgroup-22`, as returned by `ListResourcePools` and
+    /// `CreateResourcePool`.
     #[prost(string, tag = "1")]
     pub resource_pool: ::prost::alloc::string::String,
 }
@@ -3069,22 +3078,23 @@ impl ::prost::Name for GetResourcePoolResponse {
 /// Request of `ListResourcePools`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListResourcePoolsRequest {
-    /// Identifiers that the resource pool can have, for instance `resgroup-9`. When empty, any.
+    /// Identifiers that the resource pool can have, for example `resgroup-9`. If empty, any matches.
     #[prost(string, repeated, tag = "1")]
     pub resource_pools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names that the resource pool can have, spelled exactly. When empty, any.
+    /// Names that the resource pool can have, matched exactly. If empty, any name matches.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Resource pools that the resource pool can be a direct child of. When empty, any, and root pools match too.
+    /// Resource pools that the resource pool can be a direct child of. If empty, any parent matches, and root pools match
+    /// too.
     #[prost(string, repeated, tag = "3")]
     pub parent_resource_pools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Datacenters that the resource pool can belong to. When empty, any.
+    /// Datacenters that the resource pool can belong to. If empty, any matches.
     #[prost(string, repeated, tag = "4")]
     pub datacenters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Hosts that the resource pool can draw on, alone or as members of a cluster. When empty, any.
+    /// Hosts whose resources the pool can use, alone or as members of a cluster. If empty, any matches.
     #[prost(string, repeated, tag = "5")]
     pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Clusters that the resource pool can belong to. When empty, any cluster and none.
+    /// Clusters that the resource pool can belong to. If empty, pools in any cluster and outside clusters match.
     #[prost(string, repeated, tag = "6")]
     pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -3101,7 +3111,7 @@ impl ::prost::Name for ListResourcePoolsRequest {
 /// Response of `ListResourcePools`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListResourcePoolsResponse {
-    /// The resource pools that match, empty when none does.
+    /// The resource pools that match. Empty if none matches.
     #[prost(message, repeated, tag = "1")]
     pub resource_pools: ::prost::alloc::vec::Vec<ResourcePoolSummary>,
 }
@@ -3118,8 +3128,8 @@ impl ::prost::Name for ListResourcePoolsResponse {
 /// Request of `UpdateResourcePool`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateResourcePoolRequest {
-    /// Identifier of the resource pool, for instance `resgroup-22`, as `ListResourcePools` and `CreateResourcePool` return
-    /// it.
+    /// Identifier of the resource pool, for example `resgroup-22`, as returned by `ListResourcePools` and
+    /// `CreateResourcePool`.
     #[prost(string, tag = "1")]
     pub resource_pool: ::prost::alloc::string::String,
     /// What to change. An empty specification is valid and changes nothing.
@@ -3149,19 +3159,19 @@ impl ::prost::Name for UpdateResourcePoolResponse {
         "/vcenter.v1.UpdateResourcePoolResponse".into()
     }
 }
-/// What a new resource pool should be like. Taken by `CreateResourcePool`.
+/// Properties of a new resource pool. Used by `CreateResourcePool`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResourcePoolCreateSpec {
     /// Name of the resource pool, 1 to 80 characters. Unique within the parent.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Resource pool to create the new one in, for instance the root pool that `ClusterService.GetCluster` shows.
+    /// Parent of the new resource pool, for example the root pool that `ClusterService.GetCluster` returns.
     #[prost(string, optional, tag = "2")]
     pub parent: ::core::option::Option<::prost::alloc::string::String>,
-    /// CPU that the resource pool gets, in MHz. When unset, the defaults of `ResourcePoolResourceAllocationCreateSpec`.
+    /// CPU of the resource pool, in MHz. Defaults to the defaults of `ResourcePoolResourceAllocationCreateSpec`.
     #[prost(message, optional, tag = "3")]
     pub cpu_allocation: ::core::option::Option<ResourcePoolResourceAllocationCreateSpec>,
-    /// Memory that the resource pool gets, in MB. When unset, the defaults of `ResourcePoolResourceAllocationCreateSpec`.
+    /// Memory of the resource pool, in MB. Defaults to the defaults of `ResourcePoolResourceAllocationCreateSpec`.
     #[prost(message, optional, tag = "4")]
     pub memory_allocation: ::core::option::Option<
         ResourcePoolResourceAllocationCreateSpec,
@@ -3180,16 +3190,16 @@ impl ::prost::Name for ResourcePoolCreateSpec {
 /// Properties of a resource pool. Returned by `GetResourcePool`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResourcePoolInfo {
-    /// Name of the resource pool. A root pool is called `Resources`.
+    /// Name of the resource pool. A root pool is named `Resources`.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifiers of the direct child pools, empty when there are none.
+    /// Identifiers of the direct child pools. Empty if there are none.
     #[prost(string, repeated, tag = "2")]
     pub resource_pools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// CPU that the resource pool gets, in MHz.
+    /// CPU of the resource pool, in MHz.
     #[prost(message, optional, tag = "3")]
     pub cpu_allocation: ::core::option::Option<ResourcePoolResourceAllocationInfo>,
-    /// Memory that the resource pool gets, in MB.
+    /// Memory of the resource pool, in MB.
     #[prost(message, optional, tag = "4")]
     pub memory_allocation: ::core::option::Option<ResourcePoolResourceAllocationInfo>,
 }
@@ -3203,29 +3213,30 @@ impl ::prost::Name for ResourcePoolInfo {
         "/vcenter.v1.ResourcePoolInfo".into()
     }
 }
-/// How much of a resource a new resource pool gets: CPU in MHz, or memory in MB.
+/// Allocation of a resource to a new resource pool: CPU in MHz or memory in MB.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResourcePoolResourceAllocationCreateSpec {
-    /// Amount that is guaranteed, in MHz for CPU and MB for memory. What the pool does not use of it stays available to
-    /// others. When unset, 0.
+    /// Guaranteed amount, in MHz for CPU and MB for memory. Others can use the part that the pool does not use. Defaults
+    /// to 0.
     ///
-    /// `INVALID_ARGUMENT` when negative, `UNABLE_TO_ALLOCATE_RESOURCE` when the parent has less left.
+    /// The call fails with `INVALID_ARGUMENT` if the value is negative, or `UNABLE_TO_ALLOCATE_RESOURCE` if the parent has
+    /// less left.
     #[prost(int64, optional, tag = "1")]
     pub reservation: ::core::option::Option<i64>,
-    /// Whether the reservation can grow beyond `reservation` while the parent has unreserved resources. When unset, true.
+    /// Whether the reservation can grow beyond `reservation` while the parent has unreserved resources. Defaults to true.
     ///
-    /// When false, child pools and running machines can reserve no more than `reservation` together.
+    /// If false, child pools and running machines together can reserve at most `reservation`.
     #[prost(bool, optional, tag = "2")]
     pub expandable_reservation: ::core::option::Option<bool>,
-    /// Most that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 stands for no limit.
-    /// When unset, -1.
+    /// Maximum that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 means no limit.
+    /// Defaults to -1.
     ///
-    /// `INVALID_ARGUMENT` when below `reservation`.
+    /// The call fails with `INVALID_ARGUMENT` if the value is less than `reservation`.
     #[prost(int64, optional, tag = "3")]
     pub limit: ::core::option::Option<i64>,
-    /// Weight of the pool among its siblings when they compete. When unset, the level `NORMAL`.
+    /// Weight of the pool relative to its siblings when they compete. Defaults to the level `NORMAL`.
     ///
-    /// Counts only while the siblings ask for more than there is.
+    /// Applies only while the siblings request more than is available.
     #[prost(message, optional, tag = "4")]
     pub shares: ::core::option::Option<ResourcePoolSharesInfo>,
 }
@@ -3239,20 +3250,20 @@ impl ::prost::Name for ResourcePoolResourceAllocationCreateSpec {
         "/vcenter.v1.ResourcePoolResourceAllocationCreateSpec".into()
     }
 }
-/// How much of a resource a resource pool gets: CPU in MHz, or memory in MB.
+/// Allocation of a resource to a resource pool: CPU in MHz or memory in MB.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResourcePoolResourceAllocationInfo {
-    /// Amount that is guaranteed, in MHz for CPU and MB for memory. What the pool does not use of it stays available to
-    /// others. Of a root pool, all that its hosts have.
+    /// Guaranteed amount, in MHz for CPU and MB for memory. Others can use the part that the pool does not use. For a root
+    /// pool, the total of its hosts.
     #[prost(int64, optional, tag = "1")]
     pub reservation: ::core::option::Option<i64>,
     /// Whether the reservation can grow beyond `reservation` while the parent has unreserved resources.
     #[prost(bool, optional, tag = "2")]
     pub expandable_reservation: ::core::option::Option<bool>,
-    /// Most that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 stands for no limit.
+    /// Maximum that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 means no limit.
     #[prost(int64, optional, tag = "3")]
     pub limit: ::core::option::Option<i64>,
-    /// Weight of the pool among its siblings when they compete.
+    /// Weight of the pool relative to its siblings when they compete.
     #[prost(message, optional, tag = "4")]
     pub shares: ::core::option::Option<ResourcePoolSharesInfo>,
 }
@@ -3266,32 +3277,33 @@ impl ::prost::Name for ResourcePoolResourceAllocationInfo {
         "/vcenter.v1.ResourcePoolResourceAllocationInfo".into()
     }
 }
-/// How much of a resource a resource pool should get: CPU in MHz, or memory in MB. Taken by `UpdateResourcePool`.
+/// New allocation of a resource to a resource pool: CPU in MHz or memory in MB. Used by `UpdateResourcePool`.
 ///
-/// A field that is unset is not left as it is but set back to its default. To keep the other fields, send what
+/// An unset field is reset to its default; it does not stay unchanged. To keep the other fields, send the values that
 /// `GetResourcePool` returned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResourcePoolResourceAllocationUpdateSpec {
-    /// Amount that is guaranteed, in MHz for CPU and MB for memory. What the pool does not use of it stays available to
-    /// others. When unset, 0.
+    /// Guaranteed amount, in MHz for CPU and MB for memory. Others can use the part that the pool does not use. Defaults
+    /// to 0.
     ///
-    /// `INVALID_ARGUMENT` when negative, `UNABLE_TO_ALLOCATE_RESOURCE` when the parent has less left.
+    /// The call fails with `INVALID_ARGUMENT` if the value is negative, or `UNABLE_TO_ALLOCATE_RESOURCE` if the parent has
+    /// less left.
     #[prost(int64, optional, tag = "1")]
     pub reservation: ::core::option::Option<i64>,
-    /// Whether the reservation can grow beyond `reservation` while the parent has unreserved resources. When unset, true.
+    /// Whether the reservation can grow beyond `reservation` while the parent has unreserved resources. Defaults to true.
     ///
-    /// When false, child pools and running machines can reserve no more than `reservation` together.
+    /// If false, child pools and running machines together can reserve at most `reservation`.
     #[prost(bool, optional, tag = "2")]
     pub expandable_reservation: ::core::option::Option<bool>,
-    /// Most that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 stands for no limit.
-    /// When unset, -1.
+    /// Maximum that the pool can use, even if more is available, in MHz for CPU and MB for memory. -1 means no limit.
+    /// Defaults to -1.
     ///
-    /// `INVALID_ARGUMENT` when below `reservation`.
+    /// The call fails with `INVALID_ARGUMENT` if the value is less than `reservation`.
     #[prost(int64, optional, tag = "3")]
     pub limit: ::core::option::Option<i64>,
-    /// Weight of the pool among its siblings when they compete. When unset, the level `NORMAL`.
+    /// Weight of the pool relative to its siblings when they compete. Defaults to the level `NORMAL`.
     ///
-    /// Counts only while the siblings ask for more than there is.
+    /// Applies only while the siblings request more than is available.
     #[prost(message, optional, tag = "4")]
     pub shares: ::core::option::Option<ResourcePoolSharesInfo>,
 }
@@ -3305,12 +3317,12 @@ impl ::prost::Name for ResourcePoolResourceAllocationUpdateSpec {
         "/vcenter.v1.ResourcePoolResourceAllocationUpdateSpec".into()
     }
 }
-/// Weight of a resource pool among its siblings when there is less of a resource than they ask for.
+/// Weight of a resource pool relative to its siblings when they request more of a resource than is available.
 ///
-/// A sibling with twice the shares gets twice as much.
+/// A sibling with twice as many shares gets twice as much.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResourcePoolSharesInfo {
-    /// Level that stands for a number of shares, or `CUSTOM`. Decides whether `shares` is needed.
+    /// Level that represents a number of shares, or `CUSTOM`. Determines whether `shares` is required.
     #[prost(enumeration = "ResourcePoolSharesInfoLevel", optional, tag = "1")]
     pub level: ::core::option::Option<i32>,
     /// Number of shares, relative to those of the siblings. Relevant only when `level` is `CUSTOM`.
@@ -3327,13 +3339,13 @@ impl ::prost::Name for ResourcePoolSharesInfo {
         "/vcenter.v1.ResourcePoolSharesInfo".into()
     }
 }
-/// What a list shows of a resource pool.
+/// Summary of a resource pool, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResourcePoolSummary {
-    /// Identifier of the resource pool, for instance `resgroup-9`.
+    /// Identifier of the resource pool, for example `resgroup-9`.
     #[prost(string, optional, tag = "1")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the resource pool. Unique within its parent only; all root pools are called `Resources`.
+    /// Name of the resource pool. Unique only within its parent; all root pools are named `Resources`.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3347,16 +3359,16 @@ impl ::prost::Name for ResourcePoolSummary {
         "/vcenter.v1.ResourcePoolSummary".into()
     }
 }
-/// What to change of a resource pool. What is unset stays as it is. Taken by `UpdateResourcePool`.
+/// Changes to a resource pool. Unset fields stay unchanged. Used by `UpdateResourcePool`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResourcePoolUpdateSpec {
-    /// Name that the resource pool should have, 1 to 80 characters.
+    /// New name of the resource pool, 1 to 80 characters.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// CPU that the resource pool should get, in MHz. Replaces the present allocation as a whole.
+    /// New CPU allocation of the resource pool, in MHz. Replaces the current allocation as a whole.
     #[prost(message, optional, tag = "2")]
     pub cpu_allocation: ::core::option::Option<ResourcePoolResourceAllocationUpdateSpec>,
-    /// Memory that the resource pool should get, in MB. Replaces the present allocation as a whole.
+    /// New memory allocation of the resource pool, in MB. Replaces the current allocation as a whole.
     #[prost(message, optional, tag = "3")]
     pub memory_allocation: ::core::option::Option<
         ResourcePoolResourceAllocationUpdateSpec,
@@ -3376,7 +3388,7 @@ impl ::prost::Name for ResourcePoolUpdateSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ResourcePoolSharesInfoLevel {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// Half as many shares as `NORMAL`: 500 per virtual CPU, 5 per MB of memory.
     Low = 1,
@@ -3384,7 +3396,7 @@ pub enum ResourcePoolSharesInfoLevel {
     Normal = 2,
     /// Twice as many shares as `NORMAL`: 2000 per virtual CPU, 20 per MB of memory.
     High = 3,
-    /// The number in `shares`.
+    /// The number of shares is in `shares`.
     Custom = 4,
 }
 impl ResourcePoolSharesInfoLevel {
@@ -3424,15 +3436,15 @@ pub mod resource_pool_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Creates, shows, changes and deletes resource pools, which divide the CPU and memory of a cluster or host.
+    /// Creates, reads, updates and deletes resource pools, which partition the CPU and memory of a cluster or host.
     ///
     /// Resource pools form a tree. Its root belongs to a cluster or a standalone host and can be neither created nor
-    /// deleted. vApps, which behave like resource pools in many ways, are not shown here.
+    /// deleted. vApps, which behave like resource pools in many ways, are not included.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.resource_pool`.
     #[derive(Debug, Clone)]
@@ -3508,12 +3520,12 @@ pub mod resource_pool_service_client {
         }
         /// Creates a resource pool inside another one, and returns its identifier. Mirrors `create`.
         ///
-        /// Not idempotent: each call creates a pool, and a name that the parent has already is refused. Needs the privilege
-        /// `Resource.CreatePool` on the parent.
-        /// - `INVALID_ARGUMENT`: the name is empty or taken, or an allocation is not valid, for instance a limit below the
-        ///   reservation.
+        /// Not idempotent: each call creates a pool, and a name that the parent already contains is rejected. Requires the
+        /// privilege `Resource.CreatePool` on the parent.
+        /// - `INVALID_ARGUMENT`: the name is empty or already in use, or an allocation is not valid, for example a limit below
+        ///   the reservation.
         /// - `NOT_FOUND`: the parent does not exist.
-        /// - `RESOURCE_INACCESSIBLE`: the parent cannot be used at present.
+        /// - `RESOURCE_INACCESSIBLE`: the parent currently cannot be used.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the parent has less unreserved CPU or memory than the new pool reserves.
         pub async fn create_resource_pool(
             &mut self,
@@ -3546,7 +3558,7 @@ pub mod resource_pool_service_client {
         }
         /// Deletes a resource pool. Its virtual machines and its child pools move up to its parent. Mirrors `delete`.
         ///
-        /// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `Resource.DeletePool` on the resource
+        /// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege `Resource.DeletePool` on the resource
         /// pool.
         /// - `NOT_FOUND`: the resource pool does not exist.
         /// - `UNSUPPORTED`: the resource pool is the root of a cluster or host.
@@ -3579,11 +3591,11 @@ pub mod resource_pool_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns the name, the children and the allocations of one resource pool. Mirrors `get`.
+        /// Returns the name, children and allocations of a resource pool. Mirrors `get`.
         ///
-        /// Needs the privilege `System.Read` on the resource pool.
+        /// Requires the privilege `System.Read` on the resource pool.
         /// - `NOT_FOUND`: the resource pool does not exist.
-        /// - `UNAUTHORIZED`: the caller may not read the resource pool. `ListResourcePools` leaves such pools out instead.
+        /// - `UNAUTHORIZED`: the caller cannot read the resource pool. `ListResourcePools` omits such pools instead.
         pub async fn get_resource_pool(
             &mut self,
             request: impl tonic::IntoRequest<super::GetResourcePoolRequest>,
@@ -3612,8 +3624,8 @@ pub mod resource_pool_service_client {
         }
         /// Lists the resource pools that match all given filters, at most 1000. Mirrors `list`.
         ///
-        /// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-        /// nothing matches nothing and is not an error. There are no pages: all resource pools come in one answer.
+        /// An empty filter matches everything; multiple values in a filter are alternatives. A value that does not exist
+        /// matches nothing and is not an error. There is no pagination: all resource pools are returned in one response.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 resource pools match. Narrow the filters.
         pub async fn list_resource_pools(
             &mut self,
@@ -3646,9 +3658,10 @@ pub mod resource_pool_service_client {
         }
         /// Changes the name and the allocations of a resource pool. Mirrors `update`.
         ///
-        /// Idempotent: repeating it leaves the same configuration. An allocation is replaced as a whole, not merged: see
-        /// `ResourcePoolResourceAllocationUpdateSpec`. Needs the privilege `Resource.EditPool` on the resource pool.
-        /// - `INVALID_ARGUMENT`: the name is empty or taken, an allocation is not valid, or the resource pool is a root.
+        /// Idempotent: repeating the call leaves the same configuration. An allocation is replaced as a whole, not merged; see
+        /// `ResourcePoolResourceAllocationUpdateSpec`. Requires the privilege `Resource.EditPool` on the resource pool.
+        /// - `INVALID_ARGUMENT`: the name is empty or already in use, an allocation is not valid, or the resource pool is a
+        ///   root.
         /// - `NOT_FOUND`: the resource pool does not exist.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the parent has less unreserved CPU or memory than the pool would reserve.
         pub async fn update_resource_pool(
@@ -3686,33 +3699,34 @@ pub mod resource_pool_service_client {
 pub use resource_pool_service_client::ResourcePoolServiceClient;
 /// Request of `ListVms`.
 ///
-/// Filters; a machine has to match all of those that are not empty. Without any, all machines that the caller may see
+/// Filters; a machine must match all filters that are not empty. Without filters, all machines that the caller may see
 /// match.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListVmsRequest {
-    /// Identifiers of virtual machines, for instance `vm-1001`.
+    /// Identifiers of virtual machines, for example `vm-1001`.
     #[prost(string, repeated, tag = "1")]
     pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names of virtual machines, matched exactly. A name need not be unique: machines in different folders can share it.
+    /// Names of virtual machines, matched exactly. Names are not necessarily unique: machines in different folders can
+    /// have the same name.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of folders, for instance `group-v1001`; only machines directly inside match.
+    /// Identifiers of folders, for example `group-v1001`; only machines directly inside them match.
     #[prost(string, repeated, tag = "3")]
     pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of datacenters, for instance `datacenter-1001`.
+    /// Identifiers of datacenters, for example `datacenter-1001`.
     #[prost(string, repeated, tag = "4")]
     pub datacenters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of hosts, for instance `host-1001`; the host of a machine that is off is the one that would run it.
+    /// Identifiers of hosts, for example `host-1001`; the host of a powered-off machine is the one that would run it.
     #[prost(string, repeated, tag = "5")]
     pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of clusters, for instance `domain-c1001`.
+    /// Identifiers of clusters, for example `domain-c1001`.
     #[prost(string, repeated, tag = "6")]
     pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of resource pools, for instance `resgroup-1001`.
+    /// Identifiers of resource pools, for example `resgroup-1001`.
     #[prost(string, repeated, tag = "7")]
     pub resource_pools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Power states: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`, or the same with the prefix `POWER_STATE_`. Any other value is
-    /// answered with `INVALID_ARGUMENT`.
+    /// Power states: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`, or the same with the prefix `POWER_STATE_`. The call fails
+    /// with `INVALID_ARGUMENT` for any other value.
     #[prost(string, repeated, tag = "8")]
     pub power_states: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -3729,7 +3743,7 @@ impl ::prost::Name for ListVmsRequest {
 /// Response of `ListVms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListVmsResponse {
-    /// The machines that match, empty when none does.
+    /// The matching machines; empty if there are none.
     #[prost(message, repeated, tag = "1")]
     pub vms: ::prost::alloc::vec::Vec<VmSummary>,
 }
@@ -3777,12 +3791,12 @@ impl ::prost::Name for GetVmResponse {
         "/vcenter.v1.GetVmResponse".into()
     }
 }
-/// What a list shows of a virtual machine.
+/// Summary of a virtual machine, as returned by list operations.
 ///
-/// `GetVm` shows the rest.
+/// `GetVm` returns the rest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmSummary {
-    /// Identifier of the machine, for instance `vm-1001`.
+    /// Identifier of the machine, for example `vm-1001`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the machine.
@@ -3791,10 +3805,10 @@ pub struct VmSummary {
     /// Power state of the machine.
     #[prost(enumeration = "super::vm::v1::PowerState", optional, tag = "3")]
     pub power_state: ::core::option::Option<i32>,
-    /// Number of CPU cores. Unset when the configuration cannot be read.
+    /// Number of CPU cores. Unset if the configuration cannot be read.
     #[prost(int64, optional, tag = "4")]
     pub cpu_count: ::core::option::Option<i64>,
-    /// Size of the memory in mebibytes. Unset when the configuration cannot be read.
+    /// Size of the memory in mebibytes. Unset if the configuration cannot be read.
     #[prost(int64, optional, tag = "5")]
     pub memory_size_mib: ::core::option::Option<i64>,
 }
@@ -3811,24 +3825,24 @@ impl ::prost::Name for VmSummary {
 /// Configuration and state of a virtual machine.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmInfo {
-    /// Guest operating system as configured, for instance `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`.
+    /// Guest operating system as configured, for example `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`.
     ///
-    /// An open set that grows with each release; newer values pass through as vCenter sends them.
+    /// An open set that grows with each release; newer values are passed through unchanged.
     #[prost(string, optional, tag = "1")]
     pub guest_os: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the machine.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifiers of the machine. Unset by releases that do not report them here.
+    /// Identifiers of the machine. Unset if the vCenter release does not report them here.
     #[prost(message, optional, tag = "3")]
     pub identity: ::core::option::Option<super::vm::v1::IdentityInfo>,
     /// Power state of the machine.
     ///
-    /// Many operations depend on it; they fail with `NOT_ALLOWED_IN_CURRENT_STATE` or `ALREADY_IN_DESIRED_STATE` in the
-    /// wrong one.
+    /// Many operations depend on it; in the wrong state, they fail with `NOT_ALLOWED_IN_CURRENT_STATE` or
+    /// `ALREADY_IN_DESIRED_STATE`.
     #[prost(enumeration = "super::vm::v1::PowerState", optional, tag = "4")]
     pub power_state: ::core::option::Option<i32>,
-    /// Whether the machine is frozen as a source of instant clones. Unset by releases that do not report it.
+    /// Whether the machine is frozen as a source of instant clones. Unset if the vCenter release does not report it.
     #[prost(bool, optional, tag = "5")]
     pub instant_clone_frozen: ::core::option::Option<bool>,
     /// Version of the virtual hardware.
@@ -3837,9 +3851,9 @@ pub struct VmInfo {
     /// Boot settings.
     #[prost(message, optional, tag = "7")]
     pub boot: ::core::option::Option<super::vm::hardware::v1::BootInfo>,
-    /// Places to boot from, in order. Empty when the firmware's default order applies.
+    /// Devices to boot from, in order. Empty if the firmware's default order applies.
     ///
-    /// Each entry stands for one kind of device; disks and adapters are named.
+    /// Each entry represents one kind of device; disks and adapters are named.
     #[prost(message, repeated, tag = "8")]
     pub boot_devices: ::prost::alloc::vec::Vec<
         super::vm::hardware::boot::v1::DeviceEntry,
@@ -3898,7 +3912,7 @@ pub struct VmInfo {
         ::prost::alloc::string::String,
         super::vm::hardware::adapter::v1::ScsiInfo,
     >,
-    /// NVMe adapters by identifier. Unset by releases that do not know NVMe.
+    /// NVMe adapters by identifier. Unset if the vCenter release does not support NVMe.
     #[prost(btree_map = "string, message", tag = "19")]
     pub nvme_adapters: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -3935,7 +3949,7 @@ impl ::prost::Name for CloneVmRequest {
 /// Response of `CloneVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloneVmResponse {
-    /// Identifier of the new machine, for instance `vm-1024`.
+    /// Identifier of the new machine, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3969,7 +3983,7 @@ impl ::prost::Name for CloneVmTaskRequest {
 /// Response of `CloneVmTask`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloneVmTaskResponse {
-    /// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+    /// Identifier of the task that does the work, for `cis.v1.TaskService`.
     #[prost(string, optional, tag = "1")]
     pub task: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3986,7 +4000,7 @@ impl ::prost::Name for CloneVmTaskResponse {
 /// Request of `CreateVm`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateVmRequest {
-    /// The machine to make.
+    /// The machine to create.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<VmCreateSpec>,
 }
@@ -4003,7 +4017,7 @@ impl ::prost::Name for CreateVmRequest {
 /// Response of `CreateVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateVmResponse {
-    /// Identifier of the new machine, for instance `vm-1024`.
+    /// Identifier of the new machine, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4067,7 +4081,7 @@ impl ::prost::Name for InstantCloneVmRequest {
 /// Response of `InstantCloneVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InstantCloneVmResponse {
-    /// Identifier of the new machine, for instance `vm-1024`.
+    /// Identifier of the new machine, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4084,7 +4098,7 @@ impl ::prost::Name for InstantCloneVmResponse {
 /// Request of `RegisterVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RegisterVmRequest {
-    /// Where the files are, and where the machine is to live.
+    /// Where the files are, and where to place the machine.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<VmRegisterSpec>,
 }
@@ -4101,7 +4115,7 @@ impl ::prost::Name for RegisterVmRequest {
 /// Response of `RegisterVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RegisterVmResponse {
-    /// Identifier of the machine in the inventory, for instance `vm-1024`.
+    /// Identifier of the machine in the inventory, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4171,7 +4185,7 @@ impl ::prost::Name for RelocateVmTaskRequest {
 /// Response of `RelocateVmTask`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RelocateVmTaskResponse {
-    /// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+    /// Identifier of the task that does the work, for `cis.v1.TaskService`.
     #[prost(string, optional, tag = "1")]
     pub task: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4215,30 +4229,29 @@ impl ::prost::Name for UnregisterVmResponse {
         "/vcenter.v1.UnregisterVmResponse".into()
     }
 }
-/// Where a clone lives.
+/// Placement of a clone.
 ///
-/// What is unset is taken from the source; it has to go with what is set.
+/// Unset fields are taken from the source; they must be compatible with the fields that are set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmClonePlacementSpec {
-    /// Identifier of a folder of machines, for instance `group-v1001`. Unset for the folder of the source.
+    /// Identifier of a folder of machines, for example `group-v1001`. Defaults to the folder of the source.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the pool of the source, or for that of
-    /// `cluster` or `host` where one is set.
+    /// Identifier of a resource pool, for example `resgroup-1001`. Defaults to the pool of the source, or to that of
+    /// `cluster` or `host` if one of them is set.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-    /// set.
+    /// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set.
     ///
-    /// Unset, with `resource_pool` or `cluster` set, leaves the choice to the cluster's DRS, without which the call fails
-    /// with `INVALID_ARGUMENT`; with neither of them it is the host of the source.
+    /// If unset while `resource_pool` or `cluster` is set, the cluster's DRS chooses the host; without DRS, the call fails
+    /// with `INVALID_ARGUMENT`. If neither is set, defaults to the host of the source.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+    /// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for all disks that
-    /// `disks_to_update` does not name. Unset for the datastore of the source.
+    /// Identifier of a datastore, for example `datastore-1001`, for the configuration and for all disks that
+    /// `disks_to_update` does not list. Defaults to the datastore of the source.
     #[prost(string, optional, tag = "5")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4252,7 +4265,7 @@ impl ::prost::Name for VmClonePlacementSpec {
         "/vcenter.v1.VmClonePlacementSpec".into()
     }
 }
-/// What to copy, and how. Taken by `CloneVm` and `CloneVmTask`.
+/// What to copy, and how. Used by `CloneVm` and `CloneVmTask`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmCloneSpec {
     /// Identifier of the machine or template to copy.
@@ -4261,22 +4274,22 @@ pub struct VmCloneSpec {
     /// Name of the copy, unique within its folder; up to 80 characters.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where the copy lives. Unset for the places of the source.
+    /// Placement of the copy. Defaults to the placement of the source.
     #[prost(message, optional, tag = "3")]
     pub placement: ::core::option::Option<VmClonePlacementSpec>,
-    /// Identifiers of disks of the source that the copy does not get. Empty for all to be copied.
+    /// Identifiers of disks of the source to omit from the copy. If empty, all disks are copied.
     #[prost(string, repeated, tag = "4")]
     pub disks_to_remove: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Where to copy disks of the source to, by their identifiers. The others go where `placement` says.
+    /// Where to copy individual disks of the source, by their identifiers. All other disks follow `placement`.
     #[prost(btree_map = "string, message", tag = "5")]
     pub disks_to_update: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         VmDiskCloneSpec,
     >,
-    /// Whether to power on the copy. False when unset.
+    /// Whether to power on the copy. Defaults to false.
     #[prost(bool, optional, tag = "6")]
     pub power_on: ::core::option::Option<bool>,
-    /// How to customize the guest of the copy when it starts. Unset for no customization.
+    /// How to customize the guest of the copy when it starts. If unset, the guest is not customized.
     #[prost(message, optional, tag = "7")]
     pub guest_customization_spec: ::core::option::Option<VmGuestCustomizationSpec>,
 }
@@ -4290,81 +4303,82 @@ impl ::prost::Name for VmCloneSpec {
         "/vcenter.v1.VmCloneSpec".into()
     }
 }
-/// A machine to make. Taken by `CreateVm`.
+/// Specification of a machine to create. Used by `CreateVm`.
 ///
-/// What is unset has a default that suits the guest operating system.
+/// Unset fields have defaults that suit the guest operating system.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmCreateSpec {
-    /// Guest operating system, for instance `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`. All defaults depend on it.
+    /// Guest operating system, for example `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`. All defaults depend on it.
     ///
-    /// An open set that grows with each release; newer values are passed on as they are.
+    /// An open set that grows with each release; newer values are passed through unchanged.
     #[prost(string, optional, tag = "1")]
     pub guest_os: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the machine, unique within its folder; up to 80 characters. Unset for one that vCenter makes up.
+    /// Name of the machine, unique within its folder; up to 80 characters. If unset, vCenter generates a name.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where the machine lives. Required up to now, although the API declares it optional.
+    /// Placement of the machine. Currently required, although the API declares it optional.
     #[prost(message, optional, tag = "3")]
     pub placement: ::core::option::Option<VmPlacementSpec>,
-    /// Version of the virtual hardware, for instance `VMX_19`. Unset for the newest one that the host supports.
+    /// Version of the virtual hardware, for example `VMX_19`. Defaults to the newest version that the host supports.
     ///
-    /// An open set: versions are `VMX_` followed by two digits, newer ones are passed on as they are.
+    /// An open set: versions are `VMX_` followed by two digits; newer ones are passed through unchanged.
     #[prost(string, optional, tag = "4")]
     pub hardware_version: ::core::option::Option<::prost::alloc::string::String>,
-    /// Firmware and how it starts. Unset for what suits the guest.
+    /// Firmware and boot settings. Defaults to what suits the guest.
     #[prost(message, optional, tag = "5")]
     pub boot: ::core::option::Option<super::vm::hardware::v1::BootCreateSpec>,
-    /// Places to boot from, in order. Empty for the firmware's own order.
+    /// Devices to boot from, in order. If empty, the firmware's default order applies.
     #[prost(message, repeated, tag = "6")]
     pub boot_devices: ::prost::alloc::vec::Vec<
         super::vm::hardware::boot::v1::DeviceEntryCreateSpec,
     >,
-    /// CPU cores. Unset for what suits the guest.
+    /// CPU cores. Defaults to what suits the guest.
     #[prost(message, optional, tag = "7")]
     pub cpu: ::core::option::Option<super::vm::hardware::v1::CpuUpdateSpec>,
-    /// Memory. Unset for what suits the guest.
+    /// Memory. Defaults to what suits the guest.
     #[prost(message, optional, tag = "8")]
     pub memory: ::core::option::Option<super::vm::hardware::v1::MemoryUpdateSpec>,
-    /// Disks. Empty for one empty disk of a size and on an adapter that suit the guest.
+    /// Disks. If empty, the machine gets one empty disk, of a size and on an adapter that suit the guest.
     #[prost(message, repeated, tag = "9")]
     pub disks: ::prost::alloc::vec::Vec<super::vm::hardware::v1::DiskCreateSpec>,
-    /// Ethernet adapters. Empty for none.
+    /// Ethernet adapters. If empty, the machine has none.
     #[prost(message, repeated, tag = "10")]
     pub nics: ::prost::alloc::vec::Vec<super::vm::hardware::v1::EthernetCreateSpec>,
-    /// CD-ROM devices. Empty for none.
+    /// CD-ROM devices. If empty, the machine has none.
     #[prost(message, repeated, tag = "11")]
     pub cdroms: ::prost::alloc::vec::Vec<super::vm::hardware::v1::CdromCreateSpec>,
-    /// Floppy drives. Empty for none.
+    /// Floppy drives. If empty, the machine has none.
     #[prost(message, repeated, tag = "12")]
     pub floppies: ::prost::alloc::vec::Vec<super::vm::hardware::v1::FloppyCreateSpec>,
-    /// Parallel ports. Empty for none.
+    /// Parallel ports. If empty, the machine has none.
     #[prost(message, repeated, tag = "13")]
     pub parallel_ports: ::prost::alloc::vec::Vec<
         super::vm::hardware::v1::ParallelCreateSpec,
     >,
-    /// Serial ports. Empty for none.
+    /// Serial ports. If empty, the machine has none.
     #[prost(message, repeated, tag = "14")]
     pub serial_ports: ::prost::alloc::vec::Vec<
         super::vm::hardware::v1::SerialCreateSpec,
     >,
-    /// SATA adapters. Empty for those that the disks and CD-ROM devices need.
+    /// SATA adapters. If empty, the machine has those that the disks and CD-ROM devices need.
     #[prost(message, repeated, tag = "15")]
     pub sata_adapters: ::prost::alloc::vec::Vec<
         super::vm::hardware::adapter::v1::SataCreateSpec,
     >,
-    /// SCSI adapters. Empty for those that the disks need, of a type that suits the guest.
+    /// SCSI adapters. If empty, the machine has those that the disks need, of a type that suits the guest.
     #[prost(message, repeated, tag = "16")]
     pub scsi_adapters: ::prost::alloc::vec::Vec<
         super::vm::hardware::adapter::v1::ScsiCreateSpec,
     >,
-    /// NVMe adapters. Empty for those that the disks need.
+    /// NVMe adapters. If empty, the machine has those that the disks need.
     #[prost(message, repeated, tag = "17")]
     pub nvme_adapters: ::prost::alloc::vec::Vec<
         super::vm::hardware::adapter::v1::NvmeCreateSpec,
     >,
-    /// Storage policy of the machine's home, which holds its configuration and logs; disks have their own.
+    /// Storage policy of the machine's home directory, which contains its configuration and logs; disks have their own
+    /// policies.
     ///
-    /// Unset for the default of the datastore, which only vSAN and vVols have.
+    /// Defaults to the default policy of the datastore, which only vSAN and vVols have.
     #[prost(message, optional, tag = "18")]
     pub storage_policy: ::core::option::Option<VmStoragePolicySpec>,
 }
@@ -4378,11 +4392,10 @@ impl ::prost::Name for VmCreateSpec {
         "/vcenter.v1.VmCreateSpec".into()
     }
 }
-/// Where the copy of one disk goes.
+/// Where to copy one disk.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmDiskCloneSpec {
-    /// Identifier of a datastore, for instance `datastore-1001`. Required up to now, although the API declares it
-    /// optional.
+    /// Identifier of a datastore, for example `datastore-1001`. Currently required, although the API declares it optional.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4396,11 +4409,10 @@ impl ::prost::Name for VmDiskCloneSpec {
         "/vcenter.v1.VmDiskCloneSpec".into()
     }
 }
-/// Where one disk moves.
+/// Where to move one disk.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmDiskRelocateSpec {
-    /// Identifier of a datastore, for instance `datastore-1001`. Required up to now, although the API declares it
-    /// optional.
+    /// Identifier of a datastore, for example `datastore-1001`. Currently required, although the API declares it optional.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4417,7 +4429,8 @@ impl ::prost::Name for VmDiskRelocateSpec {
 /// How to customize the guest of a new machine.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmGuestCustomizationSpec {
-    /// Name of a specification that is stored in the inventory of vCenter; `NOT_FOUND` when there is none with that name.
+    /// Name of a specification that is stored in the inventory of vCenter. If it does not exist, the call fails with
+    /// `NOT_FOUND`.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4431,19 +4444,20 @@ impl ::prost::Name for VmGuestCustomizationSpec {
         "/vcenter.v1.VmGuestCustomizationSpec".into()
     }
 }
-/// Where an instant clone lives.
+/// Placement of an instant clone.
 ///
-/// It is always on the host of its source. What is unset is taken from the source; it has to go with what is set.
+/// An instant clone is always on the host of its source. Unset fields are taken from the source; they must be compatible
+/// with the fields that are set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmInstantClonePlacementSpec {
-    /// Identifier of a folder of machines, for instance `group-v1001`. Unset for the folder of the source.
+    /// Identifier of a folder of machines, for example `group-v1001`. Defaults to the folder of the source.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the pool of the source.
+    /// Identifier of a resource pool, for example `resgroup-1001`. Defaults to the pool of the source.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for what the disks of the copy
-    /// differ in. Unset for the datastore of the source.
+    /// Identifier of a datastore, for example `datastore-1001`, for the configuration and for the differences between the
+    /// disks of the copy and those of the source. Defaults to the datastore of the source.
     #[prost(string, optional, tag = "3")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4457,41 +4471,41 @@ impl ::prost::Name for VmInstantClonePlacementSpec {
         "/vcenter.v1.VmInstantClonePlacementSpec".into()
     }
 }
-/// What to copy, and how. Taken by `InstantCloneVm`.
+/// What to copy, and how. Used by `InstantCloneVm`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmInstantCloneSpec {
-    /// Identifier of the machine to copy, which has to be powered on.
+    /// Identifier of the machine to copy, which must be powered on.
     #[prost(string, optional, tag = "1")]
     pub source: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the copy, unique within its folder; up to 80 characters.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where the copy lives. Unset for the places of the source.
+    /// Placement of the copy. Defaults to the placement of the source.
     #[prost(message, optional, tag = "3")]
     pub placement: ::core::option::Option<VmInstantClonePlacementSpec>,
-    /// Changes of Ethernet adapters, by their identifiers on the source.
+    /// Changes to Ethernet adapters, by their identifiers on the source.
     #[prost(btree_map = "string, message", tag = "4")]
     pub nics_to_update: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         super::vm::hardware::v1::EthernetUpdateSpec,
     >,
-    /// Whether to disconnect all Ethernet adapters of the copy, so that it cannot disturb its source. False when unset:
-    /// they are connected as those of the source.
+    /// Whether to disconnect all Ethernet adapters of the copy, so that it cannot interfere with its source. Defaults to
+    /// false: they are connected like those of the source.
     #[prost(bool, optional, tag = "5")]
     pub disconnect_all_nics: ::core::option::Option<bool>,
-    /// Changes of parallel ports, by their identifiers on the source.
+    /// Changes to parallel ports, by their identifiers on the source.
     #[prost(btree_map = "string, message", tag = "6")]
     pub parallel_ports_to_update: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         super::vm::hardware::v1::ParallelUpdateSpec,
     >,
-    /// Changes of serial ports, by their identifiers on the source.
+    /// Changes to serial ports, by their identifiers on the source.
     #[prost(btree_map = "string, message", tag = "7")]
     pub serial_ports_to_update: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         super::vm::hardware::v1::SerialUpdateSpec,
     >,
-    /// BIOS UUID of the copy, for instance `4211d0ad-7b4a-4f6e-9c1c-5f1d8a6f0e21`. Unset for one that vCenter makes up.
+    /// BIOS UUID of the copy, for example `4211d0ad-7b4a-4f6e-9c1c-5f1d8a6f0e21`. If unset, vCenter generates a UUID.
     #[prost(string, optional, tag = "8")]
     pub bios_uuid: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4505,26 +4519,26 @@ impl ::prost::Name for VmInstantCloneSpec {
         "/vcenter.v1.VmInstantCloneSpec".into()
     }
 }
-/// Where a new machine lives.
+/// Placement of a new machine.
 ///
-/// A folder, a datastore, and one of resource pool, host and cluster are required up to now, although the API declares
+/// A folder, a datastore, and one of resource pool, host and cluster are currently required, although the API declares
 /// all of them optional.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmPlacementSpec {
-    /// Identifier of a folder of machines, for instance `group-v1001`.
+    /// Identifier of a folder of machines, for example `group-v1001`.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a resource pool, for instance `resgroup-1001`. Unset for that of `cluster` or `host`.
+    /// Identifier of a resource pool, for example `resgroup-1001`. Defaults to that of `cluster` or `host`.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-    /// set. Unset for one that vCenter chooses.
+    /// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set. If
+    /// unset, vCenter chooses a host.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+    /// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for new disks.
+    /// Identifier of a datastore, for example `datastore-1001`, for the configuration and for new disks.
     #[prost(string, optional, tag = "5")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4538,23 +4552,23 @@ impl ::prost::Name for VmPlacementSpec {
         "/vcenter.v1.VmPlacementSpec".into()
     }
 }
-/// Where a registered machine lives.
+/// Placement of a registered machine.
 ///
-/// A folder and one of resource pool, host and cluster are required up to now, although the API declares all of them
+/// A folder and one of resource pool, host and cluster are currently required, although the API declares all of them
 /// optional.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmRegisterPlacementSpec {
-    /// Identifier of a folder of machines, for instance `group-v1001`.
+    /// Identifier of a folder of machines, for example `group-v1001`.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a resource pool, for instance `resgroup-1001`. Unset for that of `cluster` or `host`.
+    /// Identifier of a resource pool, for example `resgroup-1001`. Defaults to that of `cluster` or `host`.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-    /// set. Unset for one that vCenter chooses.
+    /// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set. If
+    /// unset, vCenter chooses a host.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+    /// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4568,25 +4582,25 @@ impl ::prost::Name for VmRegisterPlacementSpec {
         "/vcenter.v1.VmRegisterPlacementSpec".into()
     }
 }
-/// Files of a machine, and where it is to live. Taken by `RegisterVm`.
+/// Files of a machine, and its placement. Used by `RegisterVm`.
 ///
-/// The files are named either by `datastore` and `path`, or by `datastore_path` alone.
+/// Specify the files either by `datastore` and `path`, or by `datastore_path` alone.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmRegisterSpec {
-    /// Identifier of the datastore with the files, for instance `datastore-1001`. Goes with `path`.
+    /// Identifier of the datastore that contains the files, for example `datastore-1001`. Use it together with `path`.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
-    /// Path of the configuration file on `datastore`, for instance `web-1/web-1.vmx`. Goes with `datastore`.
+    /// Path of the configuration file on `datastore`, for example `web-1/web-1.vmx`. Use it together with `datastore`.
     #[prost(string, optional, tag = "2")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Path of the configuration file with the name of its datastore, for instance `[datastore1] web-1/web-1.vmx`.
-    /// Excludes `datastore` and `path`.
+    /// Path of the configuration file, including the name of its datastore, for example `[datastore1] web-1/web-1.vmx`.
+    /// Mutually exclusive with `datastore` and `path`.
     #[prost(string, optional, tag = "3")]
     pub datastore_path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the machine, unique within its folder. Unset for the name in the configuration file.
+    /// Name of the machine, unique within its folder. Defaults to the name in the configuration file.
     #[prost(string, optional, tag = "4")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where the machine lives. Required up to now, although the API declares it optional.
+    /// Placement of the machine. Currently required, although the API declares it optional.
     #[prost(message, optional, tag = "5")]
     pub placement: ::core::option::Option<VmRegisterPlacementSpec>,
 }
@@ -4600,28 +4614,28 @@ impl ::prost::Name for VmRegisterSpec {
         "/vcenter.v1.VmRegisterSpec".into()
     }
 }
-/// Where to move a machine. What is unset stays as it is; it has to go with what is set.
+/// Where to move a machine. Unset fields keep their current values, which must be compatible with the fields that are
+/// set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmRelocatePlacementSpec {
-    /// Identifier of a folder of machines, for instance `group-v1001`. Unset for the present one.
+    /// Identifier of a folder of machines, for example `group-v1001`. Defaults to the current one.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the present one, or for that of `cluster` or
-    /// `host` where one is set.
+    /// Identifier of a resource pool, for example `resgroup-1001`. Defaults to the current one, or to that of `cluster` or
+    /// `host` if one of them is set.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-    /// set.
+    /// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set.
     ///
-    /// Unset, with `resource_pool` or `cluster` set, leaves the choice to the cluster's DRS, without which the call fails
-    /// with `INVALID_ARGUMENT`; with neither of them it is the present host.
+    /// If unset while `resource_pool` or `cluster` is set, the cluster's DRS chooses the host; without DRS, the call fails
+    /// with `INVALID_ARGUMENT`. If neither is set, defaults to the current host.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+    /// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for all disks that `disks` does
-    /// not name. Unset for the present ones.
+    /// Identifier of a datastore, for example `datastore-1001`, for the configuration and for all disks that `disks` does
+    /// not list. Defaults to the current ones.
     #[prost(string, optional, tag = "5")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4635,13 +4649,13 @@ impl ::prost::Name for VmRelocatePlacementSpec {
         "/vcenter.v1.VmRelocatePlacementSpec".into()
     }
 }
-/// Where to move a machine. Taken by `RelocateVm` and `RelocateVmTask`.
+/// Where to move a machine. Used by `RelocateVm` and `RelocateVmTask`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmRelocateSpec {
-    /// New place of the machine. Unset for the present one.
+    /// New placement of the machine. Defaults to the current one.
     #[prost(message, optional, tag = "1")]
     pub placement: ::core::option::Option<VmRelocatePlacementSpec>,
-    /// Where to move disks, by their identifiers. The others go where `placement` says.
+    /// Where to move individual disks, by their identifiers. All other disks follow `placement`.
     #[prost(btree_map = "string, message", tag = "2")]
     pub disks: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -4658,10 +4672,10 @@ impl ::prost::Name for VmRelocateSpec {
         "/vcenter.v1.VmRelocateSpec".into()
     }
 }
-/// Storage policy of a new machine's home.
+/// Storage policy of a new machine's home directory.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmStoragePolicySpec {
-    /// Identifier of the storage policy, for instance `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
+    /// Identifier of the storage policy, for example `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
     #[prost(string, optional, tag = "1")]
     pub policy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4686,21 +4700,21 @@ pub mod vm_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Finds virtual machines, shows all there is to know about one, and makes, moves and removes them.
+    /// Finds virtual machines, returns their configuration and state, and creates, moves and removes them.
     ///
-    /// It is the way to the identifiers that every other service asks for. A machine is made from a specification
-    /// (`CreateVm`), from another machine (`CloneVm`, `InstantCloneVm`) or from files that are there already (`RegisterVm`);
-    /// templates in content libraries have services of their own.
+    /// The other services for virtual machines require the identifiers that this service returns. Create a machine from a
+    /// specification (`CreateVm`), from another machine (`CloneVm`, `InstantCloneVm`) or from existing files (`RegisterVm`).
+    /// Templates in content libraries have their own services.
     ///
-    /// Cloning and moving copy disks, which takes minutes. `CloneVm` and `RelocateVm` answer when that is done: give them a
-    /// deadline that long, or use `CloneVmTask` and `RelocateVmTask`, which answer immediately, and follow the task with
-    /// `cis.v1.TaskService`. When a call times out, vCenter carries on: look for the machine with `ListVms`, by its name,
-    /// before another try.
+    /// Cloning and moving copy disks, which takes minutes. `CloneVm` and `RelocateVm` return when the work is done: set a
+    /// long enough deadline, or use `CloneVmTask` and `RelocateVmTask`, which return immediately, and follow the task with
+    /// `cis.v1.TaskService`. If a call times out, vCenter continues the work: before you retry, look for the machine by name
+    /// with `ListVms`.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.VM`.
     #[derive(Debug, Clone)]
@@ -4776,11 +4790,11 @@ pub mod vm_service_client {
         }
         /// Lists the virtual machines that match all given filters, at most 4000. Mirrors `list`.
         ///
-        /// A filter that is empty matches everything; several values within a filter are alternatives. When more than 4000
-        /// machines match, the call fails with `UNABLE_TO_ALLOCATE_RESOURCE`: narrow the filters then.
+        /// An empty filter matches everything; several values within a filter are alternatives. If more than 4000 machines
+        /// match, the call fails with `UNABLE_TO_ALLOCATE_RESOURCE`: narrow the filters.
         ///
-        /// There are no pages: all machines come in one answer.
-        /// - `INVALID_ARGUMENT`: a filter has a value that is none, for instance an unknown power state.
+        /// There is no pagination: all machines are returned in one response.
+        /// - `INVALID_ARGUMENT`: a filter has an invalid value, for example an unknown power state.
         pub async fn list_vms(
             &mut self,
             request: impl tonic::IntoRequest<super::ListVmsRequest>,
@@ -4807,10 +4821,10 @@ pub mod vm_service_client {
         }
         /// Returns the configuration and state of one virtual machine. Mirrors `get`.
         ///
-        /// Devices come as maps by identifier, with the same contents as the `Get` operations of their services.
+        /// Devices are returned as maps by identifier, with the same contents as in the `Get` operations of their services.
         /// - `NOT_FOUND`: the machine does not exist.
-        /// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read at present.
-        /// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` leaves such machines out instead.
+        /// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read.
+        /// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` omits such machines instead.
         pub async fn get_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::GetVmRequest>,
@@ -4832,22 +4846,22 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "GetVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a copy of a virtual machine, and returns its identifier when the copy is complete. Mirrors `clone`.
+        /// Copies a virtual machine, and returns the identifier of the copy when it is complete. Mirrors `clone`.
         ///
-        /// The copy has the hardware of its source and the contents of its disks, but identifiers, MAC addresses and files of
-        /// its own. The source can run meanwhile, and can be a template; the copy is a machine. Copying takes minutes: with a
-        /// short deadline use `CloneVmTask`. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// The copy has the hardware of its source and the contents of its disks, but its own identifiers, MAC addresses and
+        /// files. The source can keep running and can be a template; the copy is always a machine. Copying takes minutes: if
+        /// the deadline is short, use `CloneVmTask`. Not idempotent: a second call fails with `ALREADY_EXISTS`.
         ///
-        /// Needs `VirtualMachine.Provisioning.Clone` on the source, `VirtualMachine.Inventory.CreateFromExisting` on the
+        /// Requires `VirtualMachine.Provisioning.Clone` on the source, `VirtualMachine.Inventory.CreateFromExisting` on the
         /// folder, `Resource.AssignVMToPool` on the resource pool and `Datastore.AllocateSpace` on the datastores.
-        /// - `ALREADY_EXISTS`: the folder has a machine with that name.
-        /// - `NOT_FOUND`: the source, a place or the customization specification does not exist.
-        /// - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a disk is both removed and updated
-        ///   or does not belong to the source, or the customization specification does not fit.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
-        /// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present, for instance because
-        ///   the host is in maintenance mode.
-        /// - `ERROR`: vCenter or the host reports an error of another kind.
+        /// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+        /// - `NOT_FOUND`: the source, a placement object or the customization specification does not exist.
+        /// - `INVALID_ARGUMENT`: the placement objects contradict each other or those of the source, a disk is both removed
+        ///   and updated or does not belong to the source, or the customization specification is not suitable.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host does not have enough memory for `power_on`.
+        /// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot currently be reached, for example because the
+        ///   host is in maintenance mode.
+        /// - `ERROR`: vCenter or the host reports another kind of error.
         pub async fn clone_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::CloneVmRequest>,
@@ -4872,18 +4886,18 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "CloneVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Begins to make a copy of a virtual machine, and returns the identifier of a task. Mirrors `clone_task`.
+        /// Starts to copy a virtual machine, and returns the identifier of a task. Mirrors `clone_task`.
         ///
-        /// The task form of `CloneVm`: the same request, and the answer comes before the work. The task's result is the
-        /// identifier of the new machine. What goes wrong is reported by the rpc if vCenter sees it immediately, and by the
-        /// task otherwise. A clone can be cancelled with `TaskService.CancelTask`; what was copied is removed then. Not
-        /// idempotent: each call starts a task, of which one succeeds.
-        /// - `ALREADY_EXISTS`: the folder has a machine with that name.
-        /// - `NOT_FOUND`: the source, a place or the customization specification does not exist.
+        /// The task form of `CloneVm`: it accepts the same request, but returns before the work is done. The task's result is
+        /// the identifier of the new machine. The rpc reports the errors that vCenter detects immediately; the task reports
+        /// all others. To cancel a clone, call `TaskService.CancelTask`; vCenter then removes what it has copied. Not
+        /// idempotent: each call starts a task, only one of which succeeds.
+        /// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+        /// - `NOT_FOUND`: the source, a placement object or the customization specification does not exist.
         /// - `INVALID_ARGUMENT`: as for `CloneVm`.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
-        /// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present.
-        /// - `ERROR`: vCenter or the host reports an error of another kind.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host does not have enough memory for `power_on`.
+        /// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot currently be reached.
+        /// - `ERROR`: vCenter or the host reports another kind of error.
         pub async fn clone_vm_task(
             &mut self,
             request: impl tonic::IntoRequest<super::CloneVmTaskRequest>,
@@ -4908,24 +4922,25 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "CloneVmTask"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a virtual machine from a specification, and returns its identifier. Mirrors `create`.
+        /// Creates a virtual machine from a specification, and returns its identifier. Mirrors `create`.
         ///
-        /// What the specification leaves open follows from the guest operating system: CPU, memory, firmware, the kind of
-        /// adapters and one empty disk. The machine is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// The guest operating system determines what the specification leaves open: CPU, memory, firmware, the kind of
+        /// adapters and one empty disk. The new machine is powered off. Not idempotent: a second call fails with
+        /// `ALREADY_EXISTS`.
         ///
-        /// Needs `VirtualMachine.Inventory.Create` on the folder, `Resource.AssignVMToPool` on the resource pool,
+        /// Requires `VirtualMachine.Inventory.Create` on the folder, `Resource.AssignVMToPool` on the resource pool,
         /// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
-        /// - `ALREADY_EXISTS`: the folder has a machine with that name.
-        /// - `NOT_FOUND`: a place, a network or another object that the specification names does not exist.
-        /// - `INVALID_ARGUMENT`: the places contradict each other or are incomplete, or a setting is out of bounds.
+        /// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+        /// - `NOT_FOUND`: a placement object, a network or another object that the specification names does not exist.
+        /// - `INVALID_ARGUMENT`: the placement objects contradict each other or are incomplete, or a setting is out of range.
         /// - `RESOURCE_IN_USE`: two devices have the same address on a storage adapter.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, a storage adapter has no free address, or there are too
-        ///   many devices of a kind.
-        /// - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present, for instance because the host is
+        ///   many devices of one kind.
+        /// - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot currently be reached, for example because the host is
         ///   in maintenance mode.
-        /// - `UNSUPPORTED`: the guest operating system is not supported with that hardware version, so that there are no
-        ///   defaults for what the specification leaves open.
-        /// - `ERROR`: vCenter or the host reports an error of another kind.
+        /// - `UNSUPPORTED`: the guest operating system is not supported with that hardware version, so vCenter has no defaults
+        ///   for what the specification leaves open.
+        /// - `ERROR`: vCenter or the host reports another kind of error.
         pub async fn create_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateVmRequest>,
@@ -4952,14 +4967,14 @@ pub mod vm_service_client {
         }
         /// Deletes a virtual machine with its files. Mirrors `delete`.
         ///
-        /// The disks that are attached are deleted as well; a disk that is to stay has to be removed with
-        /// `DiskService.DeleteDisk` before. To forget the machine and keep its files there is `UnregisterVm`. Not idempotent:
-        /// a second call fails with `NOT_FOUND`. Needs the privilege `VirtualMachine.Inventory.Delete`.
+        /// The attached disks are deleted as well; to keep a disk, remove it with `DiskService.DeleteDisk` first. To remove
+        /// the machine from the inventory and keep its files, use `UnregisterVm`. Not idempotent: a second call fails with
+        /// `NOT_FOUND`. Requires the privilege `VirtualMachine.Inventory.Delete`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
         /// - `NOT_FOUND`: the machine does not exist.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
-        /// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-        /// - `ERROR`: vCenter or the host reports an error of another kind.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+        /// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+        /// - `ERROR`: vCenter or the host reports another kind of error.
         pub async fn delete_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteVmRequest>,
@@ -4984,21 +4999,22 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "DeleteVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a running copy of a running virtual machine in seconds, and returns its identifier. Mirrors `instant_clone`.
+        /// Creates a running copy of a running virtual machine in seconds, and returns its identifier. Mirrors
+        /// `instant_clone`.
         ///
-        /// The copy shares memory and disks of its source until one of them writes, and continues where the source is. It is
-        /// on the same host. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// The copy shares the memory and disks of its source until one of them writes, and continues from the current state
+        /// of the source. It runs on the same host. Not idempotent: a second call fails with `ALREADY_EXISTS`.
         ///
-        /// Needs `VirtualMachine.Provisioning.Clone` and `VirtualMachine.Inventory.CreateFromExisting` on the source,
+        /// Requires `VirtualMachine.Provisioning.Clone` and `VirtualMachine.Inventory.CreateFromExisting` on the source,
         /// `VirtualMachine.Interact.PowerOn` on the folder, `Resource.AssignVMToPool` on the resource pool,
         /// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
-        /// - `ALREADY_EXISTS`: the folder has a machine with that name.
-        /// - `NOT_FOUND`: the source, a place or a network does not exist.
-        /// - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a device that is to be updated does
+        /// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+        /// - `NOT_FOUND`: the source, a placement object or a network does not exist.
+        /// - `INVALID_ARGUMENT`: the placement objects contradict each other or those of the source, a device to update does
         ///   not belong to the source, or a setting is not valid.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, or the host has not enough memory.
-        /// - `RESOURCE_INACCESSIBLE`: the source, its host or the datastore cannot be reached at present.
-        /// - `ERROR`: vCenter or the host reports an error of another kind, for instance because the source is not powered on.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, or the host does not have enough memory.
+        /// - `RESOURCE_INACCESSIBLE`: the source, its host or the datastore cannot currently be reached.
+        /// - `ERROR`: vCenter or the host reports another kind of error, for example because the source is not powered on.
         pub async fn instant_clone_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::InstantCloneVmRequest>,
@@ -5023,20 +5039,21 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "InstantCloneVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Adds a virtual machine whose files are on a datastore already, and returns its identifier. Mirrors `register`.
+        /// Adds a virtual machine whose files already exist on a datastore, and returns its identifier. Mirrors `register`.
         ///
-        /// The counterpart of `UnregisterVm`. The machine keeps its identifiers in the firmware and gets a new one in the
+        /// The counterpart of `UnregisterVm`. The machine keeps the identifiers in its firmware and gets a new one in the
         /// inventory; it is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
         ///
-        /// Needs `System.Read` on the datastore, `VirtualMachine.Inventory.Register` on the folder and
+        /// Requires `System.Read` on the datastore, `VirtualMachine.Inventory.Register` on the folder and
         /// `Resource.AssignVMToPool` on the resource pool.
-        /// - `ALREADY_EXISTS`: the folder has a machine with that name, or a machine of the inventory has these files.
-        /// - `NOT_FOUND`: the datastore, a place or the configuration file does not exist.
-        /// - `INVALID_ARGUMENT`: the location is incomplete or given twice, the path is malformed, or the places contradict
-        ///   each other or are incomplete.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the machine needs cannot be had.
-        /// - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present.
-        /// - `ERROR`: vCenter or the host reports an error of another kind.
+        /// - `ALREADY_EXISTS`: the folder already contains a machine with that name, or a machine in the inventory already
+        ///   uses these files.
+        /// - `NOT_FOUND`: the datastore, a placement object or the configuration file does not exist.
+        /// - `INVALID_ARGUMENT`: the location is incomplete or specified twice, the path is malformed, or the placement
+        ///   objects contradict each other or are incomplete.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a resource that the machine needs is not available.
+        /// - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot currently be reached.
+        /// - `ERROR`: vCenter or the host reports another kind of error.
         pub async fn register_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::RegisterVmRequest>,
@@ -5061,20 +5078,20 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "RegisterVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Moves a virtual machine, and returns when it has moved: to another host, cluster or resource pool, another folder,
-        /// or other datastores. Mirrors `relocate`.
+        /// Moves a virtual machine to another host, cluster or resource pool, another folder, or other datastores, and returns
+        /// when the move is complete. Mirrors `relocate`.
         ///
-        /// A running machine moves while it runs, as vMotion. Moving disks takes minutes: with a short deadline use
-        /// `RelocateVmTask`. Repeating a move that is done changes nothing.
+        /// vMotion moves a running machine without stopping it. Moving disks takes minutes: if the deadline is short, use
+        /// `RelocateVmTask`. Repeating a completed move changes nothing.
         ///
-        /// Needs `Resource.ColdMigrate` on the machine (`Resource.HotMigrate` while it runs) and `Resource.AssignVMToPool` on
-        /// the resource pool.
-        /// - `NOT_FOUND`: the machine or a place does not exist.
-        /// - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
-        ///   machine.
-        /// - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present, for instance because
+        /// Requires `Resource.ColdMigrate` on the machine (`Resource.HotMigrate` while it runs) and `Resource.AssignVMToPool`
+        /// on the resource pool.
+        /// - `NOT_FOUND`: the machine or a placement object does not exist.
+        /// - `INVALID_ARGUMENT`: the placement objects contradict each other or the current ones, or a disk does not belong to
+        ///   the machine.
+        /// - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot currently be reached, for example because
         ///   the host is in maintenance mode.
-        /// - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+        /// - `ERROR`: for example, a datastore is full, or the folder already contains a machine with that name.
         pub async fn relocate_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::RelocateVmRequest>,
@@ -5099,16 +5116,16 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "RelocateVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Begins to move a virtual machine, and returns the identifier of a task. Mirrors `relocate_task`.
+        /// Starts to move a virtual machine, and returns the identifier of a task. Mirrors `relocate_task`.
         ///
-        /// The task form of `RelocateVm`: the same request, and the answer comes before the work. The task has no result. What
-        /// goes wrong is reported by the rpc if vCenter sees it immediately, and by the task otherwise. A move can be
-        /// cancelled with `TaskService.CancelTask`; the machine stays where it is then.
-        /// - `NOT_FOUND`: the machine or a place does not exist.
-        /// - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
-        ///   machine.
-        /// - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present.
-        /// - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+        /// The task form of `RelocateVm`: it accepts the same request, but returns before the work is done. The task has no
+        /// result. The rpc reports the errors that vCenter detects immediately; the task reports all others. To cancel a move,
+        /// call `TaskService.CancelTask`; the machine then stays where it is.
+        /// - `NOT_FOUND`: the machine or a placement object does not exist.
+        /// - `INVALID_ARGUMENT`: the placement objects contradict each other or the current ones, or a disk does not belong to
+        ///   the machine.
+        /// - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot currently be reached.
+        /// - `ERROR`: for example, a datastore is full, or the folder already contains a machine with that name.
         pub async fn relocate_vm_task(
             &mut self,
             request: impl tonic::IntoRequest<super::RelocateVmTaskRequest>,
@@ -5135,12 +5152,12 @@ pub mod vm_service_client {
         }
         /// Removes a virtual machine from the inventory and keeps its files. Mirrors `unregister`.
         ///
-        /// Statistics, permissions and the place in a resource pool are lost. `RegisterVm` adds the files again, under a new
-        /// identifier. Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+        /// The machine loses its statistics, its permissions and its place in a resource pool. `RegisterVm` adds the files
+        /// again, under a new identifier. Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
         /// `VirtualMachine.Inventory.Unregister`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
         /// - `NOT_FOUND`: the machine does not exist.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
         pub async fn unregister_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::UnregisterVmRequest>,

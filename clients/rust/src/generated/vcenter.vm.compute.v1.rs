@@ -6,7 +6,7 @@ pub struct GetPolicyRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the compute policy. `NOT_FOUND` when vCenter has none with it.
+    /// Identifier of the compute policy. If it does not exist, the call fails with `NOT_FOUND`.
     #[prost(string, tag = "2")]
     pub policy: ::prost::alloc::string::String,
 }
@@ -42,7 +42,7 @@ impl ::prost::Name for GetPolicyResponse {
 /// Returned by `GetPolicy`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PoliciesInfo {
-    /// Whether the machine complies. `NOT_APPLICABLE` when the policy says nothing about this machine.
+    /// Whether the machine complies. `NOT_APPLICABLE` if the policy does not apply to this machine.
     #[prost(
         enumeration = "super::super::super::compute::v1::ObjectCompliance",
         optional,
@@ -71,10 +71,10 @@ pub mod policies_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells whether virtual machines comply with compute policies.
+    /// Reports whether virtual machines comply with compute policies.
     ///
-    /// A compute policy says how machines are to be placed on hosts, for instance together or apart. This service only
-    /// reports; policies are made and assigned elsewhere.
+    /// A compute policy specifies how to place machines on hosts, for example together or apart. This service only reports
+    /// compliance; policies are created and assigned elsewhere.
     ///
     /// Mirrors `com.vmware.vcenter.vm.compute.policies`.
     #[derive(Debug, Clone)]

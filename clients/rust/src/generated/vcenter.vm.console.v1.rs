@@ -6,7 +6,7 @@ pub struct CreateTicketRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Which kind of ticket to create.
+    /// Kind of ticket to create.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<TicketsCreateSpec>,
 }
@@ -23,7 +23,7 @@ impl ::prost::Name for CreateTicketRequest {
 /// Response of `CreateTicket`. Contains a secret.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateTicketResponse {
-    /// The ticket, a one-time secret.
+    /// The ticket, a single-use secret.
     #[prost(message, optional, tag = "1")]
     pub ticket: ::core::option::Option<TicketsSummary>,
 }
@@ -37,12 +37,12 @@ impl ::prost::Name for CreateTicketResponse {
         "/vcenter.vm.console.v1.CreateTicketResponse".into()
     }
 }
-/// Which kind of console ticket to create.
+/// Kind of console ticket to create.
 ///
-/// Taken by `CreateTicket`.
+/// Used by `CreateTicket`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TicketsCreateSpec {
-    /// Kind of ticket. It depends on the program that is to show the console.
+    /// Kind of ticket. The right one depends on the program that displays the console.
     #[prost(enumeration = "TicketsType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
 }
@@ -56,13 +56,13 @@ impl ::prost::Name for TicketsCreateSpec {
         "/vcenter.vm.console.v1.TicketsCreateSpec".into()
     }
 }
-/// A console ticket. Returned by `CreateTicket`, and by no other operation: it cannot be looked up later.
+/// A console ticket. Only `CreateTicket` returns it: it cannot be looked up later.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct TicketsSummary {
-    /// URI that opens the console, for instance `vmrc://` or `wss://` followed by a host and the secret part.
+    /// URI that opens the console, for example `vmrc://` or `wss://` followed by a host and the secret part.
     ///
-    /// A one-time secret: anyone who holds it can use it, once, within 30 minutes.
+    /// A single-use secret: anyone who has it can use it, once, within 30 minutes.
     #[prost(string, optional, tag = "1")]
     pub ticket: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -80,15 +80,15 @@ impl ::prost::Name for TicketsSummary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum TicketsType {
-    /// Not set. Refused in requests.
+    /// Not set. Rejected in requests.
     Unspecified = 0,
-    /// For the VMware Remote Console, Workstation or Fusion, one of which must be installed where the ticket is opened.
+    /// For VMware Remote Console, Workstation or Fusion, one of which must be installed where the ticket is opened.
     ///
-    /// The URI leads to vCenter, by its address or its name. Also for machines that are powered off.
+    /// The URI points to vCenter, by its address or name. Also works for powered-off machines.
     Vmrc = 1,
-    /// For a web page that uses VMware's HTML console SDK, over a web socket.
+    /// For a web page that uses VMware's HTML console SDK, over a WebSocket.
     ///
-    /// The URI leads to the host, by its address or its name. Only while the machine is powered on.
+    /// The URI points to the host, by its address or name. Works only while the machine is powered on.
     Webmks = 2,
 }
 impl TicketsType {
@@ -124,10 +124,10 @@ pub mod tickets_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Hands out tickets for the console of a virtual machine.
+    /// Issues tickets for the console of a virtual machine.
     ///
-    /// A ticket is a secret for one use: anyone who holds it gets the console without any further proof of identity. It should
-    /// be passed on only over protected connections, and neither logged nor stored.
+    /// A ticket is a single-use secret: anyone who has it can open the console without further authentication. Pass it on
+    /// only over protected connections, and do not log or store it.
     ///
     /// Mirrors `com.vmware.vcenter.vm.console.tickets`.
     #[derive(Debug, Clone)]
@@ -204,14 +204,14 @@ pub mod tickets_service_client {
         /// Creates a ticket that opens the console of a virtual machine once, within 30 minutes. Mirrors `create`.
         ///
         /// Not idempotent: each call creates a ticket. A ticket that is not used in time expires.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off and `type` is `WEBMKS`. A `VMRC` ticket works for
-        ///   machines that are off as well.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off and `type` is `WEBMKS`. A `VMRC` ticket also works for
+        ///   powered-off machines.
         /// - `INVALID_ARGUMENT`: this vCenter does not support the kind of ticket.
         /// - `NOT_FOUND`: the machine does not exist.
-        /// - `RESOURCE_INACCESSIBLE`: the configuration or the state of the machine cannot be read at present.
-        /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+        /// - `RESOURCE_INACCESSIBLE`: the configuration or the state of the machine cannot currently be read.
+        /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
         /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-        /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+        /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
         pub async fn create_ticket(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateTicketRequest>,

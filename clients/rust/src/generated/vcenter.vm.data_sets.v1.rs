@@ -99,7 +99,7 @@ impl ::prost::Name for ListEntriesRequest {
 /// Response of `ListEntries`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListEntriesResponse {
-    /// The keys, empty when the data set has no entries.
+    /// The keys; empty if the data set has no entries.
     #[prost(string, repeated, tag = "1")]
     pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -122,8 +122,8 @@ pub struct SetEntryRequest {
     /// Identifier of the data set.
     #[prost(string, tag = "2")]
     pub data_set: ::prost::alloc::string::String,
-    /// Key of the entry, of up to 4,096 bytes and any characters. The gateway encodes it for the URL; `.` and `..` cannot
-    /// be keys there.
+    /// Key of the entry, up to 4,096 bytes; any characters are allowed. The gateway encodes it for the URL, where `.` and
+    /// `..` cannot be keys.
     #[prost(string, tag = "3")]
     pub key: ::prost::alloc::string::String,
     /// Value of the entry, up to 1 MB.
@@ -166,13 +166,14 @@ pub mod entries_service_client {
     use tonic::codegen::http::Uri;
     /// Reads and writes the entries of a virtual machine's data sets. `DataSetsService` manages the data sets themselves.
     ///
-    /// What is allowed follows from `host` of the data set. The machine needs hardware version 20 or newer, and a host of
-    /// ESXi 8.0 or newer.
+    /// The `host` field of the data set determines which operations are allowed. The machine requires hardware version 20 or
+    /// later, and a host with ESXi 8.0 or later.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
+    /// In addition to the errors listed for each operation, every operation can fail with
     /// - `NOT_FOUND`: the machine or the data set does not exist.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-    /// - `UNAUTHORIZED`: the data set does not allow the access, or the caller lacks a privilege that the operation needs.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+    /// - `UNAUTHORIZED`: the data set does not allow the access, or the caller lacks a privilege that the operation
+    ///   requires.
     /// - `UNSUPPORTED`: the hardware version of the machine, or its host, is too old for data sets.
     ///
     /// Mirrors `com.vmware.vcenter.vm.data_sets.entries`.
@@ -251,10 +252,11 @@ pub mod entries_service_client {
         }
         /// Deletes an entry of a data set. Mirrors `delete`.
         ///
-        /// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+        /// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
         /// `VirtualMachine.DataSets.DataSetEntryDelete` on the machine.
-        /// - `NOT_FOUND`: also when there is no entry with that key.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
+        /// - `NOT_FOUND`: also if the data set has no entry with that key.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+        ///   suspended.
         ///
         /// Since vCenter 8.0.0.0.
         pub async fn delete_entry(
@@ -288,8 +290,8 @@ pub mod entries_service_client {
         }
         /// Returns the value of an entry. Mirrors `get`.
         ///
-        /// Needs the privilege `VirtualMachine.DataSets.DataSetEntryGet` on the machine.
-        /// - `NOT_FOUND`: also when there is no entry with that key.
+        /// Requires the privilege `VirtualMachine.DataSets.DataSetEntryGet` on the machine.
+        /// - `NOT_FOUND`: also if the data set has no entry with that key.
         ///
         /// Since vCenter 8.0.0.0.
         pub async fn get_entry(
@@ -320,7 +322,7 @@ pub mod entries_service_client {
         }
         /// Lists the keys of a data set. Mirrors `list`.
         ///
-        /// All of them come in one answer, in no particular order. Needs the privilege
+        /// All keys are in one response, in no particular order. Requires the privilege
         /// `VirtualMachine.DataSets.DataSetEntryList` on the machine.
         ///
         /// Since vCenter 8.0.0.0.
@@ -353,13 +355,14 @@ pub mod entries_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Writes an entry, a new one or in place of one with the same key. Mirrors `set`.
+        /// Creates an entry, or replaces the one with the same key. Mirrors `set`.
         ///
-        /// Idempotent: repeating it leaves the same entry. Needs the privilege `VirtualMachine.DataSets.DataSetEntrySet` on
-        /// the machine.
+        /// Idempotent: repeating the call leaves the same entry. Requires the privilege
+        /// `VirtualMachine.DataSets.DataSetEntrySet` on the machine.
         /// - `INVALID_ARGUMENT`: the key or the value is too large.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for the entry.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+        ///   suspended.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no space left for the entry.
         ///
         /// Since vCenter 8.0.0.0.
         pub async fn set_entry(

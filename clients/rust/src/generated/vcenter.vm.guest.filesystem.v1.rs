@@ -6,13 +6,13 @@ pub struct CreateDirectoryRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
-    /// Absolute path of the new directory, for instance `/srv/data` or `C:\Data`.
+    /// Absolute path of the new directory, for example `/srv/data` or `C:\Data`.
     #[prost(string, optional, tag = "3")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether parent directories that are missing are created as well. False when unset.
+    /// Whether to create missing parent directories as well. Defaults to false.
     ///
     /// A call that fails can leave some of them.
     #[prost(bool, optional, tag = "4")]
@@ -47,18 +47,18 @@ pub struct CreateTemporaryDirectoryRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
-    /// What the name begins with. May be empty.
+    /// Prefix of the name. Can be empty.
     #[prost(string, optional, tag = "3")]
     pub prefix: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the name ends with. May be empty.
+    /// Suffix of the name. Can be empty.
     #[prost(string, optional, tag = "4")]
     pub suffix: ::core::option::Option<::prost::alloc::string::String>,
-    /// Absolute path of the directory in which the new one is created.
+    /// Absolute path of the directory in which to create the new one.
     ///
-    /// When unset or empty, the guest's default, for instance `/tmp`.
+    /// If unset or empty, the guest's default applies, for example `/tmp`.
     #[prost(string, optional, tag = "5")]
     pub parent_path: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -95,13 +95,13 @@ pub struct DeleteDirectoryRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
     /// Absolute path of the directory.
     #[prost(string, optional, tag = "3")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether everything in the directory is deleted too. False when unset: the directory then has to be empty.
+    /// Whether to delete everything in the directory, too. Defaults to false: the directory must then be empty.
     #[prost(bool, optional, tag = "4")]
     pub recursive: ::core::option::Option<bool>,
 }
@@ -134,13 +134,13 @@ pub struct MoveDirectoryRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
     /// Absolute path of the directory.
     #[prost(string, optional, tag = "3")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Absolute path that the directory should have. Nothing may be there yet.
+    /// New absolute path of the directory. Nothing may exist there yet.
     #[prost(string, optional, tag = "4")]
     pub new_path: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -178,19 +178,20 @@ pub mod directories_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Creates, moves and deletes directories in the guest operating system. `FilesService` lists what is in them.
+    /// Creates, moves and deletes directories in the guest operating system. `FilesService` lists their contents.
     ///
-    /// Every operation logs on to the guest with the credentials in the request, needs the privilege
-    /// `VirtualMachine.GuestOperations.Modify` on the machine, and can end in
+    /// Every operation logs on to the guest with the credentials in the request, requires the privilege
+    /// `VirtualMachine.GuestOperations.Modify` on the machine, and can fail with
     /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-    /// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-    /// - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
-    /// - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-    /// - `UNAUTHORIZED`: the user of the credentials must not access the directory, or the caller lacks the privilege.
-    /// - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
-    /// - `NOT_FOUND`: the machine does not exist, or a path does not; then with a `FileErrorDetails` in the status.
-    /// - `INVALID_ARGUMENT`: a path is not valid, too long, or not that of a directory, with a `FileErrorDetails` in the
-    ///   status.
+    /// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+    /// - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
+    /// - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+    /// - `UNAUTHORIZED`: the user of the credentials is not allowed to access the directory, or the caller lacks the
+    ///   privilege.
+    /// - `RESOURCE_BUSY`: the machine is busy; retry the call.
+    /// - `NOT_FOUND`: the machine or a path does not exist; in the latter case, the status contains a `FileErrorDetails`.
+    /// - `INVALID_ARGUMENT`: a path is not valid, is too long, or is not a directory; the status contains a
+    ///   `FileErrorDetails`.
     ///
     /// Mirrors `com.vmware.vcenter.vm.guest.filesystem.directories`.
     #[derive(Debug, Clone)]
@@ -267,8 +268,8 @@ pub mod directories_service_client {
         /// Creates a directory. Mirrors `create`.
         ///
         /// Not idempotent: a second call fails with `ALREADY_EXISTS`.
-        /// - `ALREADY_EXISTS`: there is something at the path already.
-        /// - `NOT_FOUND`: also when the parent directory does not exist and `create_parents` is not true.
+        /// - `ALREADY_EXISTS`: something already exists at the path.
+        /// - `NOT_FOUND`: also if the parent directory does not exist and `create_parents` is not true.
         pub async fn create_directory(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateDirectoryRequest>,
@@ -298,11 +299,11 @@ pub mod directories_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Creates a temporary directory with a name that nothing else has. Mirrors `create_temporary`.
+        /// Creates a temporary directory with a unique name. Mirrors `create_temporary`.
         ///
         /// The name consists of the prefix, characters that the guest chooses, and the suffix. Not idempotent: each call
-        /// creates a directory. Delete it with `DeleteDirectory` when it is no longer needed; the guest may delete it earlier
-        /// when it is in the default place.
+        /// creates a directory. Delete the directory with `DeleteDirectory` when it is no longer needed; if it is in the
+        /// default location, the guest may delete it earlier.
         pub async fn create_temporary_directory(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateTemporaryDirectoryRequest>,
@@ -334,8 +335,8 @@ pub mod directories_service_client {
         }
         /// Deletes a directory. Mirrors `delete`.
         ///
-        /// A symbolic link in the directory is deleted, not what it leads to. A recursive deletion that fails can leave a part
-        /// of the directory. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// A symbolic link in the directory is deleted, but not its target. A recursive deletion that fails can leave part of
+        /// the directory. Not idempotent: a second call fails with `NOT_FOUND`.
         /// - `RESOURCE_IN_USE`: the directory is not empty and `recursive` is not true.
         pub async fn delete_directory(
             &mut self,
@@ -366,12 +367,12 @@ pub mod directories_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Moves or renames a directory with all that is in it. Mirrors `move`.
+        /// Moves or renames a directory with all its contents. Mirrors `move`.
         ///
-        /// Between file systems of the guest, the directory is copied and the old one deleted. Not idempotent: a second call
-        /// fails with `NOT_FOUND`.
-        /// - `ALREADY_EXISTS`: there is something at the new path already.
-        /// - `NOT_FOUND`: also when the parent directory of the new path does not exist.
+        /// To move a directory between file systems, the guest copies it and deletes the old one. Not idempotent: a second
+        /// call fails with `NOT_FOUND`.
+        /// - `ALREADY_EXISTS`: something already exists at the new path.
+        /// - `NOT_FOUND`: also if the parent directory of the new path does not exist.
         pub async fn move_directory(
             &mut self,
             request: impl tonic::IntoRequest<super::MoveDirectoryRequest>,
@@ -405,18 +406,18 @@ pub mod directories_service_client {
 }
 #[doc(inline)]
 pub use directories_service_client::DirectoriesServiceClient;
-/// What was wrong with a file or directory in the guest.
+/// Problem with a file or directory in the guest.
 ///
-/// vCenter sends it as the `data` of an error; the status then carries this message beside the error.
+/// vCenter sends it as the `data` of an error; the status then contains this message in addition to the error.
 ///
-/// It comes with the `NOT_FOUND` and the `INVALID_ARGUMENT` of the services for the guest's file system and of
-/// `ProcessesService.CreateProcess`, when they are about a path in the guest.
+/// It accompanies `NOT_FOUND` and `INVALID_ARGUMENT` errors of the services for the guest's file system and of
+/// `ProcessesService.CreateProcess` that concern a path in the guest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FileErrorDetails {
-    /// What was wrong.
+    /// The problem.
     #[prost(enumeration = "FileErrorReason", optional, tag = "1")]
     pub reason: ::core::option::Option<i32>,
-    /// Path in the guest that the error is about.
+    /// Path in the guest that the error concerns.
     #[prost(string, optional, tag = "2")]
     pub file_path: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -430,25 +431,25 @@ impl ::prost::Name for FileErrorDetails {
         "/vcenter.vm.guest.filesystem.v1.FileErrorDetails".into()
     }
 }
-/// What can be wrong with a file or directory in the guest.
+/// Problems with a file or directory in the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FileErrorReason {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// The path is not that of a file.
+    /// The path is not a file.
     NotAFile = 1,
-    /// The path is not that of a directory.
+    /// The path is not a directory.
     NotADirectory = 2,
     /// The path is too long for the guest.
     PathTooLong = 3,
-    /// There is nothing at the path.
+    /// Nothing exists at the path.
     FileNotFound = 4,
     /// The file is too large for the guest's file system.
     FileTooLarge = 5,
     /// The guest's disk is full.
     NoDiskSpace = 6,
-    /// The directory has entries.
+    /// The directory is not empty.
     DirectoryNotEmpty = 7,
 }
 impl FileErrorReason {
@@ -489,18 +490,18 @@ pub struct CreateTemporaryFileRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
-    /// What the name begins with. May be empty.
+    /// Prefix of the name. Can be empty.
     #[prost(string, optional, tag = "3")]
     pub prefix: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the name ends with, for instance `.log`. May be empty.
+    /// Suffix of the name, for example `.log`. Can be empty.
     #[prost(string, optional, tag = "4")]
     pub suffix: ::core::option::Option<::prost::alloc::string::String>,
-    /// Absolute path of the directory in which the file is created.
+    /// Absolute path of the directory in which to create the file.
     ///
-    /// When unset or empty, the guest's default, for instance `/tmp`.
+    /// If unset or empty, the guest's default applies, for example `/tmp`.
     #[prost(string, optional, tag = "5")]
     pub parent_path: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -537,11 +538,11 @@ pub struct DeleteFileRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Absolute path of the file, for instance `/tmp/report.txt` or `C:\Temp\report.txt`. The gateway encodes it for the
+    /// Absolute path of the file, for example `/tmp/report.txt` or `C:\Temp\report.txt`. The gateway encodes it for the
     /// URL.
     #[prost(string, tag = "2")]
     pub path: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "3")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
 }
@@ -574,11 +575,11 @@ pub struct GetFileRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Absolute path of the file or directory, for instance `/etc/hosts` or `C:\Windows\win.ini`. The gateway encodes it
+    /// Absolute path of the file or directory, for example `/etc/hosts` or `C:\Windows\win.ini`. The gateway encodes it
     /// for the URL.
     #[prost(string, tag = "2")]
     pub path: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "3")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
 }
@@ -615,16 +616,17 @@ pub struct ListFilesRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
-    /// Absolute path of the directory, for instance `/var/log`. With the path of a file, the list has this file only.
+    /// Absolute path of the directory, for example `/var/log`. If it is the path of a file, the list contains only this
+    /// file.
     #[prost(string, optional, tag = "3")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Which page to return. The first when unset.
+    /// Page to return. Defaults to the first one.
     #[prost(message, optional, tag = "4")]
     pub iteration: ::core::option::Option<FilesIterationSpec>,
-    /// Which files to return. All when unset.
+    /// Files to return. If unset, all files are returned.
     #[prost(message, optional, tag = "5")]
     pub filter: ::core::option::Option<FilesFilterSpec>,
 }
@@ -661,16 +663,16 @@ pub struct MoveFileRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
     /// Absolute path of the file.
     #[prost(string, optional, tag = "3")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Absolute path that the file should have, its name included. It cannot be that of a directory.
+    /// New absolute path of the file, including its name. It cannot be the path of a directory.
     #[prost(string, optional, tag = "4")]
     pub new_path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether a file at the new path is replaced. False when unset.
+    /// Whether to replace a file at the new path. Defaults to false.
     #[prost(bool, optional, tag = "5")]
     pub overwrite: ::core::option::Option<bool>,
 }
@@ -703,13 +705,13 @@ pub struct UpdateFileRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
     /// Absolute path of the file or directory.
     #[prost(string, optional, tag = "3")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "4")]
     pub file_attributes: ::core::option::Option<FilesFileAttributesUpdateSpec>,
 }
@@ -745,10 +747,10 @@ pub struct FilesFileAttributesInfo {
     /// When the file was last read.
     #[prost(message, optional, tag = "2")]
     pub last_accessed: ::core::option::Option<::prost_types::Timestamp>,
-    /// Path that a symbolic link leads to. Unset when the file is not a symbolic link. Windows guests do not report it.
+    /// Target of a symbolic link. Unset if the file is not a symbolic link. Windows guests do not report it.
     #[prost(string, optional, tag = "3")]
     pub symlink_target: ::core::option::Option<::prost::alloc::string::String>,
-    /// Family of the guest's file system. Decides which of the other attributes are set.
+    /// Family of the guest's file system. Determines which of the other attributes are set.
     #[prost(enumeration = "FilesystemFamily", optional, tag = "4")]
     pub filesystem_family: ::core::option::Option<i32>,
     /// Attributes of a file in a Windows guest. Relevant only when `filesystem_family` is `WINDOWS`.
@@ -768,9 +770,9 @@ impl ::prost::Name for FilesFileAttributesInfo {
         "/vcenter.vm.guest.filesystem.v1.FilesFileAttributesInfo".into()
     }
 }
-/// What to change of a file's attributes. What is unset stays as it is. Taken by `UpdateFile`.
+/// Changes to a file's attributes. Unset fields stay unchanged. Used by `UpdateFile`.
 ///
-/// Of `windows` and `posix`, only the one that fits the guest may be set.
+/// Of `windows` and `posix`, only the one that matches the guest may be set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FilesFileAttributesUpdateSpec {
     /// When the file was last written.
@@ -796,11 +798,11 @@ impl ::prost::Name for FilesFileAttributesUpdateSpec {
         "/vcenter.vm.guest.filesystem.v1.FilesFileAttributesUpdateSpec".into()
     }
 }
-/// Which files a list has.
+/// Files to include in a list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FilesFilterSpec {
-    /// Regular expression in the syntax of Perl. Files match in whose name it is found, for instance `\.log$`. All files
-    /// match when unset.
+    /// Regular expression in Perl syntax, for example `\.log$`. A file matches if the expression is found in its name. If
+    /// unset, all files match.
     #[prost(string, optional, tag = "1")]
     pub match_pattern: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -814,7 +816,7 @@ impl ::prost::Name for FilesFilterSpec {
         "/vcenter.vm.guest.filesystem.v1.FilesFilterSpec".into()
     }
 }
-/// What a guest knows of a file or directory.
+/// Properties of a file or directory in a guest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FilesInfo {
     /// Type of the file.
@@ -837,15 +839,16 @@ impl ::prost::Name for FilesInfo {
         "/vcenter.vm.guest.filesystem.v1.FilesInfo".into()
     }
 }
-/// Which page of a list to return.
+/// Page of a list to return.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FilesIterationSpec {
-    /// How many files the page has at most. 50 when unset.
+    /// Maximum number of files on the page. Defaults to 50.
     #[prost(int64, optional, tag = "1")]
     pub size: ::core::option::Option<i64>,
-    /// Position of the page's first file in the whole list, counted from zero. 0 when unset.
+    /// Position of the page's first file in the whole list, counted from zero. Defaults to 0.
     ///
-    /// Behind the end of the list, the page is empty. The next page begins at `FilesListResult.end_index` + 1.
+    /// If the position is past the end of the list, the page is empty. The next page begins one position after
+    /// `FilesListResult.end_index`.
     #[prost(int64, optional, tag = "2")]
     pub index: ::core::option::Option<i64>,
 }
@@ -865,13 +868,13 @@ pub struct FilesListResult {
     /// The files of the page.
     #[prost(message, repeated, tag = "1")]
     pub files: ::prost::alloc::vec::Vec<FilesSummary>,
-    /// How many files the whole list has at the moment, an aid for showing progress.
+    /// Number of files currently in the whole list, for example to show progress.
     #[prost(int64, optional, tag = "2")]
     pub total: ::core::option::Option<i64>,
-    /// Position of the page's first file in the whole list, counted from zero. Unset when the page is empty.
+    /// Position of the page's first file in the whole list, counted from zero. Unset if the page is empty.
     #[prost(int64, optional, tag = "3")]
     pub start_index: ::core::option::Option<i64>,
-    /// Position of the page's last file in the whole list. Unset when the page is empty.
+    /// Position of the page's last file in the whole list. Unset if the page is empty.
     #[prost(int64, optional, tag = "4")]
     pub end_index: ::core::option::Option<i64>,
     /// Whether more pages follow.
@@ -891,13 +894,13 @@ impl ::prost::Name for FilesListResult {
 /// Attributes of a file in a Linux or Unix guest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FilesPosixFileAttributesInfo {
-    /// User id of the owner, 0 for `root`.
+    /// User ID of the owner, 0 for `root`.
     #[prost(int64, optional, tag = "1")]
     pub owner: ::core::option::Option<i64>,
-    /// Group id.
+    /// Group ID.
     #[prost(int64, optional, tag = "2")]
     pub group: ::core::option::Option<i64>,
-    /// Permissions in octal, as `chmod` takes them, for instance `0644`.
+    /// Permissions in octal notation, as for `chmod`, for example `0644`.
     #[prost(string, optional, tag = "3")]
     pub permissions: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -911,16 +914,16 @@ impl ::prost::Name for FilesPosixFileAttributesInfo {
         "/vcenter.vm.guest.filesystem.v1.FilesPosixFileAttributesInfo".into()
     }
 }
-/// What to change of a file's attributes in a Linux or Unix guest. What is unset stays as it is.
+/// Changes to a file's attributes in a Linux or Unix guest. Unset fields stay unchanged.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FilesPosixFileAttributesUpdateSpec {
-    /// User id of the owner.
+    /// User ID of the owner.
     #[prost(int64, optional, tag = "1")]
     pub owner_id: ::core::option::Option<i64>,
-    /// Group id.
+    /// Group ID.
     #[prost(int64, optional, tag = "2")]
     pub group_id: ::core::option::Option<i64>,
-    /// Permissions in octal, as `chmod` takes them, for instance `0640`.
+    /// Permissions in octal notation, as for `chmod`, for example `0640`.
     #[prost(string, optional, tag = "3")]
     pub permissions: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -934,10 +937,10 @@ impl ::prost::Name for FilesPosixFileAttributesUpdateSpec {
         "/vcenter.vm.guest.filesystem.v1.FilesPosixFileAttributesUpdateSpec".into()
     }
 }
-/// What a list shows of a file. `GetFile` shows the rest.
+/// Summary of a file, as returned by list operations. `GetFile` returns the rest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FilesSummary {
-    /// Name without the directory, for instance `hosts`.
+    /// Name without the directory, for example `hosts`.
     #[prost(string, optional, tag = "1")]
     pub filename: ::core::option::Option<::prost::alloc::string::String>,
     /// Type of the file.
@@ -980,13 +983,13 @@ impl ::prost::Name for FilesWindowsFileAttributesInfo {
         "/vcenter.vm.guest.filesystem.v1.FilesWindowsFileAttributesInfo".into()
     }
 }
-/// What to change of a file's attributes in a Windows guest. What is unset stays as it is.
+/// Changes to a file's attributes in a Windows guest. Unset fields stay unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FilesWindowsFileAttributesUpdateSpec {
-    /// Whether the file should be hidden.
+    /// Whether to hide the file.
     #[prost(bool, optional, tag = "1")]
     pub hidden: ::core::option::Option<bool>,
-    /// Whether the file should be read-only.
+    /// Whether to make the file read-only.
     #[prost(bool, optional, tag = "2")]
     pub read_only: ::core::option::Option<bool>,
 }
@@ -1004,11 +1007,11 @@ impl ::prost::Name for FilesWindowsFileAttributesUpdateSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FilesystemFamily {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// That of Windows.
+    /// Windows file systems.
     Windows = 1,
-    /// That of Linux, Solaris and other kinds of Unix.
+    /// File systems of Linux, Solaris and other kinds of Unix.
     Posix = 2,
 }
 impl FilesystemFamily {
@@ -1037,9 +1040,9 @@ impl FilesystemFamily {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FilesLastIterationStatus {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// There was more when the page was made. The page has at least one file; it can have fewer than were asked for.
+    /// More files existed when the page was created. The page has at least one file, but can have fewer than requested.
     Ready = 1,
     /// This is the last page.
     EndOfData = 2,
@@ -1070,7 +1073,7 @@ impl FilesLastIterationStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FilesType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// A regular file.
     File = 1,
@@ -1114,18 +1117,18 @@ pub mod files_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Lists, describes, moves and deletes files in the guest operating system. `TransfersService` reads and writes what is
-    /// in them.
+    /// Lists, describes, moves and deletes files in the guest operating system. `TransfersService` reads and writes their
+    /// contents.
     ///
-    /// Every operation logs on to the guest with the credentials in the request and can end in
+    /// Every operation logs on to the guest with the credentials in the request and can fail with
     /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-    /// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-    /// - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
-    /// - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-    /// - `UNAUTHORIZED`: the user of the credentials must not access the file, or the caller lacks the privilege.
-    /// - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
-    /// - `NOT_FOUND`: the machine does not exist, or a path does not; then with a `FileErrorDetails` in the status.
-    /// - `INVALID_ARGUMENT`: a path is not valid, too long, or not that of a file, with a `FileErrorDetails` in the status.
+    /// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+    /// - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
+    /// - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+    /// - `UNAUTHORIZED`: the user of the credentials is not allowed to access the file, or the caller lacks the privilege.
+    /// - `RESOURCE_BUSY`: the machine is busy; retry the call.
+    /// - `NOT_FOUND`: the machine or a path does not exist; in the latter case, the status contains a `FileErrorDetails`.
+    /// - `INVALID_ARGUMENT`: a path is not valid, is too long, or is not a file; the status contains a `FileErrorDetails`.
     ///
     /// Mirrors `com.vmware.vcenter.vm.guest.filesystem.files`.
     #[derive(Debug, Clone)]
@@ -1199,10 +1202,10 @@ pub mod files_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Creates an empty temporary file with a name that nothing else has. Mirrors `create_temporary`.
+        /// Creates an empty temporary file with a unique name. Mirrors `create_temporary`.
         ///
         /// The name consists of the prefix, characters that the guest chooses, and the suffix. Not idempotent: each call
-        /// creates a file. Delete it with `DeleteFile` when it is no longer needed. Needs the privilege
+        /// creates a file. Delete the file with `DeleteFile` when it is no longer needed. Requires the privilege
         /// `VirtualMachine.GuestOperations.Modify` on the machine.
         pub async fn create_temporary_file(
             &mut self,
@@ -1235,8 +1238,8 @@ pub mod files_service_client {
         }
         /// Deletes a file or a symbolic link. Mirrors `delete`.
         ///
-        /// Of a symbolic link, the link is deleted, not what it leads to. Directories are deleted with
-        /// `DirectoriesService.DeleteDirectory`. Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+        /// For a symbolic link, the link is deleted, but not its target. To delete directories, use
+        /// `DirectoriesService.DeleteDirectory`. Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
         /// `VirtualMachine.GuestOperations.Modify` on the machine.
         pub async fn delete_file(
             &mut self,
@@ -1267,9 +1270,9 @@ pub mod files_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns type, size and attributes of a file or directory. Mirrors `get`.
+        /// Returns the type, size and attributes of a file or directory. Mirrors `get`.
         ///
-        /// Needs the privilege `VirtualMachine.GuestOperations.Query` on the machine.
+        /// Requires the privilege `VirtualMachine.GuestOperations.Query` on the machine.
         pub async fn get_file(
             &mut self,
             request: impl tonic::IntoRequest<super::GetFileRequest>,
@@ -1299,12 +1302,12 @@ pub mod files_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the files and directories in a directory, page by page, or one file. Mirrors `list`.
+        /// Lists the files and directories in a directory, page by page, or a single file. Mirrors `list`.
         ///
-        /// The list of a directory begins with `.` and `..`, the directory itself and the one above. The order is that of the
-        /// guest's file system. When the directory changes between two pages, entries can be missing or appear twice. Needs the
-        /// privilege `VirtualMachine.GuestOperations.Query` on the machine.
-        /// - `INVALID_ARGUMENT`: also when the pattern of the filter is not valid.
+        /// The list of a directory begins with `.` and `..`, the directory itself and its parent. The order is that of the
+        /// guest's file system. If the directory changes between two pages, entries can be missing or appear twice. Requires
+        /// the privilege `VirtualMachine.GuestOperations.Query` on the machine.
+        /// - `INVALID_ARGUMENT`: also if the pattern of the filter is not valid.
         pub async fn list_files(
             &mut self,
             request: impl tonic::IntoRequest<super::ListFilesRequest>,
@@ -1336,10 +1339,10 @@ pub mod files_service_client {
         }
         /// Moves or renames a file or a symbolic link. Mirrors `move`.
         ///
-        /// Of a symbolic link, the link is moved, not what it leads to. Not idempotent: a second call fails with `NOT_FOUND`.
-        /// Needs the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
-        /// - `ALREADY_EXISTS`: there is a file at the new path and `overwrite` is not true.
-        /// - `NOT_FOUND`: also when the parent directory of the new path does not exist.
+        /// For a symbolic link, the link is moved, but not its target. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// Requires the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
+        /// - `ALREADY_EXISTS`: a file exists at the new path and `overwrite` is not true.
+        /// - `NOT_FOUND`: also if the parent directory of the new path does not exist.
         pub async fn move_file(
             &mut self,
             request: impl tonic::IntoRequest<super::MoveFileRequest>,
@@ -1371,9 +1374,9 @@ pub mod files_service_client {
         }
         /// Changes the attributes of a file or directory. Mirrors `update`.
         ///
-        /// Of a symbolic link, what it leads to is changed. vCenter does not document whether a call can be repeated, hence
-        /// the unknown idempotency. Needs the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
-        /// - `INVALID_ARGUMENT`: also when the attributes are those of another family of operating systems.
+        /// For a symbolic link, its target is changed. vCenter does not document whether a call can be repeated, so the
+        /// idempotency is unknown. Requires the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
+        /// - `INVALID_ARGUMENT`: also if the attributes are for another family of operating systems.
         pub async fn update_file(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateFileRequest>,
@@ -1413,7 +1416,7 @@ pub struct CreateTransferRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Account of the guest for which the operation runs.
+    /// Guest account that the operation runs as.
     #[prost(message, optional, tag = "2")]
     pub credentials: ::core::option::Option<super::super::v1::Credentials>,
     /// Which file to transfer, and in which direction.
@@ -1434,12 +1437,12 @@ impl ::prost::Name for CreateTransferRequest {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct CreateTransferResponse {
-    /// URL for one HTTP request, for instance `<https://esx-1.example.com/guestFile?id=...&token=...`.> Anyone who has it
+    /// URL for one HTTP request, for example `<https://esx-1.example.com/guestFile?id=...&token=...`.> Anyone who has it
     /// needs no further credentials: treat it as a secret.
     ///
-    /// It is valid for 10 minutes, for one request that succeeds, and no longer than the machine runs on its host. Where
-    /// the host's name is `*`, put the name or address under which you reach vCenter in its place. Over HTTPS, the peer
-    /// shows the certificate of the ESXi host on which the machine runs.
+    /// It is valid for 10 minutes, for one successful request, and only as long as the machine runs on its host. If the
+    /// host's name is `*`, replace it with the name or address at which you reach vCenter. Over HTTPS, the peer presents
+    /// the certificate of the ESXi host on which the machine runs.
     #[prost(string, optional, tag = "1")]
     pub url: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1455,15 +1458,15 @@ impl ::prost::Name for CreateTransferResponse {
 }
 /// A transfer of one file.
 ///
-/// Taken by `CreateTransfer`.
+/// Used by `CreateTransfer`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransfersCreateSpec {
-    /// Absolute path of the file in the guest, for instance `/tmp/report.txt`. It cannot be that of a directory or a
+    /// Absolute path of the file in the guest, for example `/tmp/report.txt`. It cannot be the path of a directory or a
     /// symbolic link.
     #[prost(string, optional, tag = "1")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the file in the guest should be like. Its presence decides the direction: set it to copy into the guest, leave
-    /// it unset to copy out of it.
+    /// Attributes of the file in the guest. Their presence determines the direction: set this field to copy into the
+    /// guest, or leave it unset to copy out of it.
     #[prost(message, optional, tag = "2")]
     pub attributes: ::core::option::Option<TransfersFileCreationAttributes>,
 }
@@ -1477,27 +1480,27 @@ impl ::prost::Name for TransfersCreateSpec {
         "/vcenter.vm.guest.filesystem.v1.TransfersCreateSpec".into()
     }
 }
-/// What a file that is copied into a guest should be like.
+/// Attributes of a file that is copied into a guest.
 ///
-/// Of `windows` and `posix`, only the one that fits the guest may be set.
+/// Of `windows` and `posix`, only the one that matches the guest may be set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransfersFileCreationAttributes {
-    /// Size of the content in bytes. The upload has to have exactly this many.
+    /// Size of the content in bytes. The upload must have exactly this size.
     #[prost(int64, optional, tag = "1")]
     pub size: ::core::option::Option<i64>,
-    /// Whether a file at the path is replaced. False when unset.
+    /// Whether to replace a file at the path. Defaults to false.
     #[prost(bool, optional, tag = "2")]
     pub overwrite: ::core::option::Option<bool>,
-    /// When the file was last written. The time of the transfer when unset.
+    /// When the file was last written. Defaults to the time of the transfer.
     #[prost(message, optional, tag = "3")]
     pub last_modified: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the file was last read. The time of the transfer when unset.
+    /// When the file was last read. Defaults to the time of the transfer.
     #[prost(message, optional, tag = "4")]
     pub last_accessed: ::core::option::Option<::prost_types::Timestamp>,
-    /// Attributes of a file in a Windows guest. The defaults of its fields when unset.
+    /// Attributes of a file in a Windows guest. If unset, the defaults of its fields apply.
     #[prost(message, optional, tag = "5")]
     pub windows: ::core::option::Option<TransfersWindowsFileAttributesCreateSpec>,
-    /// Attributes of a file in a Linux or Unix guest. The defaults of its fields when unset.
+    /// Attributes of a file in a Linux or Unix guest. If unset, the defaults of its fields apply.
     #[prost(message, optional, tag = "6")]
     pub posix: ::core::option::Option<TransfersPosixFileAttributesCreateSpec>,
 }
@@ -1514,13 +1517,13 @@ impl ::prost::Name for TransfersFileCreationAttributes {
 /// Attributes of a new file in a Linux or Unix guest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransfersPosixFileAttributesCreateSpec {
-    /// User id of the owner. That of the credentials' user when unset.
+    /// User ID of the owner. Defaults to that of the credentials' user.
     #[prost(int64, optional, tag = "1")]
     pub owner_id: ::core::option::Option<i64>,
-    /// Group id. That of the credentials' user when unset.
+    /// Group ID. Defaults to that of the credentials' user.
     #[prost(int64, optional, tag = "2")]
     pub group_id: ::core::option::Option<i64>,
-    /// Permissions in octal, as `chmod` takes them. `0644` when unset.
+    /// Permissions in octal notation, as for `chmod`. Defaults to `0644`.
     #[prost(string, optional, tag = "3")]
     pub permissions: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1537,10 +1540,10 @@ impl ::prost::Name for TransfersPosixFileAttributesCreateSpec {
 /// Attributes of a new file in a Windows guest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransfersWindowsFileAttributesCreateSpec {
-    /// Whether the file is hidden. False when unset.
+    /// Whether the file is hidden. Defaults to false.
     #[prost(bool, optional, tag = "1")]
     pub hidden: ::core::option::Option<bool>,
-    /// Whether the file is read-only. False when unset.
+    /// Whether the file is read-only. Defaults to false.
     #[prost(bool, optional, tag = "2")]
     pub read_only: ::core::option::Option<bool>,
 }
@@ -1567,7 +1570,7 @@ pub mod transfers_service_client {
     use tonic::codegen::http::Uri;
     /// Copies files into and out of the guest operating system.
     ///
-    /// The content does not travel through vCenter's API, nor through the gateway: `CreateTransfer` returns a URL, and the
+    /// The content passes neither through vCenter's API nor through the gateway: `CreateTransfer` returns a URL, and the
     /// caller sends one HTTP request to it.
     ///
     /// Mirrors `com.vmware.vcenter.vm.guest.filesystem.transfers`.
@@ -1642,23 +1645,24 @@ pub mod transfers_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Prepares the transfer of one file and returns the URL for it. Mirrors `create`.
+        /// Prepares the transfer of one file and returns its URL. Mirrors `create`.
         ///
         /// With `attributes`, the file is copied into the guest: PUT the content to the URL, exactly as many bytes as `size`
-        /// says. Without, it is copied out of the guest: GET the URL. A file that is overwritten gets the new attributes, not
-        /// those of the old one. Not idempotent: each call prepares a transfer. Needs the privilege
+        /// specifies. Without `attributes`, it is copied out of the guest: GET the URL. An overwritten file gets the new
+        /// attributes, not those of the old one. Not idempotent: each call prepares a transfer. Requires the privilege
         /// `VirtualMachine.GuestOperations.Modify` on the machine.
-        /// - `ALREADY_EXISTS`: there is a file at the path and `overwrite` is not true.
-        /// - `INVALID_ARGUMENT`: the path is not valid, too long, or not that of a file, with a `FileErrorDetails` in the
-        ///   status; or the attributes are those of another family of operating systems.
+        /// - `ALREADY_EXISTS`: a file exists at the path and `overwrite` is not true.
+        /// - `INVALID_ARGUMENT`: the path is not valid, is too long, or is not a file, in which case the status contains a
+        ///   `FileErrorDetails`; or the attributes are for another family of operating systems.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-        /// - `NOT_FOUND`: the machine does not exist, or the path does not; then with a `FileErrorDetails` in the status.
-        /// - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
-        /// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the guest's disk has no room for the file.
-        /// - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-        /// - `UNAUTHORIZED`: the user of the credentials must not access the file, or the caller lacks the privilege.
-        /// - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
+        /// - `NOT_FOUND`: the machine or the path does not exist; in the latter case, the status contains a
+        ///   `FileErrorDetails`.
+        /// - `RESOURCE_BUSY`: the machine is busy; retry the call.
+        /// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the guest's disk has no space left for the file.
+        /// - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+        /// - `UNAUTHORIZED`: the user of the credentials is not allowed to access the file, or the caller lacks the privilege.
+        /// - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
         pub async fn create_transfer(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateTransferRequest>,

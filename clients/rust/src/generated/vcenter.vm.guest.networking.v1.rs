@@ -20,9 +20,9 @@ impl ::prost::Name for ListInterfacesRequest {
 /// Response of `ListInterfaces`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListInterfacesResponse {
-    /// The interfaces, in an order that the guest operating system decides.
+    /// The interfaces, in an order that the guest operating system determines.
     ///
-    /// `RoutesInfo.interface_index` counts in this list.
+    /// `RoutesInfo.interface_index` is a position in this list.
     #[prost(message, repeated, tag = "1")]
     pub interfaces: ::prost::alloc::vec::Vec<InterfacesInfo>,
 }
@@ -39,24 +39,24 @@ impl ::prost::Name for ListInterfacesResponse {
 /// A network interface of a guest.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InterfacesInfo {
-    /// Names that DNS servers gave the interface. Unset when there are none.
+    /// Names that DNS servers assigned to the interface. Unset if there are none.
     #[prost(message, optional, tag = "1")]
     pub dns_values: ::core::option::Option<super::super::v1::DnsAssignedValues>,
-    /// MAC address of the interface, for instance `00:50:56:80:00:01`. Unset when the guest does not report it.
+    /// MAC address of the interface, for example `00:50:56:80:00:01`. Unset if the guest does not report it.
     #[prost(string, optional, tag = "2")]
     pub mac_address: ::core::option::Option<::prost::alloc::string::String>,
-    /// How names are looked up over this interface. Unset when it has no such settings; `NetworkingService.GetNetworking`
-    /// has those of the whole guest.
+    /// Name resolution settings of this interface. Unset if it has none; `NetworkingService.GetNetworking` returns those
+    /// of the whole guest.
     #[prost(message, optional, tag = "3")]
     pub dns: ::core::option::Option<super::super::v1::DnsConfigInfo>,
-    /// IP addresses of the interface. Unset when the guest does not report them.
+    /// IP addresses of the interface. Unset if the guest does not report them.
     #[prost(message, optional, tag = "4")]
     pub ip: ::core::option::Option<InterfacesIpConfigInfo>,
-    /// Addresses of the WINS servers. Empty when there are none, or when the guest does not report them.
+    /// Addresses of the WINS servers. Empty if there are none, or if the guest does not report them.
     #[prost(string, repeated, tag = "5")]
     pub wins_servers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifier of the virtual Ethernet adapter behind the interface, for instance `4000`. Unset when there is none, for
-    /// instance for a bridge.
+    /// Identifier of the virtual Ethernet adapter behind the interface, for example `4000`. Unset if there is none, as for
+    /// a bridge.
     #[prost(string, optional, tag = "6")]
     pub nic: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -73,16 +73,16 @@ impl ::prost::Name for InterfacesInfo {
 /// An IP address of an interface.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InterfacesIpAddressInfo {
-    /// The address: IPv4 in dotted form, for instance `192.0.2.1`, or IPv6 with colons, for instance `2001:db8::1`.
+    /// The address: IPv4 in dotted-decimal form, for example `192.0.2.1`, or IPv6 with colons, for example `2001:db8::1`.
     #[prost(string, optional, tag = "1")]
     pub ip_address: ::core::option::Option<::prost::alloc::string::String>,
     /// Length of the network's prefix in bits: up to 32 for IPv4, up to 128 for IPv6.
     #[prost(int64, optional, tag = "2")]
     pub prefix_length: ::core::option::Option<i64>,
-    /// How the interface obtained the address. Unset when the guest does not report it.
+    /// How the interface obtained the address. Unset if the guest does not report it.
     #[prost(enumeration = "InterfacesIpAddressOrigin", optional, tag = "3")]
     pub origin: ::core::option::Option<i32>,
-    /// Whether the address can be used.
+    /// State of the address, which shows whether it can be used.
     #[prost(enumeration = "InterfacesIpAddressStatus", optional, tag = "4")]
     pub state: ::core::option::Option<i32>,
 }
@@ -99,10 +99,10 @@ impl ::prost::Name for InterfacesIpAddressInfo {
 /// IP configuration of an interface.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InterfacesIpConfigInfo {
-    /// The addresses of the interface, of both versions of IP. Empty as long as it has none.
+    /// The IPv4 and IPv6 addresses of the interface. Empty while it has none.
     #[prost(message, repeated, tag = "1")]
     pub ip_addresses: ::prost::alloc::vec::Vec<InterfacesIpAddressInfo>,
-    /// For which versions of IP the interface uses DHCP. Unset when its addresses do not come from DHCP.
+    /// IP versions for which the interface uses DHCP. Unset if its addresses do not come from DHCP.
     #[prost(message, optional, tag = "2")]
     pub dhcp: ::core::option::Option<super::super::v1::DhcpConfigInfo>,
 }
@@ -120,17 +120,17 @@ impl ::prost::Name for InterfacesIpConfigInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum InterfacesIpAddressOrigin {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// In another way, for instance a link-local address that the interface configured by itself.
+    /// Obtained in another way, for example a link-local address that the interface configured itself.
     Other = 1,
-    /// An administrator configured it.
+    /// Configured by an administrator.
     Manual = 2,
-    /// From a DHCP server.
+    /// Assigned by a DHCP server.
     Dhcp = 3,
-    /// By stateless autoconfiguration of IPv6, RFC 4862.
+    /// Obtained by IPv6 stateless autoconfiguration, RFC 4862.
     Linklayer = 4,
-    /// The guest chose it at random, for instance from 169.254/16, or as a privacy address of IPv6.
+    /// Chosen at random by the guest, for example from 169.254/16, or as an IPv6 privacy address.
     Random = 5,
 }
 impl InterfacesIpAddressOrigin {
@@ -165,21 +165,21 @@ impl InterfacesIpAddressOrigin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum InterfacesIpAddressStatus {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Valid, to be used.
+    /// Valid and ready for use.
     Preferred = 1,
     /// Valid, but no longer to be used for new connections.
     Deprecated = 2,
     /// Not valid.
     Invalid = 3,
-    /// Not reachable, since the interface does not work.
+    /// Not reachable, because the interface is not operational.
     Inaccessible = 4,
-    /// The guest cannot tell.
+    /// The guest cannot determine the state.
     Unknown = 5,
     /// The guest is checking whether the address is unique in its network.
     Tentative = 6,
-    /// Not usable, since something else in the network has the address.
+    /// Not usable, because another device in the network has the address.
     Duplicate = 7,
 }
 impl InterfacesIpAddressStatus {
@@ -225,10 +225,10 @@ pub mod interfaces_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells which network interfaces the guest operating system has, with their addresses.
+    /// Reports the network interfaces of the guest operating system and their addresses.
     ///
-    /// They are what VMware Tools report from inside the guest; the adapters of the virtual machine are a matter of
-    /// `EthernetService`. A caller that waits for a guest's address asks this service repeatedly.
+    /// VMware Tools reports them from inside the guest; for the adapters of the virtual machine, see `EthernetService`. To
+    /// wait for a guest's address, poll this service.
     ///
     /// Mirrors `com.vmware.vcenter.vm.guest.networking.interfaces`.
     #[derive(Debug, Clone)]
@@ -305,8 +305,8 @@ pub mod interfaces_service_client {
         /// Lists the network interfaces of a guest. Mirrors `list`.
         ///
         /// - `NOT_FOUND`: the machine does not exist.
-        /// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, for instance because the machine is off or has just
-        ///   been powered on.
+        /// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, for example because the machine is powered off
+        ///   or has just been powered on.
         /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
         pub async fn list_interfaces(
             &mut self,
@@ -361,7 +361,7 @@ impl ::prost::Name for ListRoutesRequest {
 /// Response of `ListRoutes`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListRoutesResponse {
-    /// The routes, empty when the guest has none.
+    /// The routes; empty if the guest has none.
     #[prost(message, repeated, tag = "1")]
     pub routes: ::prost::alloc::vec::Vec<RoutesInfo>,
 }
@@ -378,19 +378,19 @@ impl ::prost::Name for ListRoutesResponse {
 /// A route: to a host, to a network, or the default route.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RoutesInfo {
-    /// Address of the network that the route leads to, for instance `192.0.2.0` or `2001:db8::`. That of the default route
-    /// is `0.0.0.0` or `::`.
+    /// Address of the network that the route leads to, for example `192.0.2.0` or `2001:db8::`. `0.0.0.0` or `::` for the
+    /// default route.
     #[prost(string, optional, tag = "1")]
     pub network: ::core::option::Option<::prost::alloc::string::String>,
-    /// Length of the network's prefix in bits: up to 32 for IPv4, up to 128 for IPv6. That of the default route is 0.
+    /// Length of the network's prefix in bits: up to 32 for IPv4, up to 128 for IPv6. 0 for the default route.
     #[prost(int64, optional, tag = "2")]
     pub prefix_length: ::core::option::Option<i64>,
-    /// Address of the router that packets are sent to, for instance `192.0.2.1`. Unset when the network is reached
-    /// directly.
+    /// Address of the router that packets are sent to, for example `192.0.2.1`. Unset if the network is directly
+    /// reachable.
     #[prost(string, optional, tag = "3")]
     pub gateway_address: ::core::option::Option<::prost::alloc::string::String>,
-    /// The interface that the route uses: its position in the list that `InterfacesService.ListInterfaces` returns,
-    /// counted from zero. Unset when the route uses no particular interface.
+    /// Interface that the route uses: its position in the list that `InterfacesService.ListInterfaces` returns, counted
+    /// from zero. Unset if the route uses no particular interface.
     #[prost(int64, optional, tag = "4")]
     pub interface_index: ::core::option::Option<i64>,
 }
@@ -415,9 +415,9 @@ pub mod routes_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells about the routes of the guest operating system.
+    /// Reports the routes of the guest operating system.
     ///
-    /// They are what VMware Tools report from inside the guest.
+    /// VMware Tools reports them from inside the guest.
     ///
     /// Mirrors `com.vmware.vcenter.vm.guest.networking.routes`.
     #[derive(Debug, Clone)]
@@ -494,7 +494,7 @@ pub mod routes_service_client {
         /// Lists the routes of a guest. Mirrors `list`.
         ///
         /// - `NOT_FOUND`: the machine does not exist.
-        /// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, for instance because the machine is off.
+        /// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, for example because the machine is powered off.
         /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
         pub async fn list_routes(
             &mut self,

@@ -3,7 +3,7 @@
 /// A virtual SATA adapter.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SataInfo {
-    /// Label of the adapter, for instance `SATA controller 0`.
+    /// Label of the adapter, for example `SATA controller 0`.
     #[prost(string, optional, tag = "1")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
     /// Kind of adapter.
@@ -12,7 +12,7 @@ pub struct SataInfo {
     /// Number of the adapter's bus, counted from zero.
     #[prost(int64, optional, tag = "3")]
     pub bus: ::core::option::Option<i64>,
-    /// Slot on the PCI bus. Unset while the machine was never powered on with the adapter.
+    /// Slot on the PCI bus. Unset if the machine was never powered on with the adapter.
     #[prost(int64, optional, tag = "4")]
     pub pci_slot_number: ::core::option::Option<i64>,
 }
@@ -29,7 +29,7 @@ impl ::prost::Name for SataInfo {
 /// A virtual SCSI adapter.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ScsiInfo {
-    /// Label of the adapter, for instance `SCSI controller 0`.
+    /// Label of the adapter, for example `SCSI controller 0`.
     #[prost(string, optional, tag = "1")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
     /// Kind of adapter.
@@ -38,7 +38,7 @@ pub struct ScsiInfo {
     /// Address of the adapter on its own bus.
     #[prost(message, optional, tag = "3")]
     pub scsi: ::core::option::Option<super::super::v1::ScsiAddressInfo>,
-    /// Slot on the PCI bus. Unset while the machine was never powered on with the adapter.
+    /// Slot on the PCI bus. Unset if the machine was never powered on with the adapter.
     #[prost(int64, optional, tag = "4")]
     pub pci_slot_number: ::core::option::Option<i64>,
     /// Whether other machines share the bus.
@@ -58,13 +58,13 @@ impl ::prost::Name for ScsiInfo {
 /// A virtual NVMe adapter.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NvmeInfo {
-    /// Label of the adapter, for instance `NVME controller 0`.
+    /// Label of the adapter, for example `NVME controller 0`.
     #[prost(string, optional, tag = "1")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
     /// Number of the adapter's bus, counted from zero.
     #[prost(int64, optional, tag = "2")]
     pub bus: ::core::option::Option<i64>,
-    /// Slot on the PCI bus. Unset while the machine was never powered on with the adapter.
+    /// Slot on the PCI bus. Unset if the machine was never powered on with the adapter.
     #[prost(int64, optional, tag = "3")]
     pub pci_slot_number: ::core::option::Option<i64>,
 }
@@ -82,7 +82,7 @@ impl ::prost::Name for NvmeInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum SataType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// Advanced Host Controller Interface.
     Ahci = 1,
@@ -111,7 +111,7 @@ impl SataType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ScsiType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// BusLogic Parallel.
     Buslogic = 1,
@@ -148,11 +148,11 @@ impl ScsiType {
         }
     }
 }
-/// Ways of sharing a virtual SCSI bus.
+/// Ways to share a virtual SCSI bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ScsiSharing {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// Not shared.
     None = 1,
@@ -191,7 +191,7 @@ pub struct CreateNvmeAdapterRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything.
+    /// Specification of the new adapter. An empty specification is valid: vCenter then chooses all values.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<NvmeCreateSpec>,
 }
@@ -208,7 +208,7 @@ impl ::prost::Name for CreateNvmeAdapterRequest {
 /// Response of `CreateNvmeAdapter`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateNvmeAdapterResponse {
-    /// Identifier that vCenter gave the new adapter, for instance `31000`. Unique within the machine.
+    /// Identifier that vCenter assigned to the new adapter, for example `31000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub adapter: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -228,7 +228,7 @@ pub struct DeleteNvmeAdapterRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the adapter, for instance `31000`. No disk may be attached to it.
+    /// Identifier of the adapter, for example `31000`. No disk may be attached to it.
     #[prost(string, tag = "2")]
     pub adapter: ::prost::alloc::string::String,
 }
@@ -261,7 +261,7 @@ pub struct GetNvmeAdapterRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the adapter, for instance `31000`, as `ListNvmeAdapters` and `CreateNvmeAdapter` return it.
+    /// Identifier of the adapter, for example `31000`, as `ListNvmeAdapters` and `CreateNvmeAdapter` return it.
     #[prost(string, tag = "2")]
     pub adapter: ::prost::alloc::string::String,
 }
@@ -312,7 +312,7 @@ impl ::prost::Name for ListNvmeAdaptersRequest {
 /// Response of `ListNvmeAdapters`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListNvmeAdaptersResponse {
-    /// The NVMe adapters, empty when the machine has none.
+    /// The NVMe adapters; empty if the machine has none.
     #[prost(message, repeated, tag = "1")]
     pub adapters: ::prost::alloc::vec::Vec<NvmeSummary>,
 }
@@ -326,18 +326,18 @@ impl ::prost::Name for ListNvmeAdaptersResponse {
         "/vcenter.vm.hardware.adapter.v1.ListNvmeAdaptersResponse".into()
     }
 }
-/// What a new NVMe adapter should be like. Taken by `CreateNvmeAdapter`, and by `VmService.CreateVm` for each adapter of
-/// the new machine.
+/// Specification of a new NVMe adapter. Used by `CreateNvmeAdapter`, and by `VmService.CreateVm` for each adapter of the
+/// new machine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NvmeCreateSpec {
     /// Number of the adapter's bus, from 0 to 3.
     ///
-    /// When unset, vCenter chooses a number that is free; the call fails when none is.
+    /// If unset, vCenter chooses a free number; the call fails if there is none.
     #[prost(int64, optional, tag = "1")]
     pub bus: ::core::option::Option<i64>,
-    /// Slot on the PCI bus, for instance `224`.
+    /// Slot on the PCI bus, for example `224`.
     ///
-    /// When unset, vCenter chooses a free slot when the machine is powered on.
+    /// If unset, vCenter chooses a free slot when the machine is powered on.
     #[prost(int64, optional, tag = "2")]
     pub pci_slot_number: ::core::option::Option<i64>,
 }
@@ -351,10 +351,10 @@ impl ::prost::Name for NvmeCreateSpec {
         "/vcenter.vm.hardware.adapter.v1.NvmeCreateSpec".into()
     }
 }
-/// What a list shows of an NVMe adapter: enough to ask for the rest.
+/// Summary of an NVMe adapter, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NvmeSummary {
-    /// Identifier of the adapter, for instance `31000`. Unique within the machine.
+    /// Identifier of the adapter, for example `31000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub adapter: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -381,15 +381,15 @@ pub mod nvme_service_client {
     use tonic::codegen::http::Uri;
     /// Configures the virtual NVMe adapters of a virtual machine, to which NVMe disks are attached.
     ///
-    /// A machine has four of them at most, each with a bus of its own. An adapter has to be there before `DiskService` can
-    /// put a disk on its bus. The machine needs hardware version 13 or newer.
+    /// A machine can have up to four of them, each with its own bus. An adapter must exist before `DiskService` can attach a
+    /// disk to its bus. The machine requires hardware version 13 or later.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the machine or the named adapter does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.adapter.nvme`.
     #[derive(Debug, Clone)]
@@ -465,15 +465,16 @@ pub mod nvme_service_client {
         }
         /// Adds an NVMe adapter to a virtual machine. Mirrors `create`.
         ///
-        /// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+        /// Returns the identifier of the adapter. Adapters can also be added to a running machine. Not idempotent: each call
+        /// adds one.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-        /// - `RESOURCE_IN_USE`: another adapter has the bus number, or another device has the PCI slot.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many NVMe adapters as it can have.
-        /// - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// - `RESOURCE_IN_USE`: another adapter uses the bus number, or another device uses the PCI slot.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of NVMe adapters.
+        /// - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of range.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
         /// - `UNSUPPORTED`: the machine's guest operating system or its hardware version does not support the adapter.
-        /// - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-        ///   `ListNvmeAdapters` before another try.
+        /// - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListNvmeAdapters`
+        ///   before you retry.
         pub async fn create_nvme_adapter(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateNvmeAdapterRequest>,
@@ -505,11 +506,11 @@ pub mod nvme_service_client {
         }
         /// Removes an NVMe adapter from a virtual machine. Mirrors `delete`.
         ///
-        /// vCenter does not remove an adapter that still has disks: remove those first. Not idempotent: a second call fails
-        /// with `NOT_FOUND`.
+        /// vCenter does not remove an adapter that has disks attached: remove the disks first. Not idempotent: a second call
+        /// fails with `NOT_FOUND`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
-        /// - `ERROR`: among others, disks are attached to the adapter.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+        /// - `ERROR`: for example, disks are attached to the adapter.
         pub async fn delete_nvme_adapter(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteNvmeAdapterRequest>,
@@ -573,7 +574,7 @@ pub mod nvme_service_client {
         }
         /// Lists the NVMe adapters of a virtual machine. Mirrors `list`.
         ///
-        /// Returns identifiers only; `GetNvmeAdapter` shows one adapter in full. Works in every power state.
+        /// Returns only identifiers; `GetNvmeAdapter` returns the details of one adapter. Works in every power state.
         pub async fn list_nvme_adapters(
             &mut self,
             request: impl tonic::IntoRequest<super::ListNvmeAdaptersRequest>,
@@ -613,7 +614,7 @@ pub struct CreateSataAdapterRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything.
+    /// Specification of the new adapter. An empty specification is valid: vCenter then chooses all values.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<SataCreateSpec>,
 }
@@ -630,7 +631,7 @@ impl ::prost::Name for CreateSataAdapterRequest {
 /// Response of `CreateSataAdapter`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateSataAdapterResponse {
-    /// Identifier that vCenter gave the new adapter, for instance `15000`. Unique within the machine.
+    /// Identifier that vCenter assigned to the new adapter, for example `15000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub adapter: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -650,7 +651,7 @@ pub struct DeleteSataAdapterRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the adapter, for instance `15000`. No disk or CD-ROM device may be attached to it.
+    /// Identifier of the adapter, for example `15000`. No disk or CD-ROM device may be attached to it.
     #[prost(string, tag = "2")]
     pub adapter: ::prost::alloc::string::String,
 }
@@ -683,7 +684,7 @@ pub struct GetSataAdapterRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the adapter, for instance `15000`, as `ListSataAdapters` and `CreateSataAdapter` return it.
+    /// Identifier of the adapter, for example `15000`, as `ListSataAdapters` and `CreateSataAdapter` return it.
     #[prost(string, tag = "2")]
     pub adapter: ::prost::alloc::string::String,
 }
@@ -734,7 +735,7 @@ impl ::prost::Name for ListSataAdaptersRequest {
 /// Response of `ListSataAdapters`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListSataAdaptersResponse {
-    /// The SATA adapters, empty when the machine has none.
+    /// The SATA adapters; empty if the machine has none.
     #[prost(message, repeated, tag = "1")]
     pub adapters: ::prost::alloc::vec::Vec<SataSummary>,
 }
@@ -748,23 +749,24 @@ impl ::prost::Name for ListSataAdaptersResponse {
         "/vcenter.vm.hardware.adapter.v1.ListSataAdaptersResponse".into()
     }
 }
-/// What a new SATA adapter should be like. Taken by `CreateSataAdapter`, and by `VmService.CreateVm` for each adapter of
-/// the new machine.
+/// Specification of a new SATA adapter. Used by `CreateSataAdapter`, and by `VmService.CreateVm` for each adapter of the
+/// new machine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SataCreateSpec {
     /// Kind of adapter.
     ///
-    /// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+    /// Defaults to the kind that suits the machine's guest operating system; the call fails with `UNSUPPORTED` if there is
+    /// none.
     #[prost(enumeration = "SataType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
     /// Number of the adapter's bus, from 0 to 3.
     ///
-    /// When unset, vCenter chooses a number that is free; the call fails when none is.
+    /// If unset, vCenter chooses a free number; the call fails if there is none.
     #[prost(int64, optional, tag = "2")]
     pub bus: ::core::option::Option<i64>,
-    /// Slot on the PCI bus, for instance `33`.
+    /// Slot on the PCI bus, for example `33`.
     ///
-    /// When unset, vCenter chooses a free slot when the machine is powered on.
+    /// If unset, vCenter chooses a free slot when the machine is powered on.
     #[prost(int64, optional, tag = "3")]
     pub pci_slot_number: ::core::option::Option<i64>,
 }
@@ -778,10 +780,10 @@ impl ::prost::Name for SataCreateSpec {
         "/vcenter.vm.hardware.adapter.v1.SataCreateSpec".into()
     }
 }
-/// What a list shows of a SATA adapter: enough to ask for the rest.
+/// Summary of a SATA adapter, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SataSummary {
-    /// Identifier of the adapter, for instance `15000`. Unique within the machine.
+    /// Identifier of the adapter, for example `15000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub adapter: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -808,15 +810,15 @@ pub mod sata_service_client {
     use tonic::codegen::http::Uri;
     /// Configures the virtual SATA adapters of a virtual machine, to which disks and CD-ROM devices are attached.
     ///
-    /// A machine has four of them at most, each with a bus of its own. An adapter has to be there before `DiskService` or
-    /// `CdromService` can put a device on its bus. The machine needs hardware version 10 or newer.
+    /// A machine can have up to four of them, each with its own bus. An adapter must exist before `DiskService` or
+    /// `CdromService` can attach a device to its bus. The machine requires hardware version 10 or later.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the machine or the named adapter does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.adapter.sata`.
     #[derive(Debug, Clone)]
@@ -892,16 +894,17 @@ pub mod sata_service_client {
         }
         /// Adds a SATA adapter to a virtual machine. Mirrors `create`.
         ///
-        /// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+        /// Returns the identifier of the adapter. Adapters can also be added to a running machine. Not idempotent: each call
+        /// adds one.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-        /// - `RESOURCE_IN_USE`: another adapter has the bus number, or another device has the PCI slot.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many SATA adapters as it can have.
-        /// - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// - `RESOURCE_IN_USE`: another adapter uses the bus number, or another device uses the PCI slot.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of SATA adapters.
+        /// - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of range.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
         /// - `UNSUPPORTED`: the machine's hardware version is too old, or `type` is unset and vCenter has no default for the
         ///   machine's guest operating system.
-        /// - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-        ///   `ListSataAdapters` before another try.
+        /// - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListSataAdapters`
+        ///   before you retry.
         pub async fn create_sata_adapter(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateSataAdapterRequest>,
@@ -933,11 +936,11 @@ pub mod sata_service_client {
         }
         /// Removes a SATA adapter from a virtual machine. Mirrors `delete`.
         ///
-        /// vCenter does not remove an adapter that still has disks or CD-ROM devices: remove those first. Not idempotent: a
+        /// vCenter does not remove an adapter that has disks or CD-ROM devices attached: remove them first. Not idempotent: a
         /// second call fails with `NOT_FOUND`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
-        /// - `ERROR`: among others, devices are attached to the adapter.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+        /// - `ERROR`: for example, devices are attached to the adapter.
         pub async fn delete_sata_adapter(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteSataAdapterRequest>,
@@ -1001,7 +1004,7 @@ pub mod sata_service_client {
         }
         /// Lists the SATA adapters of a virtual machine. Mirrors `list`.
         ///
-        /// Returns identifiers only; `GetSataAdapter` shows one adapter in full. Works in every power state.
+        /// Returns only identifiers; `GetSataAdapter` returns the details of one adapter. Works in every power state.
         pub async fn list_sata_adapters(
             &mut self,
             request: impl tonic::IntoRequest<super::ListSataAdaptersRequest>,
@@ -1041,7 +1044,7 @@ pub struct CreateScsiAdapterRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything.
+    /// Specification of the new adapter. An empty specification is valid: vCenter then chooses all values.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<ScsiCreateSpec>,
 }
@@ -1058,7 +1061,7 @@ impl ::prost::Name for CreateScsiAdapterRequest {
 /// Response of `CreateScsiAdapter`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateScsiAdapterResponse {
-    /// Identifier that vCenter gave the new adapter, for instance `1000`. Unique within the machine.
+    /// Identifier that vCenter assigned to the new adapter, for example `1000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub adapter: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1078,7 +1081,7 @@ pub struct DeleteScsiAdapterRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the adapter, for instance `1000`. No disk may be attached to it.
+    /// Identifier of the adapter, for example `1000`. No disk may be attached to it.
     #[prost(string, tag = "2")]
     pub adapter: ::prost::alloc::string::String,
 }
@@ -1111,7 +1114,7 @@ pub struct GetScsiAdapterRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the adapter, for instance `1000`, as `ListScsiAdapters` and `CreateScsiAdapter` return it.
+    /// Identifier of the adapter, for example `1000`, as `ListScsiAdapters` and `CreateScsiAdapter` return it.
     #[prost(string, tag = "2")]
     pub adapter: ::prost::alloc::string::String,
 }
@@ -1162,7 +1165,7 @@ impl ::prost::Name for ListScsiAdaptersRequest {
 /// Response of `ListScsiAdapters`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListScsiAdaptersResponse {
-    /// The SCSI adapters, empty when the machine has none.
+    /// The SCSI adapters; empty if the machine has none.
     #[prost(message, repeated, tag = "1")]
     pub adapters: ::prost::alloc::vec::Vec<ScsiSummary>,
 }
@@ -1185,7 +1188,7 @@ pub struct UpdateScsiAdapterRequest {
     /// Identifier of the adapter.
     #[prost(string, tag = "2")]
     pub adapter: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<ScsiUpdateSpec>,
 }
@@ -1212,27 +1215,28 @@ impl ::prost::Name for UpdateScsiAdapterResponse {
         "/vcenter.vm.hardware.adapter.v1.UpdateScsiAdapterResponse".into()
     }
 }
-/// What a new SCSI adapter should be like. Taken by `CreateScsiAdapter`, and by `VmService.CreateVm` for each adapter of
-/// the new machine.
+/// Specification of a new SCSI adapter. Used by `CreateScsiAdapter`, and by `VmService.CreateVm` for each adapter of the
+/// new machine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ScsiCreateSpec {
     /// Kind of adapter.
     ///
-    /// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+    /// Defaults to the kind that suits the machine's guest operating system; the call fails with `UNSUPPORTED` if there is
+    /// none.
     #[prost(enumeration = "ScsiType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
     /// Number of the adapter's bus, from 0 to 3.
     ///
-    /// When unset, vCenter chooses a number that is free; the call fails when none is.
+    /// If unset, vCenter chooses a free number; the call fails if there is none.
     #[prost(int64, optional, tag = "2")]
     pub bus: ::core::option::Option<i64>,
-    /// Slot on the PCI bus, for instance `160`.
+    /// Slot on the PCI bus, for example `160`.
     ///
-    /// vCenter replaces a number that is not valid when the adapter is added to a running machine, or else when the
-    /// machine is powered on. When unset, vCenter chooses a free slot when the machine is powered on.
+    /// vCenter replaces an invalid number when the adapter is added to a running machine, or otherwise when the machine is
+    /// powered on. If unset, vCenter chooses a free slot when the machine is powered on.
     #[prost(int64, optional, tag = "3")]
     pub pci_slot_number: ::core::option::Option<i64>,
-    /// Whether other machines share the bus. `NONE` when unset.
+    /// Whether other machines share the bus. Defaults to `NONE`.
     #[prost(enumeration = "ScsiSharing", optional, tag = "4")]
     pub sharing: ::core::option::Option<i32>,
 }
@@ -1246,10 +1250,10 @@ impl ::prost::Name for ScsiCreateSpec {
         "/vcenter.vm.hardware.adapter.v1.ScsiCreateSpec".into()
     }
 }
-/// What a list shows of a SCSI adapter: enough to ask for the rest.
+/// Summary of a SCSI adapter, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ScsiSummary {
-    /// Identifier of the adapter, for instance `1000`. Unique within the machine.
+    /// Identifier of the adapter, for example `1000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub adapter: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1263,12 +1267,13 @@ impl ::prost::Name for ScsiSummary {
         "/vcenter.vm.hardware.adapter.v1.ScsiSummary".into()
     }
 }
-/// What to change of a SCSI adapter. What is unset stays as it is. Taken by `UpdateScsiAdapter`.
+/// Changes to a SCSI adapter. Unset fields stay unchanged. Used by `UpdateScsiAdapter`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ScsiUpdateSpec {
     /// Whether other machines share the bus.
     ///
-    /// Can be changed only while the machine is not powered on; anything else is `NOT_ALLOWED_IN_CURRENT_STATE`.
+    /// Can be changed only while the machine is not powered on; otherwise the call fails with
+    /// `NOT_ALLOWED_IN_CURRENT_STATE`.
     #[prost(enumeration = "ScsiSharing", optional, tag = "1")]
     pub sharing: ::core::option::Option<i32>,
 }
@@ -1295,15 +1300,15 @@ pub mod scsi_service_client {
     use tonic::codegen::http::Uri;
     /// Configures the virtual SCSI adapters of a virtual machine, to which disks are attached.
     ///
-    /// A machine has four of them at most, each with a bus of its own; unit 7 of each bus is the adapter itself. An adapter
-    /// has to be there before `DiskService` can put a disk on its bus.
+    /// A machine can have up to four of them, each with its own bus; unit 7 of each bus is the adapter itself. An adapter
+    /// must exist before `DiskService` can attach a disk to its bus.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the machine or the named adapter does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.adapter.scsi`.
     #[derive(Debug, Clone)]
@@ -1379,15 +1384,16 @@ pub mod scsi_service_client {
         }
         /// Adds a SCSI adapter to a virtual machine. Mirrors `create`.
         ///
-        /// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+        /// Returns the identifier of the adapter. Adapters can also be added to a running machine. Not idempotent: each call
+        /// adds one.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-        /// - `RESOURCE_IN_USE`: another adapter has the bus number.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many SCSI adapters as it can have.
-        /// - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// - `RESOURCE_IN_USE`: another adapter uses the bus number.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of SCSI adapters.
+        /// - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of range.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
         /// - `UNSUPPORTED`: `type` is unset and vCenter has no default for the machine's guest operating system.
-        /// - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-        ///   `ListScsiAdapters` before another try.
+        /// - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListScsiAdapters`
+        ///   before you retry.
         pub async fn create_scsi_adapter(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateScsiAdapterRequest>,
@@ -1419,11 +1425,11 @@ pub mod scsi_service_client {
         }
         /// Removes a SCSI adapter from a virtual machine. Mirrors `delete`.
         ///
-        /// vCenter does not remove an adapter that still has disks: remove those first. Not idempotent: a second call fails
-        /// with `NOT_FOUND`.
+        /// vCenter does not remove an adapter that has disks attached: remove the disks first. Not idempotent: a second call
+        /// fails with `NOT_FOUND`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
-        /// - `ERROR`: among others, disks are attached to the adapter.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+        /// - `ERROR`: for example, disks are attached to the adapter.
         pub async fn delete_scsi_adapter(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteScsiAdapterRequest>,
@@ -1487,7 +1493,7 @@ pub mod scsi_service_client {
         }
         /// Lists the SCSI adapters of a virtual machine. Mirrors `list`.
         ///
-        /// Returns identifiers only; `GetScsiAdapter` shows one adapter in full. Works in every power state.
+        /// Returns only identifiers; `GetScsiAdapter` returns the details of one adapter. Works in every power state.
         pub async fn list_scsi_adapters(
             &mut self,
             request: impl tonic::IntoRequest<super::ListScsiAdaptersRequest>,
@@ -1519,9 +1525,9 @@ pub mod scsi_service_client {
         }
         /// Changes how the bus of a SCSI adapter is shared. Mirrors `update`.
         ///
-        /// Kind, bus number and PCI slot cannot be changed. Idempotent: repeating it leaves the same configuration.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine forbids it.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// Kind, bus number and PCI slot cannot be changed. Idempotent: repeating the call leaves the same configuration.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine does not allow it.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
         pub async fn update_scsi_adapter(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateScsiAdapterRequest>,

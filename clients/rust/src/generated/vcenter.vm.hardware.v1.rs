@@ -2,7 +2,7 @@
 
 /// Address of a device on a virtual IDE adapter.
 ///
-/// Used by disks and CD-ROM devices. There are two adapters with two devices each, hence the two switches.
+/// Used by disks and CD-ROM devices. There are two adapters with two devices each, hence the two fields.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IdeAddressInfo {
     /// Whether the device is on the primary adapter (true) or on the secondary one (false).
@@ -22,15 +22,15 @@ impl ::prost::Name for IdeAddressInfo {
         "/vcenter.vm.hardware.v1.IdeAddressInfo".into()
     }
 }
-/// Address at which a device should be attached to a virtual IDE adapter.
+/// Requested address of a device on a virtual IDE adapter.
 ///
-/// What is unset leaves more for vCenter to choose from; when nothing that fits is free, the request is refused.
+/// vCenter chooses values for unset fields; the request is rejected if no matching address is free.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IdeAddressSpec {
-    /// Whether to use the primary adapter (true) or the secondary one (false). Chosen by vCenter when unset.
+    /// Whether to use the primary adapter (true) or the secondary one (false). If unset, vCenter chooses.
     #[prost(bool, optional, tag = "1")]
     pub primary: ::core::option::Option<bool>,
-    /// Whether to attach as master (true) or as slave (false). Chosen by vCenter when unset.
+    /// Whether to attach as master (true) or as slave (false). If unset, vCenter chooses.
     #[prost(bool, optional, tag = "2")]
     pub master: ::core::option::Option<bool>,
 }
@@ -52,7 +52,7 @@ pub struct SataAddressInfo {
     /// Number of the adapter's bus, counted from zero.
     #[prost(int64, optional, tag = "1")]
     pub bus: ::core::option::Option<i64>,
-    /// Number of the unit on the bus, counted from zero.
+    /// Unit number on the bus, counted from zero.
     #[prost(int64, optional, tag = "2")]
     pub unit: ::core::option::Option<i64>,
 }
@@ -66,13 +66,13 @@ impl ::prost::Name for SataAddressInfo {
         "/vcenter.vm.hardware.v1.SataAddressInfo".into()
     }
 }
-/// Address at which a device should be attached to a virtual SATA adapter.
+/// Requested address of a device on a virtual SATA adapter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SataAddressSpec {
     /// Number of the adapter's bus, counted from zero.
     #[prost(int64, optional, tag = "1")]
     pub bus: ::core::option::Option<i64>,
-    /// Number of the unit on the bus. Any free unit when unset. When the adapter is full, the request is refused.
+    /// Unit number on the bus. Defaults to any free unit. If the adapter is full, the request is rejected.
     #[prost(int64, optional, tag = "2")]
     pub unit: ::core::option::Option<i64>,
 }
@@ -94,7 +94,7 @@ pub struct ScsiAddressInfo {
     /// Number of the adapter's bus, counted from zero.
     #[prost(int64, optional, tag = "1")]
     pub bus: ::core::option::Option<i64>,
-    /// Number of the unit on the bus, counted from zero. The adapter itself occupies unit 7.
+    /// Unit number on the bus, counted from zero. The adapter itself occupies unit 7.
     #[prost(int64, optional, tag = "2")]
     pub unit: ::core::option::Option<i64>,
 }
@@ -108,13 +108,13 @@ impl ::prost::Name for ScsiAddressInfo {
         "/vcenter.vm.hardware.v1.ScsiAddressInfo".into()
     }
 }
-/// Address at which a device should be attached to a virtual SCSI adapter.
+/// Requested address of a device on a virtual SCSI adapter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ScsiAddressSpec {
     /// Number of the adapter's bus, counted from zero.
     #[prost(int64, optional, tag = "1")]
     pub bus: ::core::option::Option<i64>,
-    /// Number of the unit on the bus. Any free unit when unset. When the adapter is full, the request is refused.
+    /// Unit number on the bus. Defaults to any free unit. If the adapter is full, the request is rejected.
     #[prost(int64, optional, tag = "2")]
     pub unit: ::core::option::Option<i64>,
 }
@@ -136,7 +136,7 @@ pub struct NvmeAddressInfo {
     /// Number of the adapter's bus, counted from zero.
     #[prost(int64, optional, tag = "1")]
     pub bus: ::core::option::Option<i64>,
-    /// Number of the unit on the bus, counted from zero.
+    /// Unit number on the bus, counted from zero.
     #[prost(int64, optional, tag = "2")]
     pub unit: ::core::option::Option<i64>,
 }
@@ -150,13 +150,13 @@ impl ::prost::Name for NvmeAddressInfo {
         "/vcenter.vm.hardware.v1.NvmeAddressInfo".into()
     }
 }
-/// Address at which a device should be attached to a virtual NVMe adapter.
+/// Requested address of a device on a virtual NVMe adapter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NvmeAddressSpec {
     /// Number of the adapter's bus, counted from zero.
     #[prost(int64, optional, tag = "1")]
     pub bus: ::core::option::Option<i64>,
-    /// Number of the unit on the bus. Any free unit when unset. When the adapter is full, the request is refused.
+    /// Unit number on the bus. Defaults to any free unit. If the adapter is full, the request is rejected.
     #[prost(int64, optional, tag = "2")]
     pub unit: ::core::option::Option<i64>,
 }
@@ -172,7 +172,8 @@ impl ::prost::Name for NvmeAddressSpec {
 }
 /// State and configuration of a removable device.
 ///
-/// No operation returns it so far, the devices carry the same fields themselves; it is part of the documented contract.
+/// Currently, no operation returns it, because the devices have the same fields themselves; it is part of the documented
+/// contract.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConnectionInfo {
     /// Whether the device is connected to its backing.
@@ -195,16 +196,16 @@ impl ::prost::Name for ConnectionInfo {
         "/vcenter.vm.hardware.v1.ConnectionInfo".into()
     }
 }
-/// How a new removable device should connect.
+/// Connection settings of a new removable device.
 ///
-/// No operation takes it so far, the devices' specifications carry the same fields themselves; it is part of the
-/// documented contract.
+/// Currently, no operation uses it, because the devices' specifications have the same fields themselves; it is part of
+/// the documented contract.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConnectionCreateSpec {
-    /// Whether the device connects whenever the machine is powered on. False when unset.
+    /// Whether the device connects whenever the machine is powered on. Defaults to false.
     #[prost(bool, optional, tag = "1")]
     pub start_connected: ::core::option::Option<bool>,
-    /// Whether the guest may connect and disconnect the device. False when unset.
+    /// Whether the guest may connect and disconnect the device. Defaults to false.
     #[prost(bool, optional, tag = "2")]
     pub allow_guest_control: ::core::option::Option<bool>,
 }
@@ -218,10 +219,10 @@ impl ::prost::Name for ConnectionCreateSpec {
         "/vcenter.vm.hardware.v1.ConnectionCreateSpec".into()
     }
 }
-/// What to change of how a removable device connects. What is unset stays as it is.
+/// Changes to the connection settings of a removable device. Unset fields stay unchanged.
 ///
-/// No operation takes it so far, the devices' specifications carry the same fields themselves; it is part of the
-/// documented contract.
+/// Currently, no operation uses it, because the devices' specifications have the same fields themselves; it is part of
+/// the documented contract.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConnectionUpdateSpec {
     /// Whether the device connects whenever the machine is powered on.
@@ -245,13 +246,13 @@ impl ::prost::Name for ConnectionUpdateSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ConnectionState {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// Connected and working: the guest can use what is behind the device.
     Connected = 1,
-    /// Connecting failed in a way that can pass, for instance because another machine uses the backing.
+    /// Connecting failed with a temporary error, for example because another machine uses the backing.
     RecoverableError = 2,
-    /// Connecting failed for good, for instance because the backing does not exist.
+    /// Connecting failed with a permanent error, for example because the backing does not exist.
     UnrecoverableError = 3,
     /// Not connected. The device and its backing stay configured.
     NotConnected = 4,
@@ -306,7 +307,7 @@ impl ::prost::Name for GetBootRequest {
 /// Response of `GetBoot`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetBootResponse {
-    /// The boot settings. Two of the fields are unset when the firmware is a BIOS.
+    /// The boot settings. Two of the fields are unset if the firmware is a BIOS.
     #[prost(message, optional, tag = "1")]
     pub boot: ::core::option::Option<BootInfo>,
 }
@@ -326,7 +327,7 @@ pub struct UpdateBootRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<BootUpdateSpec>,
 }
@@ -355,35 +356,35 @@ impl ::prost::Name for UpdateBootResponse {
 }
 /// Boot settings of a virtual machine.
 ///
-/// Returned by `GetBoot`, and as a part of the whole machine by `VmService.GetVm`.
+/// Returned by `GetBoot`, and by `VmService.GetVm` as part of the whole machine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BootInfo {
-    /// Firmware of the machine. Decides whether `efi_legacy_boot` and `network_protocol` are set.
+    /// Firmware of the machine. Determines whether `efi_legacy_boot` and `network_protocol` are set.
     ///
-    /// A new machine has the one that is recommended for its guest operating system and that its hardware version
+    /// A new machine has the firmware that is recommended for its guest operating system and that its hardware version
     /// supports.
     #[prost(enumeration = "BootType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Whether the EFI firmware boots in legacy mode. Relevant only when `type` is `EFI`. Always set then.
+    /// Whether the EFI firmware boots in legacy mode. Relevant only when `type` is `EFI`. Always set in that case.
     #[prost(bool, optional, tag = "2")]
     pub efi_legacy_boot: ::core::option::Option<bool>,
-    /// Protocol for booting over the network. Relevant only when `type` is `EFI`. Always set then.
+    /// Protocol for booting over the network. Relevant only when `type` is `EFI`. Always set in that case.
     #[prost(enumeration = "BootNetworkProtocol", optional, tag = "3")]
     pub network_protocol: ::core::option::Option<i32>,
-    /// Milliseconds to wait before the boot sequence starts. Zero on a new machine.
+    /// Delay in milliseconds before the boot sequence starts. Zero on a new machine.
     ///
-    /// It gives people the time to open the console and enter the firmware's setup.
+    /// It gives users time to open the console and enter the firmware's setup.
     #[prost(int64, optional, tag = "4")]
     pub delay: ::core::option::Option<i64>,
-    /// Whether the machine tries to boot again after it found nothing to boot from. False on a new machine.
+    /// Whether the machine retries the boot if it finds nothing to boot from. False on a new machine.
     #[prost(bool, optional, tag = "5")]
     pub retry: ::core::option::Option<bool>,
-    /// Milliseconds to wait before that next try, 10000 on a new machine. Takes effect only when `retry` is true.
+    /// Delay in milliseconds before the retry, 10000 on a new machine. Takes effect only if `retry` is true.
     #[prost(int64, optional, tag = "6")]
     pub retry_delay: ::core::option::Option<i64>,
     /// Whether the next boot enters the firmware's setup.
     ///
-    /// It becomes false by itself once a boot has entered the setup.
+    /// The machine resets it to false when a boot enters the setup.
     #[prost(bool, optional, tag = "7")]
     pub enter_setup_mode: ::core::option::Option<bool>,
 }
@@ -397,42 +398,42 @@ impl ::prost::Name for BootInfo {
         "/vcenter.vm.hardware.v1.BootInfo".into()
     }
 }
-/// Boot settings of a new virtual machine. Taken by `VmService.CreateVm`.
+/// Boot settings of a new virtual machine. Used by `VmService.CreateVm`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BootCreateSpec {
-    /// Firmware of the machine. Decides whether `efi_legacy_boot` and `network_protocol` may be set.
+    /// Firmware of the machine. Determines whether `efi_legacy_boot` and `network_protocol` may be set.
     ///
-    /// When unset, the one that suits the guest operating system and the hardware version.
+    /// Defaults to the firmware that suits the guest operating system and the hardware version.
     #[prost(enumeration = "BootType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Whether an EFI firmware boots in its legacy mode. Relevant only when `type` is `EFI`.
+    /// Whether EFI firmware boots in its legacy mode. Relevant only when `type` is `EFI`.
     ///
-    /// When unset, what suits the guest operating system and the hardware version.
+    /// Defaults to what suits the guest operating system and the hardware version.
     #[prost(bool, optional, tag = "2")]
     pub efi_legacy_boot: ::core::option::Option<bool>,
     /// Protocol for booting over the network. Relevant only when `type` is `EFI`.
     ///
-    /// When unset, vCenter chooses.
+    /// If unset, vCenter chooses.
     #[prost(enumeration = "BootNetworkProtocol", optional, tag = "3")]
     pub network_protocol: ::core::option::Option<i32>,
-    /// How long the firmware waits before it boots, in milliseconds. It gives time to enter the setup at the console.
+    /// Delay in milliseconds before the firmware boots. It gives users time to enter the setup at the console.
     ///
-    /// When unset, 0.
+    /// Defaults to 0.
     #[prost(int64, optional, tag = "4")]
     pub delay: ::core::option::Option<i64>,
-    /// Whether the firmware tries again when it finds nothing to boot from.
+    /// Whether the firmware retries the boot if it finds nothing to boot from.
     ///
-    /// When unset, false.
+    /// Defaults to false.
     #[prost(bool, optional, tag = "5")]
     pub retry: ::core::option::Option<bool>,
-    /// How long the firmware waits before it tries again, in milliseconds. Has an effect only when `retry` is true.
+    /// Delay in milliseconds before the firmware retries. Takes effect only if `retry` is true.
     ///
-    /// When unset, 10,000.
+    /// Defaults to 10,000.
     #[prost(int64, optional, tag = "6")]
     pub retry_delay: ::core::option::Option<i64>,
-    /// Whether the firmware enters its setup at the first boot. The boot that does so resets it to false.
+    /// Whether the firmware enters its setup at the first boot. That boot resets it to false.
     ///
-    /// When unset, false.
+    /// Defaults to false.
     #[prost(bool, optional, tag = "7")]
     pub enter_setup_mode: ::core::option::Option<bool>,
 }
@@ -446,36 +447,38 @@ impl ::prost::Name for BootCreateSpec {
         "/vcenter.vm.hardware.v1.BootCreateSpec".into()
     }
 }
-/// What to change of the boot settings. What is unset stays as it is. Taken by `UpdateBoot`.
+/// Changes to the boot settings. Unset fields stay unchanged. Used by `UpdateBoot`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BootUpdateSpec {
-    /// Firmware that the machine should have.
+    /// New firmware of the machine.
     ///
-    /// Changing it can make an installed guest operating system unbootable: it was installed for the other one.
+    /// Changing it can make an installed guest operating system unbootable, because it was installed for the other
+    /// firmware.
     #[prost(enumeration = "BootType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
     /// Whether the EFI firmware boots in legacy mode. Relevant only when `type` is `EFI`.
     ///
-    /// It lets guests boot that were made for a BIOS.
+    /// It allows guests that were made for a BIOS to boot.
     #[prost(bool, optional, tag = "2")]
     pub efi_legacy_boot: ::core::option::Option<bool>,
     /// Protocol for booting over the network. Relevant only when `type` is `EFI`: a BIOS has no choice of protocols.
     #[prost(enumeration = "BootNetworkProtocol", optional, tag = "3")]
     pub network_protocol: ::core::option::Option<i32>,
-    /// Milliseconds to wait before the boot sequence starts, for instance 5000. A negative number is `INVALID_ARGUMENT`.
+    /// Delay in milliseconds before the boot sequence starts, for example 5000. The call fails with `INVALID_ARGUMENT` for
+    /// a negative number.
     ///
-    /// It gives people the time to open the console and enter the firmware's setup.
+    /// It gives users time to open the console and enter the firmware's setup.
     #[prost(int64, optional, tag = "4")]
     pub delay: ::core::option::Option<i64>,
-    /// Whether the machine tries to boot again after it found nothing to boot from.
+    /// Whether the machine retries the boot if it finds nothing to boot from.
     #[prost(bool, optional, tag = "5")]
     pub retry: ::core::option::Option<bool>,
-    /// Milliseconds to wait before that next try. Not negative. Takes effect only when `retry` is true.
+    /// Delay in milliseconds before the retry. Cannot be negative. Takes effect only if `retry` is true.
     #[prost(int64, optional, tag = "6")]
     pub retry_delay: ::core::option::Option<i64>,
     /// Whether the next boot enters the firmware's setup.
     ///
-    /// It holds for one boot: the machine resets it to false when it enters the setup.
+    /// It applies to one boot: the machine resets it to false when it enters the setup.
     #[prost(bool, optional, tag = "7")]
     pub enter_setup_mode: ::core::option::Option<bool>,
 }
@@ -489,15 +492,15 @@ impl ::prost::Name for BootUpdateSpec {
         "/vcenter.vm.hardware.v1.BootUpdateSpec".into()
     }
 }
-/// Firmwares of a virtual machine.
+/// Kinds of firmware of a virtual machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum BootType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
-    /// The traditional BIOS. It has no settings of its own here.
+    /// The traditional BIOS. It has no settings here.
     Bios = 1,
-    /// The Extensible Firmware Interface. `efi_legacy_boot` and `network_protocol` belong to it.
+    /// The Extensible Firmware Interface. `efi_legacy_boot` and `network_protocol` apply to it.
     Efi = 2,
 }
 impl BootType {
@@ -524,11 +527,11 @@ impl BootType {
 }
 /// Protocols for booting over the network with EFI.
 ///
-/// Which one a machine uses matters only when it boots from one of its Ethernet adapters.
+/// It matters only when the machine boots from one of its Ethernet adapters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum BootNetworkProtocol {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
     /// PXE or Apple NetBoot over IPv4.
     Ipv4 = 1,
@@ -570,14 +573,14 @@ pub mod boot_service_client {
     use tonic::codegen::http::Uri;
     /// Reads and changes how a virtual machine boots.
     ///
-    /// The order of the devices to boot from is not among these settings; `VmService.GetVm` shows it.
+    /// The boot order is not one of these settings; `VmService.GetVm` returns it.
     ///
-    /// Besides what the operations say about themselves, both can fail with
+    /// In addition to the errors listed for each operation, both operations can fail with
     /// - `NOT_FOUND`: the machine does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.boot`.
     #[derive(Debug, Clone)]
@@ -653,8 +656,7 @@ pub mod boot_service_client {
         }
         /// Returns the boot settings of a virtual machine. Mirrors `get`.
         ///
-        /// Works in every power state. The settings are those of the next boot, also when the machine runs since an earlier
-        /// one.
+        /// Works in every power state. The settings are those of the next boot, even if the machine is already running.
         pub async fn get_boot(
             &mut self,
             request: impl tonic::IntoRequest<super::GetBootRequest>,
@@ -684,9 +686,9 @@ pub mod boot_service_client {
         /// Changes the boot settings of a virtual machine. Mirrors `update`.
         ///
         /// Only the fields that are set in the specification change; they take effect at the next boot. Idempotent: repeating
-        /// it leaves the same settings, as long as no boot has reset `enter_setup_mode` in between.
-        /// - `INVALID_ARGUMENT`: a value is not possible for this machine, for instance a negative `delay`.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// the call leaves the same settings, unless a boot has reset `enter_setup_mode` in between.
+        /// - `INVALID_ARGUMENT`: a value is not valid for this machine, for example a negative `delay`.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
         pub async fn update_boot(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateBootRequest>,
@@ -737,7 +739,7 @@ impl ::prost::Name for ListCdromsRequest {
 /// Response of `ListCdroms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListCdromsResponse {
-    /// The devices, empty when the machine has none.
+    /// The devices; empty if the machine has none.
     #[prost(message, repeated, tag = "1")]
     pub cdroms: ::prost::alloc::vec::Vec<CdromSummary>,
 }
@@ -757,7 +759,7 @@ pub struct GetCdromRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the virtual CD-ROM device, for instance `3000`, as `ListCdroms` and `CreateCdrom` return it.
+    /// Identifier of the virtual CD-ROM device, for example `3000`, as `ListCdroms` and `CreateCdrom` return it.
     #[prost(string, tag = "2")]
     pub cdrom: ::prost::alloc::string::String,
 }
@@ -794,8 +796,8 @@ pub struct CreateCdromRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What the new device should be like. An empty specification is valid: vCenter then chooses everything, and the
-    /// device is not connected at power-on.
+    /// Specification of the new device. An empty specification is valid: vCenter then chooses all values, and the device
+    /// is not connected at power-on.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<CdromCreateSpec>,
 }
@@ -812,7 +814,7 @@ impl ::prost::Name for CreateCdromRequest {
 /// Response of `CreateCdrom`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateCdromResponse {
-    /// Identifier that vCenter gave the new device, for instance `3000`. Unique within the machine.
+    /// Identifier that vCenter assigned to the new device, for example `3000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub cdrom: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -835,7 +837,7 @@ pub struct UpdateCdromRequest {
     /// Identifier of the virtual CD-ROM device.
     #[prost(string, tag = "2")]
     pub cdrom: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<CdromUpdateSpec>,
 }
@@ -961,10 +963,10 @@ impl ::prost::Name for DisconnectCdromResponse {
         "/vcenter.vm.hardware.v1.DisconnectCdromResponse".into()
     }
 }
-/// What a list shows of a virtual CD-ROM device: enough to ask for the rest.
+/// Summary of a virtual CD-ROM device, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CdromSummary {
-    /// Identifier of the device, for instance `3000`. Unique within the machine.
+    /// Identifier of the device, for example `3000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub cdrom: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -980,39 +982,39 @@ impl ::prost::Name for CdromSummary {
 }
 /// Configuration and state of a virtual CD-ROM device.
 ///
-/// Returned by `GetCdrom`, and for each device of a machine by `VmService.GetVm`.
+/// Returned by `GetCdrom`, and by `VmService.GetVm` for each device of a machine.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CdromInfo {
-    /// Kind of adapter to which the device is attached. Decides which of `ide` and `sata` is set.
+    /// Kind of adapter to which the device is attached. Determines which of `ide` and `sata` is set.
     #[prost(enumeration = "CdromHostBusAdapterType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Label of the device, for instance `CD/DVD drive 1`. vCenter chooses it; no operation changes it.
+    /// Label of the device, for example `CD/DVD drive 1`. vCenter assigns it; it cannot be changed.
     #[prost(string, optional, tag = "2")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
-    /// Address on an IDE adapter. Relevant only when `type` is `IDE`. Always set then, also when vCenter chose the
+    /// Address on an IDE adapter. Relevant only when `type` is `IDE`. Always set in that case, even if vCenter chose the
     /// address.
     #[prost(message, optional, tag = "3")]
     pub ide: ::core::option::Option<IdeAddressInfo>,
-    /// Address on a SATA adapter. Relevant only when `type` is `SATA`. Always set then, also when vCenter chose the
+    /// Address on a SATA adapter. Relevant only when `type` is `SATA`. Always set in that case, even if vCenter chose the
     /// address.
     #[prost(message, optional, tag = "4")]
     pub sata: ::core::option::Option<SataAddressInfo>,
-    /// Physical resource behind the device. Never unset; `type` in it tells the kind.
+    /// Physical resource behind the device. Always set; its `type` indicates the kind.
     #[prost(message, optional, tag = "5")]
     pub backing: ::core::option::Option<CdromBackingInfo>,
     /// Whether the device is connected to its backing.
     ///
-    /// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
+    /// Result of the last attempt to connect or disconnect, whether by this service, at power-on or by the guest.
     #[prost(enumeration = "ConnectionState", optional, tag = "6")]
     pub state: ::core::option::Option<i32>,
     /// Whether the device connects whenever the machine is powered on.
     ///
-    /// Independent of `state`, which is about the present.
+    /// Independent of `state`, which is the current state.
     #[prost(bool, optional, tag = "7")]
     pub start_connected: ::core::option::Option<bool>,
     /// Whether the guest may connect and disconnect the device.
     ///
-    /// When true, `state` can change without any call of this service.
+    /// If true, `state` can change without a call to this service.
     #[prost(bool, optional, tag = "8")]
     pub allow_guest_control: ::core::option::Option<bool>,
 }
@@ -1028,30 +1030,30 @@ impl ::prost::Name for CdromInfo {
 }
 /// Physical resource behind a virtual CD-ROM device.
 ///
-/// Found in `CdromInfo`; what a caller asks for is a `CdromBackingSpec`.
+/// Part of `CdromInfo`. To request a backing, use `CdromBackingSpec`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CdromBackingInfo {
-    /// Kind of backing. Decides which of the other fields are set.
+    /// Kind of backing. Determines which of the other fields are set.
     #[prost(enumeration = "CdromBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Datastore path of the image, for instance `[datastore1] iso/linux.iso`. Relevant only when `type` is `ISO_FILE`.
+    /// Datastore path of the image, for example `[datastore1] iso/linux.iso`. Relevant only when `type` is `ISO_FILE`.
     ///
-    /// The name in brackets is that of the datastore, the rest a path within it.
+    /// The name in brackets is the datastore; the rest is a path on it.
     #[prost(string, optional, tag = "2")]
     pub iso_file: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the host's device, for instance `/vmfs/devices/cdrom/mpx.vmhba32:C0:T0:L0`. Relevant only when `type` is
+    /// Name of the host's device, for example `/vmfs/devices/cdrom/mpx.vmhba32:C0:T0:L0`. Relevant only when `type` is
     /// `HOST_DEVICE`.
     ///
-    /// Unset when `auto_detect` is true and the device is not connected, or the host has no suitable device.
+    /// Unset if `auto_detect` is true and the device is not connected, or if the host has no suitable device.
     #[prost(string, optional, tag = "3")]
     pub host_device: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether a suitable device of the host is chosen automatically. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// True when the specification named no `host_device`.
+    /// True if the specification named no `host_device`.
     #[prost(bool, optional, tag = "4")]
     pub auto_detect: ::core::option::Option<bool>,
-    /// How the physical device is accessed. Relevant only when `type` is `HOST_DEVICE` or `CLIENT_DEVICE`. An ISO image
-    /// has none.
+    /// How the physical device is accessed. Relevant only when `type` is `HOST_DEVICE` or `CLIENT_DEVICE`. Does not apply
+    /// to an ISO image.
     #[prost(enumeration = "CdromDeviceAccessType", optional, tag = "5")]
     pub device_access_type: ::core::option::Option<i32>,
 }
@@ -1065,39 +1067,40 @@ impl ::prost::Name for CdromBackingInfo {
         "/vcenter.vm.hardware.v1.CdromBackingInfo".into()
     }
 }
-/// What a new virtual CD-ROM device should be like.
+/// Specification of a new virtual CD-ROM device.
 ///
-/// Taken by `CreateCdrom`. Every field has a default.
+/// Used by `CreateCdrom`. Every field has a default.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CdromCreateSpec {
     /// Kind of adapter to attach the device to.
     ///
-    /// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+    /// Defaults to the kind that suits the machine's guest operating system; the call fails with `UNSUPPORTED` if there is
+    /// none.
     #[prost(enumeration = "CdromHostBusAdapterType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
     /// Address on an IDE adapter. Relevant only when `type` is `IDE`.
     ///
-    /// When unset, vCenter chooses an address that is free; the call fails when none is.
+    /// If unset, vCenter chooses a free address; the call fails if there is none.
     #[prost(message, optional, tag = "2")]
     pub ide: ::core::option::Option<IdeAddressSpec>,
     /// Address on a SATA adapter. Relevant only when `type` is `SATA`.
     ///
-    /// When unset, vCenter chooses an address that is free; the call fails when none is.
+    /// If unset, vCenter chooses a free address; the call fails if there is none.
     #[prost(message, optional, tag = "3")]
     pub sata: ::core::option::Option<SataAddressSpec>,
-    /// Physical resource behind the device. A suitable device of the host, found automatically, when unset.
+    /// Physical resource behind the device. Defaults to a suitable device of the host, selected automatically.
     ///
-    /// The default is a backing of type `HOST_DEVICE` with `auto_detect` true.
+    /// The default is a backing of type `HOST_DEVICE` with `auto_detect` set to true.
     #[prost(message, optional, tag = "4")]
     pub backing: ::core::option::Option<CdromBackingSpec>,
-    /// Whether the device connects whenever the machine is powered on. False when unset.
+    /// Whether the device connects whenever the machine is powered on. Defaults to false.
     ///
-    /// When false, the device has to be connected with `ConnectCdrom` each time the machine has been powered on.
+    /// If false, connect the device with `ConnectCdrom` after each power-on of the machine.
     #[prost(bool, optional, tag = "5")]
     pub start_connected: ::core::option::Option<bool>,
-    /// Whether the guest may connect and disconnect the device. False when unset.
+    /// Whether the guest may connect and disconnect the device. Defaults to false.
     ///
-    /// When true, `state` can change without any call of this service.
+    /// If true, `state` can change without a call to this service.
     #[prost(bool, optional, tag = "6")]
     pub allow_guest_control: ::core::option::Option<bool>,
 }
@@ -1111,20 +1114,20 @@ impl ::prost::Name for CdromCreateSpec {
         "/vcenter.vm.hardware.v1.CdromCreateSpec".into()
     }
 }
-/// What to change of a virtual CD-ROM device. What is unset stays as it is. Taken by `UpdateCdrom`.
+/// Changes to a virtual CD-ROM device. Unset fields stay unchanged. Used by `UpdateCdrom`.
 ///
 /// The adapter and the address of a device are fixed when it is created.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CdromUpdateSpec {
-    /// Physical resource that should be behind the device. It replaces the present backing as a whole.
+    /// New backing of the device. It replaces the current backing as a whole.
     ///
-    /// Can be changed only while the machine is not powered on or the device is not connected; anything else is
-    /// `NOT_ALLOWED_IN_CURRENT_STATE`. Disconnect the device of a running machine first.
+    /// Can be changed only while the machine is not powered on or the device is not connected; otherwise the call fails
+    /// with `NOT_ALLOWED_IN_CURRENT_STATE`. On a running machine, disconnect the device first.
     #[prost(message, optional, tag = "1")]
     pub backing: ::core::option::Option<CdromBackingSpec>,
     /// Whether the device connects whenever the machine is powered on.
     ///
-    /// Can be changed in any power state; a device that is connected now stays so.
+    /// Can be changed in any power state; a connected device stays connected.
     #[prost(bool, optional, tag = "2")]
     pub start_connected: ::core::option::Option<bool>,
     /// Whether the guest may connect and disconnect the device.
@@ -1143,28 +1146,28 @@ impl ::prost::Name for CdromUpdateSpec {
         "/vcenter.vm.hardware.v1.CdromUpdateSpec".into()
     }
 }
-/// Physical resource that should be behind a virtual CD-ROM device.
+/// Requested backing of a virtual CD-ROM device.
 ///
-/// Taken by `CreateCdrom` and `UpdateCdrom`. `type` decides which of the other fields may be set.
+/// Used by `CreateCdrom` and `UpdateCdrom`. `type` determines which of the other fields may be set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CdromBackingSpec {
     /// Kind of backing. A `CdromUpdateSpec` can change it together with the rest of the backing.
     #[prost(enumeration = "CdromBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Datastore path of the image, for instance `[datastore1] iso/linux.iso`. Relevant only when `type` is `ISO_FILE`.
+    /// Datastore path of the image, for example `[datastore1] iso/linux.iso`. Relevant only when `type` is `ISO_FILE`.
     ///
-    /// The name in brackets is that of the datastore, the rest a path within it.
+    /// The name in brackets is the datastore; the rest is a path on it.
     #[prost(string, optional, tag = "2")]
     pub iso_file: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the host's device, for instance `/vmfs/devices/cdrom/mpx.vmhba32:C0:T0:L0`. Relevant only when `type` is
+    /// Name of the host's device, for example `/vmfs/devices/cdrom/mpx.vmhba32:C0:T0:L0`. Relevant only when `type` is
     /// `HOST_DEVICE`.
     ///
-    /// When unset, a suitable device of the host is found whenever the device connects, and `CdromBackingInfo` then has
-    /// `auto_detect` true.
+    /// If unset, a suitable device of the host is selected whenever the device connects, and `CdromBackingInfo` then has
+    /// `auto_detect` set to true.
     #[prost(string, optional, tag = "3")]
     pub host_device: ::core::option::Option<::prost::alloc::string::String>,
-    /// How the physical device is accessed. Relevant only when `type` is `HOST_DEVICE` or `CLIENT_DEVICE`. `EMULATION`
-    /// when unset.
+    /// How the physical device is accessed. Relevant only when `type` is `HOST_DEVICE` or `CLIENT_DEVICE`. Defaults to
+    /// `EMULATION`.
     #[prost(enumeration = "CdromDeviceAccessType", optional, tag = "4")]
     pub device_access_type: ::core::option::Option<i32>,
 }
@@ -1182,7 +1185,7 @@ impl ::prost::Name for CdromBackingSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CdromHostBusAdapterType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
     /// IDE. Two adapters with two devices each; devices cannot be added or removed while the machine runs.
     Ide = 1,
@@ -1215,7 +1218,7 @@ impl CdromHostBusAdapterType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CdromBackingType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
     /// An ISO image on a datastore, named by `iso_file`.
     IsoFile = 1,
@@ -1248,19 +1251,19 @@ impl CdromBackingType {
         }
     }
 }
-/// Ways of accessing a physical device behind a virtual CD-ROM device.
+/// Ways to access a physical device behind a virtual CD-ROM device.
 ///
-/// Meaningful for the devices of a host or of a client only.
+/// Applies only to the devices of a host or of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CdromDeviceAccessType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
     /// An ATAPI or SCSI device is emulated. The default.
     Emulation = 1,
-    /// Commands go to the physical device as they are.
+    /// Commands are passed to the physical device unchanged.
     Passthru = 2,
-    /// Like `PASSTHRU`, and nobody else can use the device meanwhile.
+    /// Like `PASSTHRU`, but with exclusive access to the device.
     PassthruExclusive = 3,
 }
 impl CdromDeviceAccessType {
@@ -1302,17 +1305,16 @@ pub mod cdrom_service_client {
     use tonic::codegen::http::Uri;
     /// Configures the virtual CD-ROM devices of a virtual machine.
     ///
-    /// A device is attached to an IDE or a SATA adapter, and backed by an ISO image, a device of the host, or one of the
-    /// client at the console. It is removable: it stays configured, with its backing, whether it is connected or not.
+    /// A device is attached to an IDE or a SATA adapter, and backed by an ISO image, a device of the host, or a device of
+    /// the console client. It is removable: it stays configured, with its backing, whether or not it is connected.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the machine, or the device that is named, does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-    /// - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-    ///   again.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the machine or the named device does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+    /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.cdrom`.
     #[derive(Debug, Clone)]
@@ -1388,7 +1390,7 @@ pub mod cdrom_service_client {
         }
         /// Lists the virtual CD-ROM devices of a virtual machine. Mirrors `list`.
         ///
-        /// Returns identifiers only, all of them in one answer; `GetCdrom` shows one device in full.
+        /// Returns only identifiers, all of them in one response; `GetCdrom` returns the details of one device.
         pub async fn list_cdroms(
             &mut self,
             request: impl tonic::IntoRequest<super::ListCdromsRequest>,
@@ -1417,7 +1419,7 @@ pub mod cdrom_service_client {
         }
         /// Returns the configuration and the connection state of one virtual CD-ROM device. Mirrors `get`.
         ///
-        /// Works in every power state. The `state` of the device is that of the moment; all else is configuration.
+        /// Works in every power state. `state` is the current state of the device; the other fields are its configuration.
         pub async fn get_cdrom(
             &mut self,
             request: impl tonic::IntoRequest<super::GetCdromRequest>,
@@ -1446,18 +1448,18 @@ pub mod cdrom_service_client {
         }
         /// Adds a virtual CD-ROM device to a virtual machine and returns its identifier. Mirrors `create`.
         ///
-        /// A running machine accepts a device on a SATA adapter only, a machine that is off one on an IDE adapter as well. Not
-        /// idempotent: each call adds a device.
+        /// A device on a SATA adapter can be added while the machine is running or powered off; a device on an IDE adapter,
+        /// only while it is powered off. Not idempotent: each call adds a device.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the device would be an IDE
         ///   device.
-        /// - `RESOURCE_IN_USE`: another device has the address.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for instance because the machine has no such
-        ///   adapter, or no address is left to choose from.
-        /// - `INVALID_ARGUMENT`: the address is out of bounds for its kind of adapter.
+        /// - `RESOURCE_IN_USE`: another device uses the address.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for example because the machine has no such adapter,
+        ///   or no free address is left.
+        /// - `INVALID_ARGUMENT`: the address is out of range for its kind of adapter.
         /// - `UNSUPPORTED`: a field whose default depends on the guest operating system is unset, and vCenter has no default
-        ///   for the one that is configured.
-        /// - `ERROR`: among others, the device was added but its identifier could not be determined. Compare with `ListCdroms`
-        ///   before another try.
+        ///   for the configured one.
+        /// - `ERROR`: for example, the device was added, but its identifier could not be determined. Check `ListCdroms` before
+        ///   you retry.
         pub async fn create_cdrom(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateCdromRequest>,
@@ -1486,10 +1488,11 @@ pub mod cdrom_service_client {
         }
         /// Changes the configuration of a virtual CD-ROM device. Mirrors `update`.
         ///
-        /// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
+        /// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+        /// configuration.
         ///
-        /// A `backing` for a device that is connected on a running machine is `NOT_ALLOWED_IN_CURRENT_STATE`. The two
-        /// switches, `start_connected` and `allow_guest_control`, can be changed at any time.
+        /// Setting `backing` while the device of a running machine is connected fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
+        /// `start_connected` and `allow_guest_control` can be changed at any time.
         pub async fn update_cdrom(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateCdromRequest>,
@@ -1518,7 +1521,7 @@ pub mod cdrom_service_client {
         }
         /// Removes a virtual CD-ROM device from a virtual machine. Mirrors `delete`.
         ///
-        /// The image or device behind it is not touched. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// The image or device behind it is not affected. Not idempotent: a second call fails with `NOT_FOUND`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the device is on an IDE
         ///   adapter.
         pub async fn delete_cdrom(
@@ -1549,14 +1552,14 @@ pub mod cdrom_service_client {
         }
         /// Connects a virtual CD-ROM device of a running virtual machine to its backing. Mirrors `connect`.
         ///
-        /// The guest can then read the medium. Later power-ons are not affected: whether the device connects then is up to
-        /// `start_connected`, which is also the way to have the device of a machine that is off connected.
+        /// The guest can then read the medium. The call does not affect later power-ons: `start_connected` determines whether
+        /// the device connects then. For a powered-off machine, set `start_connected` instead.
         ///
-        /// Repeating it changes nothing, but is an error:
+        /// Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the device is connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-        /// - `ERROR`: among others, connecting failed; the `state` that `GetCdrom` returns then tells whether another try can
-        ///   help.
+        /// - `ERROR`: for example, connecting failed; the `state` that `GetCdrom` returns then indicates whether a retry can
+        ///   succeed.
         pub async fn connect_cdrom(
             &mut self,
             request: impl tonic::IntoRequest<super::ConnectCdromRequest>,
@@ -1588,10 +1591,10 @@ pub mod cdrom_service_client {
         }
         /// Disconnects a virtual CD-ROM device of a running virtual machine from its backing. Mirrors `disconnect`.
         ///
-        /// Device and backing stay configured; the guest sees an empty drive. The device of a machine that is off is
-        /// configured with `start_connected` to stay disconnected at power-on.
+        /// Device and backing stay configured; the guest sees an empty drive. To keep the device of a powered-off machine
+        /// disconnected at power-on, set `start_connected` to false instead.
         ///
-        /// Repeating it changes nothing, but is an error:
+        /// Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the device is not connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
         pub async fn disconnect_cdrom(
@@ -1667,7 +1670,7 @@ pub struct UpdateCpuRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<CpuUpdateSpec>,
 }
@@ -1696,7 +1699,7 @@ impl ::prost::Name for UpdateCpuResponse {
 }
 /// CPU settings of a virtual machine.
 ///
-/// Returned by `GetCpu`, and as a part of the whole machine by `VmService.GetVm`.
+/// Returned by `GetCpu`, and by `VmService.GetVm` as part of the whole machine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CpuInfo {
     /// Number of CPU cores, a multiple of `cores_per_socket`.
@@ -1705,12 +1708,12 @@ pub struct CpuInfo {
     /// Number of CPU cores that share a socket. `count` divided by it is the number of sockets that the guest sees.
     #[prost(int64, optional, tag = "2")]
     pub cores_per_socket: ::core::option::Option<i64>,
-    /// Whether cores can be added while the machine runs. When false, `count` can grow only while the machine is powered
+    /// Whether cores can be added while the machine runs. If false, `count` can grow only while the machine is powered
     /// off.
     #[prost(bool, optional, tag = "3")]
     pub hot_add_enabled: ::core::option::Option<bool>,
-    /// Whether cores can be removed while the machine runs. When false, `count` can shrink only while the machine is
-    /// powered off.
+    /// Whether cores can be removed while the machine runs. If false, `count` can shrink only while the machine is powered
+    /// off.
     #[prost(bool, optional, tag = "4")]
     pub hot_remove_enabled: ::core::option::Option<bool>,
 }
@@ -1724,11 +1727,11 @@ impl ::prost::Name for CpuInfo {
         "/vcenter.vm.hardware.v1.CpuInfo".into()
     }
 }
-/// What to change of the CPU settings. What is unset stays as it is. Taken by `UpdateCpu`.
+/// Changes to the CPU settings. Unset fields stay unchanged. Used by `UpdateCpu`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CpuUpdateSpec {
     /// New number of CPU cores, a multiple of the cores per socket. The guest operating system and the hardware version
-    /// bound it.
+    /// limit it.
     ///
     /// While the machine runs, it can be raised only when `hot_add_enabled` of `CpuInfo` is true, and lowered only when
     /// `hot_remove_enabled` is.
@@ -1736,17 +1739,17 @@ pub struct CpuUpdateSpec {
     pub count: ::core::option::Option<i64>,
     /// New number of CPU cores that share a socket.
     ///
-    /// The number of cores must be a multiple of it: the new one when `count` is set as well, else the present one.
+    /// The number of cores must be a multiple of it: the new number if `count` is set as well, otherwise the current one.
     #[prost(int64, optional, tag = "2")]
     pub cores_per_socket: ::core::option::Option<i64>,
     /// Whether cores can be added while the machine runs. Can be changed only while the machine is powered off.
     ///
-    /// On a machine that is not, setting it is `NOT_ALLOWED_IN_CURRENT_STATE`.
+    /// If the machine is not powered off, the call fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
     #[prost(bool, optional, tag = "3")]
     pub hot_add_enabled: ::core::option::Option<bool>,
     /// Whether cores can be removed while the machine runs. Can be changed only while the machine is powered off.
     ///
-    /// On a machine that is not, setting it is `NOT_ALLOWED_IN_CURRENT_STATE`.
+    /// If the machine is not powered off, the call fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
     #[prost(bool, optional, tag = "4")]
     pub hot_remove_enabled: ::core::option::Option<bool>,
 }
@@ -1773,12 +1776,12 @@ pub mod cpu_service_client {
     use tonic::codegen::http::Uri;
     /// Reads and changes the CPU settings of a virtual machine.
     ///
-    /// Besides what the operations say about themselves, both can fail with
+    /// In addition to the errors listed for each operation, both operations can fail with
     /// - `NOT_FOUND`: the machine does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.cpu`.
     #[derive(Debug, Clone)]
@@ -1854,7 +1857,7 @@ pub mod cpu_service_client {
         }
         /// Returns the CPU settings of a virtual machine. Mirrors `get`.
         ///
-        /// Works in every power state, and tells in advance what a running machine allows to change.
+        /// Works in every power state, and shows which changes a running machine allows.
         pub async fn get_cpu(
             &mut self,
             request: impl tonic::IntoRequest<super::GetCpuRequest>,
@@ -1878,13 +1881,13 @@ pub mod cpu_service_client {
         }
         /// Changes the CPU settings of a virtual machine. Mirrors `update`.
         ///
-        /// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same settings. While
-        /// the machine runs, only the number of cores can change, and only in the directions that are enabled.
+        /// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same settings.
+        /// While the machine runs, only the number of cores can change, and only in the directions that are enabled.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off, and the specification sets `hot_add_enabled` or
         ///   `hot_remove_enabled`, raises `count` without hot-add, or lowers it without hot-remove.
-        /// - `INVALID_ARGUMENT`: a value is not possible for this machine, for instance a negative number of cores, or one
-        ///   that is no multiple of the cores per socket.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// - `INVALID_ARGUMENT`: a value is not valid for this machine, for example a negative number of cores, or one that is
+        ///   not a multiple of the cores per socket.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
         pub async fn update_cpu(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateCpuRequest>,
@@ -1935,7 +1938,7 @@ impl ::prost::Name for ListDisksRequest {
 /// Response of `ListDisks`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListDisksResponse {
-    /// The disks, empty when the machine has none.
+    /// The disks; empty if the machine has none.
     #[prost(message, repeated, tag = "1")]
     pub disks: ::prost::alloc::vec::Vec<DiskSummary>,
 }
@@ -1955,7 +1958,7 @@ pub struct GetDiskRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the virtual disk, for instance `2000`, as `ListDisks` and `CreateDisk` return it.
+    /// Identifier of the virtual disk, for example `2000`, as `ListDisks` and `CreateDisk` return it.
     #[prost(string, tag = "2")]
     pub disk: ::prost::alloc::string::String,
 }
@@ -1992,8 +1995,8 @@ pub struct CreateDiskRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What the new disk should be like. Either `backing` or `new_vmdk` has to be set; an empty `new_vmdk` is enough,
-    /// vCenter then chooses everything.
+    /// Specification of the new disk. Either `backing` or `new_vmdk` must be set; an empty `new_vmdk` is sufficient, and
+    /// vCenter then chooses all values.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<DiskCreateSpec>,
 }
@@ -2010,7 +2013,7 @@ impl ::prost::Name for CreateDiskRequest {
 /// Response of `CreateDisk`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateDiskResponse {
-    /// Identifier that vCenter gave the new disk, for instance `2000`. Unique within the machine.
+    /// Identifier that vCenter assigned to the new disk, for example `2000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub disk: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2033,7 +2036,7 @@ pub struct UpdateDiskRequest {
     /// Identifier of the virtual disk.
     #[prost(string, tag = "2")]
     pub disk: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<DiskUpdateSpec>,
 }
@@ -2093,10 +2096,10 @@ impl ::prost::Name for DeleteDiskResponse {
         "/vcenter.vm.hardware.v1.DeleteDiskResponse".into()
     }
 }
-/// What a list shows of a virtual disk: enough to ask for the rest.
+/// Summary of a virtual disk, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiskSummary {
-    /// Identifier of the disk, for instance `2000`. Unique within the machine.
+    /// Identifier of the disk, for example `2000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub disk: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2112,38 +2115,38 @@ impl ::prost::Name for DiskSummary {
 }
 /// Configuration of a virtual disk.
 ///
-/// Returned by `GetDisk`, and for each disk of a machine by `VmService.GetVm`.
+/// Returned by `GetDisk`, and by `VmService.GetVm` for each disk of a machine.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiskInfo {
-    /// Label of the disk, for instance `Hard disk 1`. vCenter chooses it; no operation changes it.
+    /// Label of the disk, for example `Hard disk 1`. vCenter assigns it; it cannot be changed.
     #[prost(string, optional, tag = "1")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
-    /// Kind of adapter to which the disk is attached. Decides which of the addresses is set.
+    /// Kind of adapter to which the disk is attached. Determines which of the addresses is set.
     #[prost(enumeration = "DiskHostBusAdapterType", optional, tag = "2")]
     pub r#type: ::core::option::Option<i32>,
-    /// Address on an IDE adapter. Relevant only when `type` is `IDE`. Always set then, also when vCenter chose the
+    /// Address on an IDE adapter. Relevant only when `type` is `IDE`. Always set in that case, even if vCenter chose the
     /// address.
     #[prost(message, optional, tag = "3")]
     pub ide: ::core::option::Option<IdeAddressInfo>,
-    /// Address on a SCSI adapter. Relevant only when `type` is `SCSI`. Always set then, also when vCenter chose the
+    /// Address on a SCSI adapter. Relevant only when `type` is `SCSI`. Always set in that case, even if vCenter chose the
     /// address.
     #[prost(message, optional, tag = "4")]
     pub scsi: ::core::option::Option<ScsiAddressInfo>,
-    /// Address on a SATA adapter. Relevant only when `type` is `SATA`. Always set then, also when vCenter chose the
+    /// Address on a SATA adapter. Relevant only when `type` is `SATA`. Always set in that case, even if vCenter chose the
     /// address.
     #[prost(message, optional, tag = "5")]
     pub sata: ::core::option::Option<SataAddressInfo>,
     /// Address on an NVMe adapter. Relevant only when `type` is `NVME`.
     ///
-    /// Older releases do not know NVMe.
+    /// Older releases do not support NVMe.
     #[prost(message, optional, tag = "6")]
     pub nvme: ::core::option::Option<NvmeAddressInfo>,
-    /// What holds the disk's data.
+    /// Storage that contains the disk's data.
     ///
-    /// Never unset; its file changes with `UpdateDisk`.
+    /// Always set; `UpdateDisk` changes its file.
     #[prost(message, optional, tag = "7")]
     pub backing: ::core::option::Option<DiskBackingInfo>,
-    /// Capacity in bytes. Unset when the disk cannot be accessed, or when its capacity is zero.
+    /// Capacity in bytes. Unset if the disk cannot be accessed, or when its capacity is zero.
     #[prost(int64, optional, tag = "8")]
     pub capacity: ::core::option::Option<i64>,
 }
@@ -2157,18 +2160,17 @@ impl ::prost::Name for DiskInfo {
         "/vcenter.vm.hardware.v1.DiskInfo".into()
     }
 }
-/// What holds the data of a virtual disk.
+/// Storage that contains the data of a virtual disk.
 ///
-/// Found in `DiskInfo`; what a caller asks for is a `DiskBackingSpec`.
+/// Part of `DiskInfo`. To request a backing, use `DiskBackingSpec`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiskBackingInfo {
-    /// Kind of backing. Decides which of the other fields are set.
+    /// Kind of backing. Determines which of the other fields are set.
     #[prost(enumeration = "DiskBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Datastore path of the VMDK file, for instance `[datastore1] web/web.vmdk`. Relevant only when `type` is
-    /// `VMDK_FILE`.
+    /// Datastore path of the VMDK file, for example `[datastore1] web/web.vmdk`. Relevant only when `type` is `VMDK_FILE`.
     ///
-    /// The name in brackets is that of the datastore, the rest a path within it.
+    /// The name in brackets is the datastore; the rest is a path on it.
     #[prost(string, optional, tag = "2")]
     pub vmdk_file: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2182,44 +2184,45 @@ impl ::prost::Name for DiskBackingInfo {
         "/vcenter.vm.hardware.v1.DiskBackingInfo".into()
     }
 }
-/// What a new virtual disk should be like. Taken by `CreateDisk`.
+/// Specification of a new virtual disk. Used by `CreateDisk`.
 ///
-/// Exactly one of `backing` and `new_vmdk` must be set. Everything else has a default.
+/// Exactly one of `backing` and `new_vmdk` must be set. All other fields have defaults.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiskCreateSpec {
     /// Kind of adapter to attach the disk to.
     ///
-    /// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+    /// Defaults to the kind that suits the machine's guest operating system; the call fails with `UNSUPPORTED` if there is
+    /// none.
     #[prost(enumeration = "DiskHostBusAdapterType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
     /// Address on an IDE adapter. Relevant only when `type` is `IDE`.
     ///
-    /// When unset, vCenter chooses an address that is free; the call fails when none is.
+    /// If unset, vCenter chooses a free address; the call fails if there is none.
     #[prost(message, optional, tag = "2")]
     pub ide: ::core::option::Option<IdeAddressSpec>,
     /// Address on a SCSI adapter. Relevant only when `type` is `SCSI`.
     ///
-    /// When unset, vCenter chooses an address that is free; the call fails when none is.
+    /// If unset, vCenter chooses a free address; the call fails if there is none.
     #[prost(message, optional, tag = "3")]
     pub scsi: ::core::option::Option<ScsiAddressSpec>,
     /// Address on a SATA adapter. Relevant only when `type` is `SATA`.
     ///
-    /// When unset, vCenter chooses an address that is free; the call fails when none is.
+    /// If unset, vCenter chooses a free address; the call fails if there is none.
     #[prost(message, optional, tag = "4")]
     pub sata: ::core::option::Option<SataAddressSpec>,
     /// Address on an NVMe adapter. Relevant only when `type` is `NVME`.
     ///
-    /// When unset, vCenter chooses an address that is free; the call fails when none is.
+    /// If unset, vCenter chooses a free address; the call fails if there is none.
     #[prost(message, optional, tag = "5")]
     pub nvme: ::core::option::Option<NvmeAddressSpec>,
-    /// Existing VMDK file to attach. Excludes `new_vmdk`.
+    /// Existing VMDK file to attach. Mutually exclusive with `new_vmdk`.
     ///
     /// From then on the file belongs to the machine and is deleted with it.
     #[prost(message, optional, tag = "6")]
     pub backing: ::core::option::Option<DiskBackingSpec>,
-    /// VMDK file to create, in the directory of the machine's configuration file. Excludes `backing`.
+    /// VMDK file to create, in the directory of the machine's configuration file. Mutually exclusive with `backing`.
     ///
-    /// Set but empty, it stands for a file whose name, capacity and storage policy vCenter chooses.
+    /// If it is set but empty, vCenter chooses the name, capacity and storage policy of the file.
     #[prost(message, optional, tag = "7")]
     pub new_vmdk: ::core::option::Option<DiskVmdkCreateSpec>,
 }
@@ -2233,14 +2236,15 @@ impl ::prost::Name for DiskCreateSpec {
         "/vcenter.vm.hardware.v1.DiskCreateSpec".into()
     }
 }
-/// What to change of a virtual disk. What is unset stays as it is. Taken by `UpdateDisk`.
+/// Changes to a virtual disk. Unset fields stay unchanged. Used by `UpdateDisk`.
 ///
-/// Adapter, address and capacity cannot be changed with it.
+/// The adapter, address and capacity cannot be changed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiskUpdateSpec {
-    /// VMDK file that should be behind the disk, in place of the present one.
+    /// VMDK file that replaces the current file of the disk.
     ///
-    /// Can be changed only while the machine is not powered on; anything else is `NOT_ALLOWED_IN_CURRENT_STATE`.
+    /// Can be changed only while the machine is not powered on; otherwise the call fails with
+    /// `NOT_ALLOWED_IN_CURRENT_STATE`.
     #[prost(message, optional, tag = "1")]
     pub backing: ::core::option::Option<DiskBackingSpec>,
 }
@@ -2254,18 +2258,17 @@ impl ::prost::Name for DiskUpdateSpec {
         "/vcenter.vm.hardware.v1.DiskUpdateSpec".into()
     }
 }
-/// What should hold the data of a virtual disk.
+/// Requested backing of a virtual disk.
 ///
-/// Taken by `CreateDisk` and `UpdateDisk`. The file must exist already.
+/// Used by `CreateDisk` and `UpdateDisk`. The file must already exist.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiskBackingSpec {
-    /// Kind of backing. Decides which of the other fields are needed.
+    /// Kind of backing. Determines which of the other fields are required.
     #[prost(enumeration = "DiskBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Datastore path of the VMDK file, for instance `[datastore1] web/web.vmdk`. Relevant only when `type` is
-    /// `VMDK_FILE`.
+    /// Datastore path of the VMDK file, for example `[datastore1] web/web.vmdk`. Relevant only when `type` is `VMDK_FILE`.
     ///
-    /// The name in brackets is that of the datastore, the rest a path within it.
+    /// The name in brackets is the datastore; the rest is a path on it.
     #[prost(string, optional, tag = "2")]
     pub vmdk_file: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2279,27 +2282,27 @@ impl ::prost::Name for DiskBackingSpec {
         "/vcenter.vm.hardware.v1.DiskBackingSpec".into()
     }
 }
-/// A VMDK file to create. Taken by `CreateDisk`.
+/// A VMDK file to create. Used by `CreateDisk`.
 ///
-/// The file is put into the directory that holds the machine's configuration file.
+/// The file is created in the directory that contains the machine's configuration file.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiskVmdkCreateSpec {
-    /// Base name of the file, without directory and without the extension `.vmdk`, for instance `web_data`.
+    /// Base name of the file, without the directory and the extension `.vmdk`, for example `web_data`.
     ///
-    /// When unset, vCenter derives a name from that of the machine.
+    /// If unset, vCenter derives a name from that of the machine.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Capacity in bytes, for instance 17179869184 for 16 GiB.
+    /// Capacity in bytes, for example 17179869184 for 16 GiB.
     ///
-    /// When unset, a default for the machine's guest operating system.
+    /// Defaults to a size that suits the machine's guest operating system.
     ///
-    /// It has to be more than zero; the datastore bounds it.
+    /// It must be greater than zero; the datastore limits it.
     #[prost(int64, optional, tag = "2")]
     pub capacity: ::core::option::Option<i64>,
-    /// Storage policy of the file. One that is not valid is `INVALID_ARGUMENT`.
+    /// Storage policy of the file. The call fails with `INVALID_ARGUMENT` if it is not valid.
     ///
-    /// When unset, the default policy of the datastore, which only object stores (vSAN and Virtual Volumes) have. On any
-    /// other datastore the file has no policy then.
+    /// Defaults to the default policy of the datastore, which only object stores (vSAN and Virtual Volumes) have. On any
+    /// other datastore, the file then has no policy.
     #[prost(message, optional, tag = "3")]
     pub storage_policy: ::core::option::Option<DiskStoragePolicySpec>,
 }
@@ -2315,7 +2318,7 @@ impl ::prost::Name for DiskVmdkCreateSpec {
 }
 /// Storage policy of a new VMDK file.
 ///
-/// Used when `CreateDisk` creates a file. `PolicyService` shows and changes the policies of the disks that exist.
+/// Used when `CreateDisk` creates a file. `PolicyService` returns and changes the policies of existing disks.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiskStoragePolicySpec {
     /// Identifier of the storage policy, usually a UUID.
@@ -2334,11 +2337,11 @@ impl ::prost::Name for DiskStoragePolicySpec {
 }
 /// Kinds of adapters to which a virtual disk can be attached.
 ///
-/// The adapter must be there already: adding a disk does not add an adapter.
+/// The adapter must already exist: adding a disk does not add an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum DiskHostBusAdapterType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
     /// IDE. Two adapters with two devices each; disks cannot be added or removed while the machine runs.
     Ide = 1,
@@ -2346,7 +2349,7 @@ pub enum DiskHostBusAdapterType {
     Scsi = 2,
     /// SATA. Disks can be added and removed while the machine runs.
     Sata = 3,
-    /// NVMe. Disks can be added and removed while the machine runs. Not known to older releases.
+    /// NVMe. Disks can be added and removed while the machine runs. Older releases do not support it.
     Nvme = 4,
 }
 impl DiskHostBusAdapterType {
@@ -2379,9 +2382,9 @@ impl DiskHostBusAdapterType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum DiskBackingType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
-    /// A VMDK file on a datastore, named by `vmdk_file`. The only kind so far.
+    /// A VMDK file on a datastore, named by `vmdk_file`. Currently the only kind.
     VmdkFile = 1,
 }
 impl DiskBackingType {
@@ -2417,18 +2420,16 @@ pub mod disk_service_client {
     use tonic::codegen::http::Uri;
     /// Configures the virtual disks of a virtual machine.
     ///
-    /// A disk is backed by a VMDK file. As long as the file is attached, it shares the machine's fate and is deleted with
-    /// it. A file that has been detached, by `DeleteDisk` or by giving the disk another one, stays on the datastore for
-    /// good.
+    /// A disk is backed by a VMDK file. While the file is attached, it belongs to the machine and is deleted with it. A file
+    /// that has been detached, by `DeleteDisk` or by giving the disk another file, stays on the datastore permanently.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the machine, or the disk that is named, does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-    /// - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-    ///   again.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the machine or the named disk does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+    /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.disk`.
     #[derive(Debug, Clone)]
@@ -2504,7 +2505,7 @@ pub mod disk_service_client {
         }
         /// Lists the virtual disks of a virtual machine. Mirrors `list`.
         ///
-        /// Returns identifiers only, all of them in one answer; `GetDisk` shows one disk in full.
+        /// Returns only identifiers, all of them in one response; `GetDisk` returns the details of one disk.
         pub async fn list_disks(
             &mut self,
             request: impl tonic::IntoRequest<super::ListDisksRequest>,
@@ -2562,18 +2563,18 @@ pub mod disk_service_client {
         }
         /// Adds a virtual disk to a virtual machine, with a new or an existing VMDK file. Mirrors `create`.
         ///
-        /// Returns the identifier of the disk. A running machine accepts disks on all kinds of adapters but IDE. Not
+        /// Returns the identifier of the disk. A running machine accepts disks on all kinds of adapters except IDE. Not
         /// idempotent: each call adds a disk and, with `new_vmdk`, creates a file.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the disk would be an IDE disk.
-        /// - `RESOURCE_IN_USE`: another device has the address, or the VMDK file is in use.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for instance because the machine has no such SCSI
-        ///   adapter, or no address is left to choose from.
-        /// - `INVALID_ARGUMENT`: the address is out of bounds for its kind of adapter, the storage policy is not valid, or not
-        ///   exactly one of `backing` and `new_vmdk` is set.
+        /// - `RESOURCE_IN_USE`: another device uses the address, or the VMDK file is in use.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for example because the machine has no such SCSI
+        ///   adapter, or no free address is left.
+        /// - `INVALID_ARGUMENT`: the address is out of range for its kind of adapter, the storage policy is not valid, or
+        ///   `backing` and `new_vmdk` are both set or both unset.
         /// - `UNSUPPORTED`: a field whose default depends on the guest operating system is unset, and vCenter has no default
-        ///   for the one that is configured.
-        /// - `ERROR`: among others, the disk was added but its identifier could not be determined. Compare with `ListDisks`
-        ///   before another try.
+        ///   for the configured one.
+        /// - `ERROR`: for example, the disk was added, but its identifier could not be determined. Check `ListDisks` before
+        ///   you retry.
         pub async fn create_disk(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateDiskRequest>,
@@ -2602,9 +2603,9 @@ pub mod disk_service_client {
         }
         /// Changes the VMDK file behind a virtual disk. Mirrors `update`.
         ///
-        /// The present file is detached and stays on the datastore; the new one is attached in its place, under the same
-        /// identifier and address. Idempotent: repeating it leaves the same configuration.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine forbids it.
+        /// The current file is detached and stays on the datastore; the new file replaces it under the same identifier and
+        /// address. Idempotent: repeating the call leaves the same configuration.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine does not allow it.
         pub async fn update_disk(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateDiskRequest>,
@@ -2633,8 +2634,8 @@ pub mod disk_service_client {
         }
         /// Removes a virtual disk from a virtual machine. Mirrors `delete`.
         ///
-        /// The VMDK file is detached, not deleted, and is not deleted with the machine later on either. `CreateDisk` can
-        /// attach it again. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// The VMDK file is detached, not deleted, and is not deleted later with the machine either. `CreateDisk` can attach
+        /// it again. Not idempotent: a second call fails with `NOT_FOUND`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the disk is on an IDE adapter.
         pub async fn delete_disk(
             &mut self,
@@ -2686,7 +2687,7 @@ impl ::prost::Name for ListEthernetsRequest {
 /// Response of `ListEthernets`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListEthernetsResponse {
-    /// The adapters, empty when the machine has none.
+    /// The adapters; empty if the machine has none.
     #[prost(message, repeated, tag = "1")]
     pub nics: ::prost::alloc::vec::Vec<EthernetSummary>,
 }
@@ -2706,7 +2707,7 @@ pub struct GetEthernetRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the virtual Ethernet adapter, for instance `4000`, as `ListEthernets` and `CreateEthernet` return it.
+    /// Identifier of the virtual Ethernet adapter, for example `4000`, as `ListEthernets` and `CreateEthernet` return it.
     #[prost(string, tag = "2")]
     pub nic: ::prost::alloc::string::String,
 }
@@ -2743,8 +2744,8 @@ pub struct CreateEthernetRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything, and the
-    /// adapter is not connected at power-on.
+    /// Specification of the new adapter. An empty specification is valid: vCenter then chooses all values, and the adapter
+    /// is not connected at power-on.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<EthernetCreateSpec>,
 }
@@ -2761,7 +2762,7 @@ impl ::prost::Name for CreateEthernetRequest {
 /// Response of `CreateEthernet`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateEthernetResponse {
-    /// Identifier that vCenter gave the new adapter, for instance `4000`. Unique within the machine.
+    /// Identifier that vCenter assigned to the new adapter, for example `4000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub nic: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2784,7 +2785,7 @@ pub struct UpdateEthernetRequest {
     /// Identifier of the virtual Ethernet adapter.
     #[prost(string, tag = "2")]
     pub nic: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<EthernetUpdateSpec>,
 }
@@ -2910,10 +2911,10 @@ impl ::prost::Name for DisconnectEthernetResponse {
         "/vcenter.vm.hardware.v1.DisconnectEthernetResponse".into()
     }
 }
-/// What a list shows of a virtual Ethernet adapter: enough to ask for the rest.
+/// Summary of a virtual Ethernet adapter, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EthernetSummary {
-    /// Identifier of the adapter, for instance `4000`. Unique within the machine.
+    /// Identifier of the adapter, for example `4000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub nic: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2929,61 +2930,60 @@ impl ::prost::Name for EthernetSummary {
 }
 /// Configuration and state of a virtual Ethernet adapter.
 ///
-/// Returned by `GetEthernet`, and for each adapter of a machine by `VmService.GetVm`.
+/// Returned by `GetEthernet`, and by `VmService.GetVm` for each adapter of a machine.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EthernetInfo {
-    /// Label of the adapter, for instance `Network adapter 1`. vCenter chooses it; no operation changes it.
+    /// Label of the adapter, for example `Network adapter 1`. vCenter assigns it; it cannot be changed.
     #[prost(string, optional, tag = "1")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
-    /// Kind of adapter that is emulated. Chosen when the adapter was created; no operation changes it.
+    /// Kind of adapter that is emulated. Chosen when the adapter was created; it cannot be changed.
     #[prost(enumeration = "EthernetEmulationType", optional, tag = "2")]
     pub r#type: ::core::option::Option<i32>,
     /// Whether universal pass-through (UPT) may be used. Relevant only when `type` is `VMXNET3`.
     ///
-    /// With it, packets can go past the hypervisor's virtual switch, straight to the physical adapter.
+    /// It allows packets to bypass the hypervisor's virtual switch and go directly to the physical adapter.
     #[prost(bool, optional, tag = "3")]
     pub upt_compatibility_enabled: ::core::option::Option<bool>,
-    /// Where the MAC address comes from. `MANUAL` means that `mac_address` is what a caller asked for.
+    /// Source of the MAC address. `MANUAL` means that the caller specified `mac_address`.
     #[prost(enumeration = "EthernetMacAddressType", optional, tag = "4")]
     pub mac_type: ::core::option::Option<i32>,
-    /// MAC address, for instance `00:50:56:aa:00:01`.
+    /// MAC address, for example `00:50:56:aa:00:01`.
     ///
-    /// Unset while there is none: when `mac_type` is `MANUAL` and none was given, or `GENERATED` and the machine was never
-    /// powered on with the adapter.
+    /// Unset while there is none: if `mac_type` is `MANUAL` and none was specified, or if it is `GENERATED` and the
+    /// machine was never powered on with the adapter.
     #[prost(string, optional, tag = "5")]
     pub mac_address: ::core::option::Option<::prost::alloc::string::String>,
-    /// Slot on the PCI bus. Unset while the machine was never powered on with the adapter.
+    /// Slot on the PCI bus. Unset if the machine was never powered on with the adapter.
     ///
-    /// A slot that turns out to be invalid is replaced when the machine starts, or when the adapter is added to a running
-    /// one.
+    /// An invalid slot is replaced when the machine starts, or when the adapter is added to a running machine.
     #[prost(int64, optional, tag = "6")]
     pub pci_slot_number: ::core::option::Option<i64>,
     /// Whether wake-on-LAN is enabled: a packet from the network can then wake the machine.
     #[prost(bool, optional, tag = "7")]
     pub wake_on_lan_enabled: ::core::option::Option<bool>,
-    /// Network behind the adapter. Never unset; `type` in it tells the kind.
+    /// Network behind the adapter. Always set; its `type` indicates the kind.
     #[prost(message, optional, tag = "8")]
     pub backing: ::core::option::Option<EthernetBackingInfo>,
     /// Whether the adapter is connected to its network.
     ///
-    /// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest. The
+    /// Result of the last attempt to connect or disconnect, whether by this service, at power-on or by the guest. The
     /// guest sees it as a cable that is plugged in or not.
     #[prost(enumeration = "ConnectionState", optional, tag = "9")]
     pub state: ::core::option::Option<i32>,
     /// Whether the adapter connects whenever the machine is powered on.
     ///
-    /// Independent of `state`, which is about the present.
+    /// Independent of `state`, which is the current state.
     #[prost(bool, optional, tag = "10")]
     pub start_connected: ::core::option::Option<bool>,
     /// Whether the guest may connect and disconnect the adapter.
     ///
-    /// When true, `state` can change without any call of this service.
+    /// If true, `state` can change without a call to this service.
     #[prost(bool, optional, tag = "11")]
     pub allow_guest_control: ::core::option::Option<bool>,
     /// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. Since vCenter
     /// 8.0.0.1.
     ///
-    /// Unset by releases that do not report it.
+    /// Unset if the vCenter release does not report it.
     #[prost(bool, optional, tag = "12")]
     pub upt_v2_compatibility_enabled: ::core::option::Option<bool>,
 }
@@ -2999,41 +2999,43 @@ impl ::prost::Name for EthernetInfo {
 }
 /// Network behind a virtual Ethernet adapter.
 ///
-/// Found in `EthernetInfo`; what a caller asks for is an `EthernetBackingSpec`.
+/// Part of `EthernetInfo`. To request a backing, use `EthernetBackingSpec`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EthernetBackingInfo {
-    /// Kind of backing. Decides which of the other fields are set.
+    /// Kind of backing. Determines which of the other fields are set.
     #[prost(enumeration = "EthernetBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Identifier of the network, for instance `network-1001` or `dvportgroup-1001`. Not relevant when `type` is
+    /// Identifier of the network, for example `network-1001` or `dvportgroup-1001`. Not relevant when `type` is
     /// `HOST_DEVICE`.
     ///
-    /// Unset when vCenter cannot tell which network it is.
+    /// Unset if vCenter cannot identify the network.
     #[prost(string, optional, tag = "2")]
     pub network: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the standard port group, for instance `VM Network`. Relevant only when `type` is `STANDARD_PORTGROUP`.
+    /// Name of the standard port group, for example `VM Network`. Relevant only when `type` is `STANDARD_PORTGROUP`.
     #[prost(string, optional, tag = "3")]
     pub network_name: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the host's device. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// Occurs on imported machines only.
+    /// Occurs only on imported machines.
     #[prost(string, optional, tag = "4")]
     pub host_device: ::core::option::Option<::prost::alloc::string::String>,
-    /// UUID of the distributed switch. Relevant only when `type` is `DISTRIBUTED_PORTGROUP`. `network` names the port
+    /// UUID of the distributed switch. Relevant only when `type` is `DISTRIBUTED_PORTGROUP`. `network` identifies the port
     /// group on it.
     #[prost(string, optional, tag = "5")]
     pub distributed_switch_uuid: ::core::option::Option<::prost::alloc::string::String>,
     /// Key of the port on the distributed switch. Relevant only when `type` is `DISTRIBUTED_PORTGROUP`.
     ///
-    /// Unset while the adapter has no port, which can be the case when the machine is off or the adapter is not connected.
+    /// Unset while the adapter has no port, which can happen while the machine is powered off or the adapter is not
+    /// connected.
     #[prost(string, optional, tag = "6")]
     pub distributed_port: ::core::option::Option<::prost::alloc::string::String>,
-    /// Number that the distributed switch gave the connection. Relevant only when `type` is `DISTRIBUTED_PORTGROUP`.
+    /// Number that the distributed switch assigned to the connection. Relevant only when `type` is
+    /// `DISTRIBUTED_PORTGROUP`.
     ///
     /// It proves that the machine is the rightful owner of the port. Unset while the adapter has no port.
     #[prost(int64, optional, tag = "7")]
     pub connection_cookie: ::core::option::Option<i64>,
-    /// Type of the opaque network. Relevant only when `type` is `OPAQUE_NETWORK`. Other systems choose it, for instance
+    /// Type of the opaque network. Relevant only when `type` is `OPAQUE_NETWORK`. Other systems define it, for example
     /// `nsx.LogicalSwitch`.
     #[prost(string, optional, tag = "8")]
     pub opaque_network_type: ::core::option::Option<::prost::alloc::string::String>,
@@ -3053,51 +3055,52 @@ impl ::prost::Name for EthernetBackingInfo {
         "/vcenter.vm.hardware.v1.EthernetBackingInfo".into()
     }
 }
-/// What a new virtual Ethernet adapter should be like.
+/// Specification of a new virtual Ethernet adapter.
 ///
-/// Taken by `CreateEthernet`. Every field has a default, except `mac_address` when `mac_type` is `MANUAL`.
+/// Used by `CreateEthernet`. Every field has a default, except `mac_address` when `mac_type` is `MANUAL`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EthernetCreateSpec {
     /// Kind of adapter to emulate. It cannot be changed later.
     ///
-    /// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+    /// Defaults to the kind that suits the machine's guest operating system; the call fails with `UNSUPPORTED` if there is
+    /// none.
     #[prost(enumeration = "EthernetEmulationType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Whether universal pass-through (UPT) may be used. Relevant only when `type` is `VMXNET3`. False when unset.
+    /// Whether universal pass-through (UPT) may be used. Relevant only when `type` is `VMXNET3`. Defaults to false.
     ///
-    /// With it, packets can go past the hypervisor's virtual switch, straight to the physical adapter.
+    /// It allows packets to bypass the hypervisor's virtual switch and go directly to the physical adapter.
     #[prost(bool, optional, tag = "2")]
     pub upt_compatibility_enabled: ::core::option::Option<bool>,
-    /// Where the MAC address comes from. `GENERATED` when unset.
+    /// Source of the MAC address. Defaults to `GENERATED`.
     ///
-    /// With `MANUAL`, `mac_address` has to be set; otherwise it must not be.
+    /// With `MANUAL`, `mac_address` must be set; otherwise it must be unset.
     #[prost(enumeration = "EthernetMacAddressType", optional, tag = "3")]
     pub mac_type: ::core::option::Option<i32>,
-    /// MAC address, for instance `00:50:56:aa:00:01`. Relevant only when `mac_type` is `MANUAL`, and needed then.
+    /// MAC address, for example `00:50:56:aa:00:01`. Relevant only when `mac_type` is `MANUAL`, and required in that case.
     #[prost(string, optional, tag = "4")]
     pub mac_address: ::core::option::Option<::prost::alloc::string::String>,
-    /// Slot on the PCI bus. A number out of bounds is `INVALID_ARGUMENT`.
+    /// Slot on the PCI bus. The call fails with `INVALID_ARGUMENT` if the number is out of range.
     ///
-    /// When unset, vCenter chooses a slot at power-on. A slot that turns out to be invalid is replaced when the machine
-    /// starts, or when the adapter is added to a running one.
+    /// If unset, vCenter chooses a slot at power-on. An invalid slot is replaced when the machine starts, or when the
+    /// adapter is added to a running machine.
     #[prost(int64, optional, tag = "5")]
     pub pci_slot_number: ::core::option::Option<i64>,
-    /// Whether wake-on-LAN is enabled: a packet from the network can then wake the machine. False when unset.
+    /// Whether wake-on-LAN is enabled: a packet from the network can then wake the machine. Defaults to false.
     #[prost(bool, optional, tag = "6")]
     pub wake_on_lan_enabled: ::core::option::Option<bool>,
     /// Network behind the adapter.
     ///
-    /// When unset, vCenter may find one; the call fails with `INVALID_ARGUMENT` when it does not.
+    /// If unset, vCenter may find one; if it does not, the call fails with `INVALID_ARGUMENT`.
     #[prost(message, optional, tag = "7")]
     pub backing: ::core::option::Option<EthernetBackingSpec>,
-    /// Whether the adapter connects whenever the machine is powered on. False when unset.
+    /// Whether the adapter connects whenever the machine is powered on. Defaults to false.
     ///
-    /// When false, the adapter has to be connected with `ConnectEthernet` each time the machine has been powered on.
+    /// If false, connect the adapter with `ConnectEthernet` after each power-on of the machine.
     #[prost(bool, optional, tag = "8")]
     pub start_connected: ::core::option::Option<bool>,
-    /// Whether the guest may connect and disconnect the adapter. False when unset.
+    /// Whether the guest may connect and disconnect the adapter. Defaults to false.
     ///
-    /// When true, `state` can change without any call of this service.
+    /// If true, `state` can change without a call to this service.
     #[prost(bool, optional, tag = "9")]
     pub allow_guest_control: ::core::option::Option<bool>,
     /// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. Since vCenter
@@ -3115,10 +3118,10 @@ impl ::prost::Name for EthernetCreateSpec {
         "/vcenter.vm.hardware.v1.EthernetCreateSpec".into()
     }
 }
-/// What to change of a virtual Ethernet adapter. What is unset stays as it is. Taken by `UpdateEthernet`.
+/// Changes to a virtual Ethernet adapter. Unset fields stay unchanged. Used by `UpdateEthernet`.
 ///
-/// The kind of adapter and its slot on the PCI bus are fixed when it is created. What takes effect only at the next
-/// power-on can still be set while the machine runs.
+/// The kind of adapter and its slot on the PCI bus are fixed when it is created. Changes that take effect only at the
+/// next power-on can still be made while the machine runs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EthernetUpdateSpec {
     /// Whether universal pass-through (UPT) may be used. Takes effect at the next power-on.
@@ -3126,27 +3129,27 @@ pub struct EthernetUpdateSpec {
     /// Must be unset unless the adapter is of type `VMXNET3`.
     #[prost(bool, optional, tag = "1")]
     pub upt_compatibility_enabled: ::core::option::Option<bool>,
-    /// Where the MAC address comes from. Takes effect at the next power-on.
+    /// Source of the MAC address. Takes effect at the next power-on.
     ///
-    /// With `MANUAL`, `mac_address` is needed as well.
+    /// With `MANUAL`, `mac_address` is also required.
     #[prost(enumeration = "EthernetMacAddressType", optional, tag = "2")]
     pub mac_type: ::core::option::Option<i32>,
-    /// MAC address, for instance `00:50:56:aa:00:01`. Takes effect at the next power-on.
+    /// MAC address, for example `00:50:56:aa:00:01`. Takes effect at the next power-on.
     ///
-    /// Needed when the new `mac_type` is `MANUAL`. Must be unset when the addresses of the adapter come from elsewhere.
+    /// Required if the new `mac_type` is `MANUAL`. Must be unset if the adapter's addresses come from another source.
     #[prost(string, optional, tag = "3")]
     pub mac_address: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether a packet can wake the machine. Takes effect at the next power-on.
     #[prost(bool, optional, tag = "4")]
     pub wake_on_lan_enabled: ::core::option::Option<bool>,
-    /// Network that should be behind the adapter. It replaces the present backing as a whole.
+    /// New network behind the adapter. It replaces the current backing as a whole.
     ///
     /// Can be changed at any time and takes effect at the next power-on.
     #[prost(message, optional, tag = "5")]
     pub backing: ::core::option::Option<EthernetBackingSpec>,
     /// Whether the adapter connects whenever the machine is powered on.
     ///
-    /// Can be changed in any power state; an adapter that is connected now stays so.
+    /// Can be changed in any power state; a connected adapter stays connected.
     #[prost(bool, optional, tag = "6")]
     pub start_connected: ::core::option::Option<bool>,
     /// Whether the guest may connect and disconnect the adapter.
@@ -3169,25 +3172,25 @@ impl ::prost::Name for EthernetUpdateSpec {
         "/vcenter.vm.hardware.v1.EthernetUpdateSpec".into()
     }
 }
-/// Network that should be behind a virtual Ethernet adapter.
+/// Requested network behind a virtual Ethernet adapter.
 ///
-/// Taken by `CreateEthernet` and `UpdateEthernet`. `type` decides which of the other fields may be set.
+/// Used by `CreateEthernet` and `UpdateEthernet`. `type` determines which of the other fields may be set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EthernetBackingSpec {
-    /// Kind of backing. `HOST_DEVICE` is refused with `INVALID_ARGUMENT`.
+    /// Kind of backing. The call fails with `INVALID_ARGUMENT` for `HOST_DEVICE`.
     #[prost(enumeration = "EthernetBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Identifier of the network, for instance `network-1001` or `dvportgroup-1001`. Relevant only when `type` is
-    /// `STANDARD_PORTGROUP`, `DISTRIBUTED_PORTGROUP` or `OPAQUE_NETWORK`, and needed then.
+    /// Identifier of the network, for example `network-1001` or `dvportgroup-1001`. Relevant only when `type` is
+    /// `STANDARD_PORTGROUP`, `DISTRIBUTED_PORTGROUP` or `OPAQUE_NETWORK`, and required in that case.
     ///
-    /// One that does not exist is `NOT_FOUND`.
+    /// If it does not exist, the call fails with `NOT_FOUND`.
     #[prost(string, optional, tag = "2")]
     pub network: ::core::option::Option<::prost::alloc::string::String>,
     /// Key of the port on the distributed switch. Relevant only when `type` is `DISTRIBUTED_PORTGROUP`.
     ///
-    /// It can name a port of a port group with static (early) binding, where the adapter gets its port when it is
-    /// configured. In one with ephemeral binding, ports come into being when the machine is powered on and the adapter
-    /// connected, so that none can be named. When unset, the port group assigns a port by its own rules.
+    /// It can be a port of a port group with static (early) binding, where the adapter gets its port when it is
+    /// configured. With ephemeral binding, a port is created when the machine is powered on and the adapter connects, so
+    /// no port can be specified. If unset, the port group assigns a port by its own rules.
     #[prost(string, optional, tag = "3")]
     pub distributed_port: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3203,11 +3206,11 @@ impl ::prost::Name for EthernetBackingSpec {
 }
 /// Kinds of Ethernet adapters that can be emulated.
 ///
-/// The guest needs a driver for it. Those of the paravirtual ones come with VMware Tools or with the guest.
+/// The guest needs a driver for it. Drivers for the paravirtual adapters come with VMware Tools or with the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum EthernetEmulationType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
     /// An Intel 82545EM adapter (E1000).
     E1000 = 1,
@@ -3252,15 +3255,15 @@ impl EthernetEmulationType {
         }
     }
 }
-/// Origins of a MAC address.
+/// Sources of a MAC address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum EthernetMacAddressType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
-    /// Given by the caller in `mac_address`, and fixed until it is changed.
+    /// Specified by the caller in `mac_address`, and fixed until it is changed.
     Manual = 1,
-    /// Generated automatically, when the machine is powered on with the adapter for the first time. The default.
+    /// Generated automatically when the machine is powered on with the adapter for the first time. The default.
     Generated = 2,
     /// Assigned by vCenter.
     Assigned = 3,
@@ -3293,15 +3296,15 @@ impl EthernetMacAddressType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum EthernetBackingType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
-    /// A port group of a standard switch of vSphere.
+    /// A port group of a vSphere standard switch.
     StandardPortgroup = 1,
-    /// A device of the host. Occurs on imported machines only: adapters can be neither created nor updated with it.
+    /// A device of the host. Occurs only on imported machines: adapters can be neither created nor updated with it.
     HostDevice = 2,
-    /// A port group of a distributed switch. The adapter takes one of its ports, which the caller can name.
+    /// A port group of a distributed switch. The adapter uses one of its ports, which the caller can specify.
     DistributedPortgroup = 3,
-    /// A network that another system manages, so that vCenter knows little more about it than its identifier.
+    /// A network that another system manages, so vCenter knows little more about it than its identifier.
     OpaqueNetwork = 4,
 }
 impl EthernetBackingType {
@@ -3346,17 +3349,16 @@ pub mod ethernet_service_client {
     /// Configures the virtual Ethernet adapters of a virtual machine.
     ///
     /// An adapter is backed by a network: a port group of a standard or a distributed switch, or an opaque network. It is
-    /// removable: it stays configured, with its backing, whether it is connected or not. Adapters can be added while the
+    /// removable: it stays configured, with its backing, whether or not it is connected. Adapters can be added while the
     /// machine runs.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-    /// - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-    ///   again.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the machine or the named adapter does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+    /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.ethernet`.
     #[derive(Debug, Clone)]
@@ -3432,7 +3434,7 @@ pub mod ethernet_service_client {
         }
         /// Lists the virtual Ethernet adapters of a virtual machine. Mirrors `list`.
         ///
-        /// Returns identifiers only, all of them in one answer; `GetEthernet` shows one adapter in full.
+        /// Returns only identifiers, all of them in one response; `GetEthernet` returns the details of one adapter.
         pub async fn list_ethernets(
             &mut self,
             request: impl tonic::IntoRequest<super::ListEthernetsRequest>,
@@ -3464,7 +3466,7 @@ pub mod ethernet_service_client {
         }
         /// Returns the configuration and the connection state of one virtual Ethernet adapter. Mirrors `get`.
         ///
-        /// Works in every power state. The `state` of the adapter is that of the moment; all else is configuration.
+        /// Works in every power state. `state` is the current state of the adapter; the other fields are its configuration.
         pub async fn get_ethernet(
             &mut self,
             request: impl tonic::IntoRequest<super::GetEthernetRequest>,
@@ -3496,15 +3498,16 @@ pub mod ethernet_service_client {
         }
         /// Adds a virtual Ethernet adapter to a virtual machine and returns its identifier. Mirrors `create`.
         ///
-        /// Works on running machines too. Not idempotent: each call adds an adapter.
+        /// Also works on running machines. Not idempotent: each call adds an adapter.
         /// - `NOT_FOUND`: the machine or the network behind the adapter does not exist.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has as many adapters as its virtual hardware supports.
-        /// - `INVALID_ARGUMENT`: the PCI slot is out of bounds, the backing is a `HOST_DEVICE`, or `backing` is unset and
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of adapters that its virtual hardware
+        ///   supports.
+        /// - `INVALID_ARGUMENT`: the PCI slot is out of range, the backing is a `HOST_DEVICE`, or `backing` is unset and
         ///   vCenter finds no network for the adapter.
         /// - `UNSUPPORTED`: a field whose default depends on the guest operating system is unset, and vCenter has no default
-        ///   for the one that is configured.
-        /// - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-        ///   `ListEthernets` before another try.
+        ///   for the configured one.
+        /// - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListEthernets`
+        ///   before you retry.
         pub async fn create_ethernet(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateEthernetRequest>,
@@ -3536,8 +3539,9 @@ pub mod ethernet_service_client {
         }
         /// Changes the configuration of a virtual Ethernet adapter. Mirrors `update`.
         ///
-        /// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
-        /// Works in every power state, but all changes apart from the two switches take effect at the next power-on.
+        /// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+        /// configuration. Works in every power state, but all changes except those to `start_connected` and
+        /// `allow_guest_control` take effect at the next power-on.
         /// - `INVALID_ARGUMENT`: the new backing is a `HOST_DEVICE`.
         /// - `NOT_FOUND`: the machine, the adapter or the network behind it does not exist.
         pub async fn update_ethernet(
@@ -3571,8 +3575,9 @@ pub mod ethernet_service_client {
         }
         /// Removes a virtual Ethernet adapter from a virtual machine. Mirrors `delete`.
         ///
-        /// The network behind it is not touched. Not idempotent: a second call fails with `NOT_FOUND`. A machine in a power
-        /// state that forbids it is reported as `ERROR`: vCenter has no more specific error for this operation.
+        /// The network behind it is not affected. Not idempotent: a second call fails with `NOT_FOUND`. If the power state of
+        /// the machine does not allow the removal, the call fails with `ERROR`: vCenter has no more specific error for this
+        /// operation.
         pub async fn delete_ethernet(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteEthernetRequest>,
@@ -3604,14 +3609,14 @@ pub mod ethernet_service_client {
         }
         /// Connects a virtual Ethernet adapter of a running virtual machine to its network. Mirrors `connect`.
         ///
-        /// The guest sees a cable being plugged in. Later power-ons are not affected: whether the adapter connects then is up
-        /// to `start_connected`, which is also the way to have the adapter of a machine that is off connected.
+        /// The guest sees a cable being plugged in. The call does not affect later power-ons: `start_connected` determines
+        /// whether the adapter connects then. For a powered-off machine, set `start_connected` instead.
         ///
-        /// Repeating it changes nothing, but is an error:
+        /// Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the adapter is connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-        /// - `ERROR`: among others, connecting failed; the `state` that `GetEthernet` returns then tells whether another try
-        ///   can help.
+        /// - `ERROR`: for example, connecting failed; the `state` that `GetEthernet` returns then indicates whether a retry
+        ///   can succeed.
         pub async fn connect_ethernet(
             &mut self,
             request: impl tonic::IntoRequest<super::ConnectEthernetRequest>,
@@ -3643,10 +3648,10 @@ pub mod ethernet_service_client {
         }
         /// Disconnects a virtual Ethernet adapter of a running virtual machine from its network. Mirrors `disconnect`.
         ///
-        /// Adapter and backing stay configured; the guest sees an unplugged cable. The adapter of a machine that is off is
-        /// configured with `start_connected` to stay disconnected at power-on.
+        /// Adapter and backing stay configured; the guest sees an unplugged cable. To keep the adapter of a powered-off
+        /// machine disconnected at power-on, set `start_connected` to false instead.
         ///
-        /// Repeating it changes nothing, but is an error:
+        /// Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the adapter is not connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
         pub async fn disconnect_ethernet(
@@ -3702,7 +3707,7 @@ impl ::prost::Name for ListFloppiesRequest {
 /// Response of `ListFloppies`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListFloppiesResponse {
-    /// The drives, empty when the machine has none.
+    /// The drives; empty if the machine has none.
     #[prost(message, repeated, tag = "1")]
     pub floppies: ::prost::alloc::vec::Vec<FloppySummary>,
 }
@@ -3722,7 +3727,7 @@ pub struct GetFloppyRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the virtual floppy drive, for instance `8000`, as `ListFloppies` and `CreateFloppy` return it.
+    /// Identifier of the virtual floppy drive, for example `8000`, as `ListFloppies` and `CreateFloppy` return it.
     #[prost(string, tag = "2")]
     pub floppy: ::prost::alloc::string::String,
 }
@@ -3759,8 +3764,8 @@ pub struct CreateFloppyRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What the new drive should be like. An empty specification is valid: vCenter then chooses everything, and the drive
-    /// is not connected at power-on.
+    /// Specification of the new drive. An empty specification is valid: vCenter then chooses all values, and the drive is
+    /// not connected at power-on.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<FloppyCreateSpec>,
 }
@@ -3777,7 +3782,7 @@ impl ::prost::Name for CreateFloppyRequest {
 /// Response of `CreateFloppy`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateFloppyResponse {
-    /// Identifier that vCenter gave the new drive, for instance `8000`. Unique within the machine.
+    /// Identifier that vCenter assigned to the new drive, for example `8000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub floppy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3800,7 +3805,7 @@ pub struct UpdateFloppyRequest {
     /// Identifier of the virtual floppy drive.
     #[prost(string, tag = "2")]
     pub floppy: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<FloppyUpdateSpec>,
 }
@@ -3926,10 +3931,10 @@ impl ::prost::Name for DisconnectFloppyResponse {
         "/vcenter.vm.hardware.v1.DisconnectFloppyResponse".into()
     }
 }
-/// What a list shows of a virtual floppy drive: enough to ask for the rest.
+/// Summary of a virtual floppy drive, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FloppySummary {
-    /// Identifier of the drive, for instance `8000`. Unique within the machine.
+    /// Identifier of the drive, for example `8000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub floppy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3945,28 +3950,28 @@ impl ::prost::Name for FloppySummary {
 }
 /// Configuration and state of a virtual floppy drive.
 ///
-/// Returned by `GetFloppy`, and for each drive of a machine by `VmService.GetVm`.
+/// Returned by `GetFloppy`, and by `VmService.GetVm` for each drive of a machine.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FloppyInfo {
-    /// Label of the drive, for instance `Floppy drive 1`. vCenter chooses it; no operation changes it.
+    /// Label of the drive, for example `Floppy drive 1`. vCenter assigns it; it cannot be changed.
     #[prost(string, optional, tag = "1")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
-    /// Physical resource behind the drive. Never unset; `type` in it tells the kind.
+    /// Physical resource behind the drive. Always set; its `type` indicates the kind.
     #[prost(message, optional, tag = "2")]
     pub backing: ::core::option::Option<FloppyBackingInfo>,
     /// Whether the drive is connected to its backing.
     ///
-    /// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
+    /// Result of the last attempt to connect or disconnect, whether by this service, at power-on or by the guest.
     #[prost(enumeration = "ConnectionState", optional, tag = "3")]
     pub state: ::core::option::Option<i32>,
     /// Whether the drive connects whenever the machine is powered on.
     ///
-    /// Independent of `state`, which is about the present.
+    /// Independent of `state`, which is the current state.
     #[prost(bool, optional, tag = "4")]
     pub start_connected: ::core::option::Option<bool>,
     /// Whether the guest may connect and disconnect the drive.
     ///
-    /// When true, `state` can change without any call of this service.
+    /// If true, `state` can change without a call to this service.
     #[prost(bool, optional, tag = "5")]
     pub allow_guest_control: ::core::option::Option<bool>,
 }
@@ -3982,24 +3987,23 @@ impl ::prost::Name for FloppyInfo {
 }
 /// Physical resource behind a virtual floppy drive.
 ///
-/// Found in `FloppyInfo`; what a caller asks for is a `FloppyBackingSpec`.
+/// Part of `FloppyInfo`. To request a backing, use `FloppyBackingSpec`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FloppyBackingInfo {
-    /// Kind of backing. Decides which of the other fields are set.
+    /// Kind of backing. Determines which of the other fields are set.
     #[prost(enumeration = "FloppyBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Datastore path of the image, for instance `[datastore1] images/boot.flp`. Relevant only when `type` is
-    /// `IMAGE_FILE`.
+    /// Datastore path of the image, for example `[datastore1] images/boot.flp`. Relevant only when `type` is `IMAGE_FILE`.
     #[prost(string, optional, tag = "2")]
     pub image_file: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the host's device. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// Unset when `auto_detect` is true and the drive is not connected, or the host has no suitable device.
+    /// Unset if `auto_detect` is true and the drive is not connected, or if the host has no suitable device.
     #[prost(string, optional, tag = "3")]
     pub host_device: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether a suitable device of the host is chosen automatically. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// True when the specification named no `host_device`.
+    /// True if the specification named no `host_device`.
     #[prost(bool, optional, tag = "4")]
     pub auto_detect: ::core::option::Option<bool>,
 }
@@ -4013,24 +4017,24 @@ impl ::prost::Name for FloppyBackingInfo {
         "/vcenter.vm.hardware.v1.FloppyBackingInfo".into()
     }
 }
-/// What a new virtual floppy drive should be like.
+/// Specification of a new virtual floppy drive.
 ///
-/// Taken by `CreateFloppy`. Every field has a default.
+/// Used by `CreateFloppy`. Every field has a default.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FloppyCreateSpec {
-    /// Physical resource behind the drive. A suitable device of the host, found automatically, when unset.
+    /// Physical resource behind the drive. Defaults to a suitable device of the host, selected automatically.
     ///
-    /// The default is a backing of type `HOST_DEVICE` with `auto_detect` true.
+    /// The default is a backing of type `HOST_DEVICE` with `auto_detect` set to true.
     #[prost(message, optional, tag = "1")]
     pub backing: ::core::option::Option<FloppyBackingSpec>,
-    /// Whether the drive connects whenever the machine is powered on. False when unset.
+    /// Whether the drive connects whenever the machine is powered on. Defaults to false.
     ///
-    /// When false, the drive has to be connected with `ConnectFloppy` each time the machine has been powered on.
+    /// If false, connect the drive with `ConnectFloppy` after each power-on of the machine.
     #[prost(bool, optional, tag = "2")]
     pub start_connected: ::core::option::Option<bool>,
-    /// Whether the guest may connect and disconnect the drive. False when unset.
+    /// Whether the guest may connect and disconnect the drive. Defaults to false.
     ///
-    /// When true, `state` can change without any call of this service.
+    /// If true, `state` can change without a call to this service.
     #[prost(bool, optional, tag = "3")]
     pub allow_guest_control: ::core::option::Option<bool>,
 }
@@ -4044,20 +4048,20 @@ impl ::prost::Name for FloppyCreateSpec {
         "/vcenter.vm.hardware.v1.FloppyCreateSpec".into()
     }
 }
-/// What to change of a virtual floppy drive. What is unset stays as it is. Taken by `UpdateFloppy`.
+/// Changes to a virtual floppy drive. Unset fields stay unchanged. Used by `UpdateFloppy`.
 ///
-/// Everything about a drive but its label can be changed.
+/// Everything about a drive except its label can be changed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FloppyUpdateSpec {
-    /// Physical resource that should be behind the drive. It replaces the present backing as a whole.
+    /// New backing of the drive. It replaces the current backing as a whole.
     ///
-    /// Can be changed only while the machine is not powered on or the drive is not connected; anything else is
-    /// `NOT_ALLOWED_IN_CURRENT_STATE`. Disconnect the drive of a running machine first.
+    /// Can be changed only while the machine is not powered on or the drive is not connected; otherwise the call fails
+    /// with `NOT_ALLOWED_IN_CURRENT_STATE`. On a running machine, disconnect the drive first.
     #[prost(message, optional, tag = "1")]
     pub backing: ::core::option::Option<FloppyBackingSpec>,
     /// Whether the drive connects whenever the machine is powered on.
     ///
-    /// Can be changed in any power state; a drive that is connected now stays so.
+    /// Can be changed in any power state; a connected drive stays connected.
     #[prost(bool, optional, tag = "2")]
     pub start_connected: ::core::option::Option<bool>,
     /// Whether the guest may connect and disconnect the drive.
@@ -4076,24 +4080,23 @@ impl ::prost::Name for FloppyUpdateSpec {
         "/vcenter.vm.hardware.v1.FloppyUpdateSpec".into()
     }
 }
-/// Physical resource that should be behind a virtual floppy drive.
+/// Requested backing of a virtual floppy drive.
 ///
-/// Taken by `CreateFloppy` and `UpdateFloppy`. `type` decides which of the other fields may be set.
+/// Used by `CreateFloppy` and `UpdateFloppy`. `type` determines which of the other fields may be set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FloppyBackingSpec {
     /// Kind of backing. A `FloppyUpdateSpec` can change it together with the rest of the backing.
     #[prost(enumeration = "FloppyBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Datastore path of the image, for instance `[datastore1] images/boot.flp`. Relevant only when `type` is
-    /// `IMAGE_FILE`.
+    /// Datastore path of the image, for example `[datastore1] images/boot.flp`. Relevant only when `type` is `IMAGE_FILE`.
     ///
-    /// The name in brackets is that of the datastore, the rest a path within it.
+    /// The name in brackets is the datastore; the rest is a path on it.
     #[prost(string, optional, tag = "2")]
     pub image_file: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the host's device. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// When unset, a suitable device of the host is found whenever the drive connects, and `FloppyBackingInfo` then has
-    /// `auto_detect` true.
+    /// If unset, a suitable device of the host is selected whenever the drive connects, and `FloppyBackingInfo` then has
+    /// `auto_detect` set to true.
     #[prost(string, optional, tag = "3")]
     pub host_device: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4111,7 +4114,7 @@ impl ::prost::Name for FloppyBackingSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FloppyBackingType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
     /// An image file on a datastore, named by `image_file`.
     ImageFile = 1,
@@ -4157,18 +4160,17 @@ pub mod floppy_service_client {
     use tonic::codegen::http::Uri;
     /// Configures the virtual floppy drives of a virtual machine.
     ///
-    /// A drive is backed by an image file, a device of the host, or one of the client at the console. It is removable: it
-    /// stays configured, with its backing, whether it is connected or not. Drives are added and removed only while the
-    /// machine is off.
+    /// A drive is backed by an image file, a device of the host, or a device of the console client. It is removable: it
+    /// stays configured, with its backing, whether or not it is connected. Drives can be added and removed only while the
+    /// machine is powered off.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the machine, or the drive that is named, does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-    /// - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-    ///   again.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the machine or the named drive does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+    /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.floppy`.
     #[derive(Debug, Clone)]
@@ -4244,7 +4246,7 @@ pub mod floppy_service_client {
         }
         /// Lists the virtual floppy drives of a virtual machine. Mirrors `list`.
         ///
-        /// Returns identifiers only, all of them in one answer; `GetFloppy` shows one drive in full.
+        /// Returns only identifiers, all of them in one response; `GetFloppy` returns the details of one drive.
         pub async fn list_floppies(
             &mut self,
             request: impl tonic::IntoRequest<super::ListFloppiesRequest>,
@@ -4276,7 +4278,7 @@ pub mod floppy_service_client {
         }
         /// Returns the configuration and the connection state of one virtual floppy drive. Mirrors `get`.
         ///
-        /// Works in every power state. The `state` of the drive is that of the moment; all else is configuration.
+        /// Works in every power state. `state` is the current state of the drive; the other fields are its configuration.
         pub async fn get_floppy(
             &mut self,
             request: impl tonic::IntoRequest<super::GetFloppyRequest>,
@@ -4303,13 +4305,14 @@ pub mod floppy_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Adds a virtual floppy drive to a virtual machine that is powered off, and returns its identifier. Mirrors `create`.
+        /// Adds a virtual floppy drive to a powered-off virtual machine, and returns its identifier. Mirrors `create`.
         ///
         /// Not idempotent: each call adds a drive.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has as many drives of this kind as its virtual hardware supports.
-        /// - `ERROR`: among others, the drive was added but its identifier could not be determined. Compare with
-        ///   `ListFloppies` before another try.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of drives of this kind that its virtual
+        ///   hardware supports.
+        /// - `ERROR`: for example, the drive was added, but its identifier could not be determined. Check `ListFloppies`
+        ///   before you retry.
         pub async fn create_floppy(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateFloppyRequest>,
@@ -4341,10 +4344,11 @@ pub mod floppy_service_client {
         }
         /// Changes the configuration of a virtual floppy drive. Mirrors `update`.
         ///
-        /// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
+        /// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+        /// configuration.
         ///
-        /// A `backing` for a drive that is connected on a running machine is `NOT_ALLOWED_IN_CURRENT_STATE`. The two switches,
-        /// `start_connected` and `allow_guest_control`, can be changed at any time.
+        /// Setting `backing` while the drive of a running machine is connected fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
+        /// `start_connected` and `allow_guest_control` can be changed at any time.
         pub async fn update_floppy(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateFloppyRequest>,
@@ -4374,9 +4378,9 @@ pub mod floppy_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a virtual floppy drive from a virtual machine that is powered off. Mirrors `delete`.
+        /// Removes a virtual floppy drive from a powered-off virtual machine. Mirrors `delete`.
         ///
-        /// What was behind the drive, a file for instance, is not touched. Not idempotent: a second call fails with
+        /// The resource behind the drive, for example a file, is not affected. Not idempotent: a second call fails with
         /// `NOT_FOUND`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
         pub async fn delete_floppy(
@@ -4410,14 +4414,14 @@ pub mod floppy_service_client {
         }
         /// Connects a virtual floppy drive of a running virtual machine to its backing. Mirrors `connect`.
         ///
-        /// The guest can then use the medium. Later power-ons are not affected: whether the drive connects then is up to
-        /// `start_connected`, which is also the way to have the drive of a machine that is off connected.
+        /// The guest can then use the medium. The call does not affect later power-ons: `start_connected` determines whether
+        /// the drive connects then. For a powered-off machine, set `start_connected` instead.
         ///
-        /// Repeating it changes nothing, but is an error:
+        /// Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the drive is connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-        /// - `ERROR`: among others, connecting failed; the `state` that `GetFloppy` returns then tells whether another try can
-        ///   help.
+        /// - `ERROR`: for example, connecting failed; the `state` that `GetFloppy` returns then indicates whether a retry can
+        ///   succeed.
         pub async fn connect_floppy(
             &mut self,
             request: impl tonic::IntoRequest<super::ConnectFloppyRequest>,
@@ -4449,10 +4453,10 @@ pub mod floppy_service_client {
         }
         /// Disconnects a virtual floppy drive of a running virtual machine from its backing. Mirrors `disconnect`.
         ///
-        /// Drive and backing stay configured; the guest sees an empty drive. The drive of a machine that is off is configured
-        /// with `start_connected` to stay disconnected at power-on.
+        /// Drive and backing stay configured; the guest sees an empty drive. To keep the drive of a powered-off machine
+        /// disconnected at power-on, set `start_connected` to false instead.
         ///
-        /// Repeating it changes nothing, but is an error:
+        /// Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the drive is not connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
         pub async fn disconnect_floppy(
@@ -4488,35 +4492,35 @@ pub mod floppy_service_client {
 }
 #[doc(inline)]
 pub use floppy_service_client::FloppyServiceClient;
-/// Version of a machine's virtual hardware, and what is planned for it.
+/// Version of a machine's virtual hardware, and its scheduled upgrade.
 ///
-/// Returned by `HardwareService.GetHardware`, and as a part of the machine by `VmService.GetVm`. `HardwareService` can
+/// Returned by `HardwareService.GetHardware`, and by `VmService.GetVm` as part of the machine. `HardwareService` can
 /// change it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HardwareInfo {
-    /// Version of the virtual hardware, for instance `VMX_19`.
+    /// Version of the virtual hardware, for example `VMX_19`.
     ///
-    /// An open set: versions are `VMX_` followed by two digits, newer ones pass through as vCenter sends them.
+    /// An open set: versions are `VMX_` followed by two digits; newer ones are passed through unchanged.
     ///
-    /// Several bounds depend on it, among them the number of CPU cores, the size of the memory and the kinds of adapters.
+    /// Several limits depend on it, including the number of CPU cores, the size of the memory and the kinds of adapters.
     #[prost(string, optional, tag = "1")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
     /// When the virtual hardware is upgraded to `upgrade_version`.
     #[prost(enumeration = "HardwareUpgradePolicy", optional, tag = "2")]
     pub upgrade_policy: ::core::option::Option<i32>,
-    /// Version to upgrade to, for instance `VMX_21`. Relevant only when `upgrade_policy` is `AFTER_CLEAN_SHUTDOWN` or
-    /// `ALWAYS`, and always set then.
+    /// Version to upgrade to, for example `VMX_21`. Relevant only when `upgrade_policy` is `AFTER_CLEAN_SHUTDOWN` or
+    /// `ALWAYS`, and always set in that case.
     #[prost(string, optional, tag = "3")]
     pub upgrade_version: ::core::option::Option<::prost::alloc::string::String>,
-    /// How the last planned upgrade went. Decides whether `upgrade_error` is set.
+    /// Result of the last scheduled upgrade. Determines whether `upgrade_error` is set.
     ///
-    /// `PENDING` as long as the upgrade waits for a power-on.
+    /// `PENDING` while the upgrade waits for a power-on.
     #[prost(enumeration = "HardwareUpgradeStatus", optional, tag = "4")]
     pub upgrade_status: ::core::option::Option<i32>,
     /// Why the upgrade failed. Relevant only when `upgrade_status` is `FAILED`.
     ///
-    /// vCenter documents a text here and sends one of its errors, an object of `error_type` and `messages`: that is passed
-    /// on as JSON text, and a text as it is.
+    /// vCenter documents text here but sends one of its errors, an object with `error_type` and `messages`: the gateway
+    /// passes the object on as JSON text, and passes text on unchanged.
     #[prost(string, optional, tag = "5")]
     pub upgrade_error: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4532,17 +4536,17 @@ impl ::prost::Name for HardwareInfo {
 }
 /// When the virtual hardware of a machine is upgraded.
 ///
-/// A running machine is never upgraded: the policy counts when the machine is powered on.
+/// A running machine is never upgraded: the policy applies when the machine is powered on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum HardwareUpgradePolicy {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Never by itself. `upgrade_version` is unset then.
+    /// Never automatically. `upgrade_version` is then unset.
     Never = 1,
-    /// At the next power-on that follows an orderly shutdown of the guest. A machine that was cut off stays as it is.
+    /// At the next power-on after a clean shutdown of the guest. A machine that was not shut down cleanly is not upgraded.
     AfterCleanShutdown = 2,
-    /// At the next power-on, however the machine was powered off.
+    /// At the next power-on, regardless of how the machine was powered off.
     Always = 3,
 }
 impl HardwareUpgradePolicy {
@@ -4571,19 +4575,19 @@ impl HardwareUpgradePolicy {
         }
     }
 }
-/// How a planned upgrade of the virtual hardware went.
+/// Result of a scheduled upgrade of the virtual hardware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum HardwareUpgradeStatus {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// None was planned.
+    /// No upgrade was scheduled.
     None = 1,
-    /// Planned and not done yet: it waits for the power-on that the policy names.
+    /// Scheduled, but not done yet: the upgrade waits for the power-on that the policy specifies.
     Pending = 2,
-    /// Done: `version` is the new one.
+    /// Done: `version` is the new version.
     Success = 3,
-    /// Tried and failed, for the reason in `upgrade_error`.
+    /// Attempted and failed, for the reason in `upgrade_error`.
     Failed = 4,
 }
 impl HardwareUpgradeStatus {
@@ -4652,7 +4656,7 @@ pub struct UpdateMemoryRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<MemoryUpdateSpec>,
 }
@@ -4681,10 +4685,10 @@ impl ::prost::Name for UpdateMemoryResponse {
 }
 /// Memory settings of a virtual machine.
 ///
-/// Returned by `GetMemory`, and as a part of the whole machine by `VmService.GetVm`.
+/// Returned by `GetMemory`, and by `VmService.GetVm` as part of the whole machine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MemoryInfo {
-    /// Size of the memory in mebibytes, for instance 4096 for 4 GiB.
+    /// Size of the memory in mebibytes, for example 4096 for 4 GiB.
     #[prost(int64, optional, tag = "1")]
     pub size_mib: ::core::option::Option<i64>,
     /// Whether memory can be added while the machine runs.
@@ -4692,13 +4696,13 @@ pub struct MemoryInfo {
     /// Some guest operating systems need more resources, or run less efficiently, on hardware with this ability.
     #[prost(bool, optional, tag = "2")]
     pub hot_add_enabled: ::core::option::Option<bool>,
-    /// Smallest step in mebibytes by which the memory can grow now. At least as much has to be added at a time, and the
-    /// new size has to be a multiple of it.
+    /// Smallest increment in mebibytes by which the memory can currently grow. At least this much must be added at a time,
+    /// and the new size must be a multiple of it.
     ///
     /// Set only while the machine runs with hot-add enabled.
     #[prost(int64, optional, tag = "3")]
     pub hot_add_increment_size_mib: ::core::option::Option<i64>,
-    /// Upper bound in mebibytes for adding memory to the running machine. Beyond it, the machine has to be powered off.
+    /// Maximum size in mebibytes that the memory of the running machine can grow to. To exceed it, power off the machine.
     ///
     /// Set only while the machine runs with hot-add enabled.
     #[prost(int64, optional, tag = "4")]
@@ -4714,12 +4718,12 @@ impl ::prost::Name for MemoryInfo {
         "/vcenter.vm.hardware.v1.MemoryInfo".into()
     }
 }
-/// What to change of the memory settings. What is unset stays as it is. Taken by `UpdateMemory`.
+/// Changes to the memory settings. Unset fields stay unchanged. Used by `UpdateMemory`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MemoryUpdateSpec {
-    /// New size of the memory in mebibytes. The guest operating system and the hardware version bound it.
+    /// New size of the memory in mebibytes. The guest operating system and the hardware version limit it.
     ///
-    /// While the machine runs, hot-add must be enabled, and the size has to fit `hot_add_increment_size_mib` and
+    /// While the machine runs, hot-add must be enabled, and the size must comply with `hot_add_increment_size_mib` and
     /// `hot_add_limit_mib` of `MemoryInfo`.
     #[prost(int64, optional, tag = "1")]
     pub size_mib: ::core::option::Option<i64>,
@@ -4752,12 +4756,12 @@ pub mod memory_service_client {
     use tonic::codegen::http::Uri;
     /// Reads and changes the memory settings of a virtual machine.
     ///
-    /// Besides what the operations say about themselves, both can fail with
+    /// In addition to the errors listed for each operation, both operations can fail with
     /// - `NOT_FOUND`: the machine does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.memory`.
     #[derive(Debug, Clone)]
@@ -4833,7 +4837,7 @@ pub mod memory_service_client {
         }
         /// Returns the memory settings of a virtual machine. Mirrors `get`.
         ///
-        /// Works in every power state. Two of the settings are there only while memory can be added.
+        /// Works in every power state. Two of the settings are set only while memory can be added.
         pub async fn get_memory(
             &mut self,
             request: impl tonic::IntoRequest<super::GetMemoryRequest>,
@@ -4862,12 +4866,13 @@ pub mod memory_service_client {
         }
         /// Changes the memory settings of a virtual machine. Mirrors `update`.
         ///
-        /// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same settings. While
-        /// the machine runs, memory can be added at most, and only with hot-add enabled; the guest has it without a restart.
+        /// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same settings.
+        /// While the machine runs, memory can only be added, and only if hot-add is enabled; the guest can use it without a
+        /// restart.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off, and the specification sets `hot_add_enabled`, or
-        ///   `size_mib` although hot-add is disabled.
-        /// - `INVALID_ARGUMENT`: a value is not possible for this machine, for instance a negative size.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        ///   sets `size_mib` although hot-add is disabled.
+        /// - `INVALID_ARGUMENT`: a value is not valid for this machine, for example a negative size.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
         pub async fn update_memory(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateMemoryRequest>,
@@ -4921,7 +4926,7 @@ impl ::prost::Name for ListParallelsRequest {
 /// Response of `ListParallels`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListParallelsResponse {
-    /// The ports, empty when the machine has none.
+    /// The ports; empty if the machine has none.
     #[prost(message, repeated, tag = "1")]
     pub ports: ::prost::alloc::vec::Vec<ParallelSummary>,
 }
@@ -4941,7 +4946,7 @@ pub struct GetParallelRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the virtual parallel port, for instance `10000`, as `ListParallels` and `CreateParallel` return it.
+    /// Identifier of the virtual parallel port, for example `10000`, as `ListParallels` and `CreateParallel` return it.
     #[prost(string, tag = "2")]
     pub port: ::prost::alloc::string::String,
 }
@@ -4978,7 +4983,7 @@ pub struct CreateParallelRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What the new port should be like. An empty specification is valid: vCenter then chooses everything, and the port is
+    /// Specification of the new port. An empty specification is valid: vCenter then chooses all values, and the port is
     /// not connected at power-on.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<ParallelCreateSpec>,
@@ -4996,7 +5001,7 @@ impl ::prost::Name for CreateParallelRequest {
 /// Response of `CreateParallel`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateParallelResponse {
-    /// Identifier that vCenter gave the new port, for instance `10000`. Unique within the machine.
+    /// Identifier that vCenter assigned to the new port, for example `10000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub port: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -5019,7 +5024,7 @@ pub struct UpdateParallelRequest {
     /// Identifier of the virtual port.
     #[prost(string, tag = "2")]
     pub port: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<ParallelUpdateSpec>,
 }
@@ -5145,10 +5150,10 @@ impl ::prost::Name for DisconnectParallelResponse {
         "/vcenter.vm.hardware.v1.DisconnectParallelResponse".into()
     }
 }
-/// What a list shows of a virtual parallel port: enough to ask for the rest.
+/// Summary of a virtual parallel port, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ParallelSummary {
-    /// Identifier of the port, for instance `10000`. Unique within the machine.
+    /// Identifier of the port, for example `10000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub port: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -5164,28 +5169,28 @@ impl ::prost::Name for ParallelSummary {
 }
 /// Configuration and state of a virtual parallel port.
 ///
-/// Returned by `GetParallel`, and for each port of a machine by `VmService.GetVm`.
+/// Returned by `GetParallel`, and by `VmService.GetVm` for each port of a machine.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ParallelInfo {
-    /// Label of the port, for instance `Parallel port 1`. vCenter chooses it; no operation changes it.
+    /// Label of the port, for example `Parallel port 1`. vCenter assigns it; it cannot be changed.
     #[prost(string, optional, tag = "1")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
-    /// Physical resource behind the port. Never unset; `type` in it tells the kind.
+    /// Physical resource behind the port. Always set; its `type` indicates the kind.
     #[prost(message, optional, tag = "2")]
     pub backing: ::core::option::Option<ParallelBackingInfo>,
     /// Whether the port is connected to its backing.
     ///
-    /// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
+    /// Result of the last attempt to connect or disconnect, whether by this service, at power-on or by the guest.
     #[prost(enumeration = "ConnectionState", optional, tag = "3")]
     pub state: ::core::option::Option<i32>,
     /// Whether the port connects whenever the machine is powered on.
     ///
-    /// Independent of `state`, which is about the present.
+    /// Independent of `state`, which is the current state.
     #[prost(bool, optional, tag = "4")]
     pub start_connected: ::core::option::Option<bool>,
     /// Whether the guest may connect and disconnect the port.
     ///
-    /// When true, `state` can change without any call of this service.
+    /// If true, `state` can change without a call to this service.
     #[prost(bool, optional, tag = "5")]
     pub allow_guest_control: ::core::option::Option<bool>,
 }
@@ -5201,24 +5206,24 @@ impl ::prost::Name for ParallelInfo {
 }
 /// Physical resource behind a virtual parallel port.
 ///
-/// Found in `ParallelInfo`; what a caller asks for is a `ParallelBackingSpec`.
+/// Part of `ParallelInfo`. To request a backing, use `ParallelBackingSpec`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ParallelBackingInfo {
-    /// Kind of backing. Decides which of the other fields are set.
+    /// Kind of backing. Determines which of the other fields are set.
     #[prost(enumeration = "ParallelBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Datastore path of the file that takes the output, for instance `[datastore1] web/printer.out`. Relevant only when
+    /// Datastore path of the file that receives the output, for example `[datastore1] web/printer.out`. Relevant only when
     /// `type` is `FILE`.
     #[prost(string, optional, tag = "2")]
     pub file: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the host's device, for instance `/dev/char/parallel/parport0`. Relevant only when `type` is `HOST_DEVICE`.
+    /// Name of the host's device, for example `/dev/char/parallel/parport0`. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// Unset when `auto_detect` is true and the port is not connected, or the host has no suitable device.
+    /// Unset if `auto_detect` is true and the port is not connected, or if the host has no suitable device.
     #[prost(string, optional, tag = "3")]
     pub host_device: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether a suitable device of the host is chosen automatically. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// True when the specification named no `host_device`.
+    /// True if the specification named no `host_device`.
     #[prost(bool, optional, tag = "4")]
     pub auto_detect: ::core::option::Option<bool>,
 }
@@ -5232,24 +5237,24 @@ impl ::prost::Name for ParallelBackingInfo {
         "/vcenter.vm.hardware.v1.ParallelBackingInfo".into()
     }
 }
-/// What a new virtual parallel port should be like.
+/// Specification of a new virtual parallel port.
 ///
-/// Taken by `CreateParallel`. Every field has a default.
+/// Used by `CreateParallel`. Every field has a default.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ParallelCreateSpec {
-    /// Physical resource behind the port. A suitable device of the host, found automatically, when unset.
+    /// Physical resource behind the port. Defaults to a suitable device of the host, selected automatically.
     ///
-    /// The default is a backing of type `HOST_DEVICE` with `auto_detect` true.
+    /// The default is a backing of type `HOST_DEVICE` with `auto_detect` set to true.
     #[prost(message, optional, tag = "1")]
     pub backing: ::core::option::Option<ParallelBackingSpec>,
-    /// Whether the port connects whenever the machine is powered on. False when unset.
+    /// Whether the port connects whenever the machine is powered on. Defaults to false.
     ///
-    /// When false, the port has to be connected with `ConnectParallel` each time the machine has been powered on.
+    /// If false, connect the port with `ConnectParallel` after each power-on of the machine.
     #[prost(bool, optional, tag = "2")]
     pub start_connected: ::core::option::Option<bool>,
-    /// Whether the guest may connect and disconnect the port. False when unset.
+    /// Whether the guest may connect and disconnect the port. Defaults to false.
     ///
-    /// When true, `state` can change without any call of this service.
+    /// If true, `state` can change without a call to this service.
     #[prost(bool, optional, tag = "3")]
     pub allow_guest_control: ::core::option::Option<bool>,
 }
@@ -5263,20 +5268,20 @@ impl ::prost::Name for ParallelCreateSpec {
         "/vcenter.vm.hardware.v1.ParallelCreateSpec".into()
     }
 }
-/// What to change of a virtual parallel port. What is unset stays as it is. Taken by `UpdateParallel`.
+/// Changes to a virtual parallel port. Unset fields stay unchanged. Used by `UpdateParallel`.
 ///
-/// Everything about a port but its label can be changed.
+/// Everything about a port except its label can be changed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ParallelUpdateSpec {
-    /// Physical resource that should be behind the port. It replaces the present backing as a whole.
+    /// New backing of the port. It replaces the current backing as a whole.
     ///
-    /// Can be changed only while the machine is not powered on or the port is not connected; anything else is
-    /// `NOT_ALLOWED_IN_CURRENT_STATE`. Disconnect the port of a running machine first.
+    /// Can be changed only while the machine is not powered on or the port is not connected; otherwise the call fails with
+    /// `NOT_ALLOWED_IN_CURRENT_STATE`. On a running machine, disconnect the port first.
     #[prost(message, optional, tag = "1")]
     pub backing: ::core::option::Option<ParallelBackingSpec>,
     /// Whether the port connects whenever the machine is powered on.
     ///
-    /// Can be changed in any power state; a port that is connected now stays so.
+    /// Can be changed in any power state; a connected port stays connected.
     #[prost(bool, optional, tag = "2")]
     pub start_connected: ::core::option::Option<bool>,
     /// Whether the guest may connect and disconnect the port.
@@ -5295,24 +5300,24 @@ impl ::prost::Name for ParallelUpdateSpec {
         "/vcenter.vm.hardware.v1.ParallelUpdateSpec".into()
     }
 }
-/// Physical resource that should be behind a virtual parallel port.
+/// Requested backing of a virtual parallel port.
 ///
-/// Taken by `CreateParallel` and `UpdateParallel`. `type` decides which of the other fields may be set.
+/// Used by `CreateParallel` and `UpdateParallel`. `type` determines which of the other fields may be set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ParallelBackingSpec {
     /// Kind of backing. A `ParallelUpdateSpec` can change it together with the rest of the backing.
     #[prost(enumeration = "ParallelBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Datastore path of the file that takes the output, for instance `[datastore1] web/printer.out`. Relevant only when
+    /// Datastore path of the file that receives the output, for example `[datastore1] web/printer.out`. Relevant only when
     /// `type` is `FILE`.
     ///
-    /// The name in brackets is that of the datastore, the rest a path within it.
+    /// The name in brackets is the datastore; the rest is a path on it.
     #[prost(string, optional, tag = "2")]
     pub file: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the host's device, for instance `/dev/char/parallel/parport0`. Relevant only when `type` is `HOST_DEVICE`.
+    /// Name of the host's device, for example `/dev/char/parallel/parport0`. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// When unset, a suitable device of the host is found whenever the port connects, and `ParallelBackingInfo` then has
-    /// `auto_detect` true.
+    /// If unset, a suitable device of the host is selected whenever the port connects, and `ParallelBackingInfo` then has
+    /// `auto_detect` set to true.
     #[prost(string, optional, tag = "3")]
     pub host_device: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -5330,9 +5335,9 @@ impl ::prost::Name for ParallelBackingSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ParallelBackingType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
-    /// A file on a datastore, named by `file`. It takes what the guest sends.
+    /// A file on a datastore, named by `file`. It receives what the guest sends.
     File = 1,
     /// A device of the host on which the machine runs, named by `host_device` or found automatically.
     HostDevice = 2,
@@ -5373,16 +5378,15 @@ pub mod parallel_service_client {
     /// Configures the virtual parallel ports of a virtual machine.
     ///
     /// A port is backed by a file or a device of the host. It is removable: it stays configured, with its backing, whether
-    /// it is connected or not. Ports are added and removed only while the machine is off.
+    /// or not it is connected. Ports can be added and removed only while the machine is powered off.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the machine, or the port that is named, does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-    /// - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-    ///   again.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the machine or the named port does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+    /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.parallel`.
     #[derive(Debug, Clone)]
@@ -5458,7 +5462,7 @@ pub mod parallel_service_client {
         }
         /// Lists the virtual parallel ports of a virtual machine. Mirrors `list`.
         ///
-        /// Returns identifiers only, all of them in one answer; `GetParallel` shows one port in full.
+        /// Returns only identifiers, all of them in one response; `GetParallel` returns the details of one port.
         pub async fn list_parallels(
             &mut self,
             request: impl tonic::IntoRequest<super::ListParallelsRequest>,
@@ -5490,7 +5494,7 @@ pub mod parallel_service_client {
         }
         /// Returns the configuration and the connection state of one virtual parallel port. Mirrors `get`.
         ///
-        /// Works in every power state. The `state` of the port is that of the moment; all else is configuration.
+        /// Works in every power state. `state` is the current state of the port; the other fields are its configuration.
         pub async fn get_parallel(
             &mut self,
             request: impl tonic::IntoRequest<super::GetParallelRequest>,
@@ -5520,14 +5524,14 @@ pub mod parallel_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Adds a virtual parallel port to a virtual machine that is powered off, and returns its identifier. Mirrors
-        /// `create`.
+        /// Adds a virtual parallel port to a powered-off virtual machine, and returns its identifier. Mirrors `create`.
         ///
         /// Not idempotent: each call adds a port.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has as many ports of this kind as its virtual hardware supports.
-        /// - `ERROR`: among others, the port was added but its identifier could not be determined. Compare with
-        ///   `ListParallels` before another try.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of ports of this kind that its virtual
+        ///   hardware supports.
+        /// - `ERROR`: for example, the port was added, but its identifier could not be determined. Check `ListParallels`
+        ///   before you retry.
         pub async fn create_parallel(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateParallelRequest>,
@@ -5559,10 +5563,11 @@ pub mod parallel_service_client {
         }
         /// Changes the configuration of a virtual parallel port. Mirrors `update`.
         ///
-        /// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
+        /// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+        /// configuration.
         ///
-        /// A `backing` for a port that is connected on a running machine is `NOT_ALLOWED_IN_CURRENT_STATE`. The two switches,
-        /// `start_connected` and `allow_guest_control`, can be changed at any time.
+        /// Setting `backing` while the port of a running machine is connected fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
+        /// `start_connected` and `allow_guest_control` can be changed at any time.
         pub async fn update_parallel(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateParallelRequest>,
@@ -5592,9 +5597,9 @@ pub mod parallel_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a virtual parallel port from a virtual machine that is powered off. Mirrors `delete`.
+        /// Removes a virtual parallel port from a powered-off virtual machine. Mirrors `delete`.
         ///
-        /// What was behind the port, a file for instance, is not touched. Not idempotent: a second call fails with
+        /// The resource behind the port, for example a file, is not affected. Not idempotent: a second call fails with
         /// `NOT_FOUND`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
         pub async fn delete_parallel(
@@ -5628,14 +5633,14 @@ pub mod parallel_service_client {
         }
         /// Connects a virtual parallel port of a running virtual machine to its backing. Mirrors `connect`.
         ///
-        /// The guest can then send and receive. Later power-ons are not affected: whether the port connects then is up to
-        /// `start_connected`, which is also the way to have the port of a machine that is off connected.
+        /// The guest can then send and receive. The call does not affect later power-ons: `start_connected` determines whether
+        /// the port connects then. For a powered-off machine, set `start_connected` instead.
         ///
-        /// Repeating it changes nothing, but is an error:
+        /// Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the port is connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-        /// - `ERROR`: among others, connecting failed; the `state` that `GetParallel` returns then tells whether another try
-        ///   can help.
+        /// - `ERROR`: for example, connecting failed; the `state` that `GetParallel` returns then indicates whether a retry
+        ///   can succeed.
         pub async fn connect_parallel(
             &mut self,
             request: impl tonic::IntoRequest<super::ConnectParallelRequest>,
@@ -5667,10 +5672,10 @@ pub mod parallel_service_client {
         }
         /// Disconnects a virtual parallel port of a running virtual machine from its backing. Mirrors `disconnect`.
         ///
-        /// Port and backing stay configured; for the guest nothing is attached to the port. The port of a machine that is off
-        /// is configured with `start_connected` to stay disconnected at power-on.
+        /// Port and backing stay configured; for the guest, nothing is attached to the port. To keep the port of a powered-off
+        /// machine disconnected at power-on, set `start_connected` to false instead.
         ///
-        /// Repeating it changes nothing, but is an error:
+        /// Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the port is not connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
         pub async fn disconnect_parallel(
@@ -5726,7 +5731,7 @@ impl ::prost::Name for ListSerialsRequest {
 /// Response of `ListSerials`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListSerialsResponse {
-    /// The ports, empty when the machine has none.
+    /// The ports; empty if the machine has none.
     #[prost(message, repeated, tag = "1")]
     pub ports: ::prost::alloc::vec::Vec<SerialSummary>,
 }
@@ -5746,7 +5751,7 @@ pub struct GetSerialRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Identifier of the virtual serial port, for instance `9000`, as `ListSerials` and `CreateSerial` return it.
+    /// Identifier of the virtual serial port, for example `9000`, as `ListSerials` and `CreateSerial` return it.
     #[prost(string, tag = "2")]
     pub port: ::prost::alloc::string::String,
 }
@@ -5783,7 +5788,7 @@ pub struct CreateSerialRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What the new port should be like. An empty specification is valid: vCenter then chooses everything, and the port is
+    /// Specification of the new port. An empty specification is valid: vCenter then chooses all values, and the port is
     /// not connected at power-on.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<SerialCreateSpec>,
@@ -5801,7 +5806,7 @@ impl ::prost::Name for CreateSerialRequest {
 /// Response of `CreateSerial`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateSerialResponse {
-    /// Identifier that vCenter gave the new port, for instance `9000`. Unique within the machine.
+    /// Identifier that vCenter assigned to the new port, for example `9000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub port: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -5824,7 +5829,7 @@ pub struct UpdateSerialRequest {
     /// Identifier of the virtual port.
     #[prost(string, tag = "2")]
     pub port: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<SerialUpdateSpec>,
 }
@@ -5950,10 +5955,10 @@ impl ::prost::Name for DisconnectSerialResponse {
         "/vcenter.vm.hardware.v1.DisconnectSerialResponse".into()
     }
 }
-/// What a list shows of a virtual serial port: enough to ask for the rest.
+/// Summary of a virtual serial port, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SerialSummary {
-    /// Identifier of the port, for instance `9000`. Unique within the machine.
+    /// Identifier of the port, for example `9000`. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub port: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -5969,34 +5974,34 @@ impl ::prost::Name for SerialSummary {
 }
 /// Configuration and state of a virtual serial port.
 ///
-/// Returned by `GetSerial`, and for each port of a machine by `VmService.GetVm`.
+/// Returned by `GetSerial`, and by `VmService.GetVm` for each port of a machine.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SerialInfo {
-    /// Label of the port, for instance `Serial port 1`. vCenter chooses it; no operation changes it.
+    /// Label of the port, for example `Serial port 1`. vCenter assigns it; it cannot be changed.
     #[prost(string, optional, tag = "1")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether the machine gives up CPU time while its only task is to poll the port.
+    /// Whether the machine yields CPU time while its only task is to poll the port.
     ///
-    /// The machine then gives up the processor from time to time, and gets it back the later, the more the host has to do
-    /// for other machines.
+    /// The machine then yields the processor from time to time; the busier the host is with other machines, the later the
+    /// machine gets it back.
     #[prost(bool, optional, tag = "2")]
     pub yield_on_poll: ::core::option::Option<bool>,
-    /// Physical resource behind the port. Never unset; `type` in it tells the kind.
+    /// Physical resource behind the port. Always set; its `type` indicates the kind.
     #[prost(message, optional, tag = "3")]
     pub backing: ::core::option::Option<SerialBackingInfo>,
     /// Whether the port is connected to its backing.
     ///
-    /// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
+    /// Result of the last attempt to connect or disconnect, whether by this service, at power-on or by the guest.
     #[prost(enumeration = "ConnectionState", optional, tag = "4")]
     pub state: ::core::option::Option<i32>,
     /// Whether the port connects whenever the machine is powered on.
     ///
-    /// Independent of `state`, which is about the present.
+    /// Independent of `state`, which is the current state.
     #[prost(bool, optional, tag = "5")]
     pub start_connected: ::core::option::Option<bool>,
     /// Whether the guest may connect and disconnect the port.
     ///
-    /// When true, `state` can change without any call of this service.
+    /// If true, `state` can change without a call to this service.
     #[prost(bool, optional, tag = "6")]
     pub allow_guest_control: ::core::option::Option<bool>,
 }
@@ -6012,47 +6017,47 @@ impl ::prost::Name for SerialInfo {
 }
 /// Physical resource behind a virtual serial port.
 ///
-/// Found in `SerialInfo`; what a caller asks for is a `SerialBackingSpec`.
+/// Part of `SerialInfo`. To request a backing, use `SerialBackingSpec`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SerialBackingInfo {
-    /// Kind of backing. Decides which of the other fields are set.
+    /// Kind of backing. Determines which of the other fields are set.
     #[prost(enumeration = "SerialBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Datastore path of the file that takes the output, for instance `[datastore1] web/console.log`. Relevant only when
+    /// Datastore path of the file that receives the output, for example `[datastore1] web/console.log`. Relevant only when
     /// `type` is `FILE`.
     #[prost(string, optional, tag = "2")]
     pub file: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the host's device, for instance `/dev/char/serial/uart0`. Relevant only when `type` is `HOST_DEVICE`.
+    /// Name of the host's device, for example `/dev/char/serial/uart0`. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// Unset when `auto_detect` is true and the port is not connected, or the host has no suitable device.
+    /// Unset if `auto_detect` is true and the port is not connected, or if the host has no suitable device.
     #[prost(string, optional, tag = "3")]
     pub host_device: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether a suitable device of the host is chosen automatically. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// True when the specification named no `host_device`.
+    /// True if the specification named no `host_device`.
     #[prost(bool, optional, tag = "4")]
     pub auto_detect: ::core::option::Option<bool>,
     /// Name of the pipe. Relevant only when `type` is `PIPE_SERVER` or `PIPE_CLIENT`.
     ///
-    /// The other end is a program on the same host, or another virtual machine there.
+    /// The other end is a program or another virtual machine on the same host.
     #[prost(string, optional, tag = "5")]
     pub pipe: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether received data is kept back rather than lost while the guest does not read. Relevant only when `type` is
+    /// Whether received data is kept rather than lost while the guest does not read. Relevant only when `type` is
     /// `PIPE_SERVER` or `PIPE_CLIENT`.
     ///
-    /// The host buffers the data for it, so that the guest gets to read all of it.
+    /// The host buffers the data so that the guest can read all of it.
     #[prost(bool, optional, tag = "6")]
     pub no_rx_loss: ::core::option::Option<bool>,
     /// URI of the network service behind the port. Relevant only when `type` is `NETWORK_SERVER` or `NETWORK_CLIENT`.
-    /// - `NETWORK_SERVER`: where clients reach the port, for instance `telnet://:1234`. The host is empty, or the one on
+    /// - `NETWORK_SERVER`: where clients reach the port, for example `telnet://:1234`. The host is empty, or is the one on
     ///    which the machine runs.
-    /// - `NETWORK_CLIENT`: the remote server that the machine connects to, for instance
+    /// - `NETWORK_CLIENT`: the remote server that the machine connects to, for example
     ///    `telnet://console.example.com:1234`.
     #[prost(string, optional, tag = "7")]
     pub network_location: ::core::option::Option<::prost::alloc::string::String>,
     /// URI of a proxy for the network connection. Relevant only when `type` is `NETWORK_SERVER` or `NETWORK_CLIENT`.
     ///
-    /// The machine opens the connection to the proxy, which gets all the traffic. Unset when there is none.
+    /// The machine opens the connection to the proxy, which receives all the traffic. Unset if there is none.
     #[prost(string, optional, tag = "8")]
     pub proxy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -6066,30 +6071,30 @@ impl ::prost::Name for SerialBackingInfo {
         "/vcenter.vm.hardware.v1.SerialBackingInfo".into()
     }
 }
-/// What a new virtual serial port should be like.
+/// Specification of a new virtual serial port.
 ///
-/// Taken by `CreateSerial`. Every field has a default.
+/// Used by `CreateSerial`. Every field has a default.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SerialCreateSpec {
-    /// Whether the machine gives up CPU time while its only task is to poll the port. False when unset.
+    /// Whether the machine yields CPU time while its only task is to poll the port. Defaults to false.
     ///
-    /// The machine then gives up the processor from time to time, and gets it back the later, the more the host has to do
-    /// for other machines.
+    /// The machine then yields the processor from time to time; the busier the host is with other machines, the later the
+    /// machine gets it back.
     #[prost(bool, optional, tag = "1")]
     pub yield_on_poll: ::core::option::Option<bool>,
-    /// Physical resource behind the port. A suitable device of the host, found automatically, when unset.
+    /// Physical resource behind the port. Defaults to a suitable device of the host, selected automatically.
     ///
-    /// The default is a backing of type `HOST_DEVICE` with `auto_detect` true.
+    /// The default is a backing of type `HOST_DEVICE` with `auto_detect` set to true.
     #[prost(message, optional, tag = "2")]
     pub backing: ::core::option::Option<SerialBackingSpec>,
-    /// Whether the port connects whenever the machine is powered on. False when unset.
+    /// Whether the port connects whenever the machine is powered on. Defaults to false.
     ///
-    /// When false, the port has to be connected with `ConnectSerial` each time the machine has been powered on.
+    /// If false, connect the port with `ConnectSerial` after each power-on of the machine.
     #[prost(bool, optional, tag = "3")]
     pub start_connected: ::core::option::Option<bool>,
-    /// Whether the guest may connect and disconnect the port. False when unset.
+    /// Whether the guest may connect and disconnect the port. Defaults to false.
     ///
-    /// When true, `state` can change without any call of this service.
+    /// If true, `state` can change without a call to this service.
     #[prost(bool, optional, tag = "4")]
     pub allow_guest_control: ::core::option::Option<bool>,
 }
@@ -6103,25 +6108,25 @@ impl ::prost::Name for SerialCreateSpec {
         "/vcenter.vm.hardware.v1.SerialCreateSpec".into()
     }
 }
-/// What to change of a virtual serial port. What is unset stays as it is. Taken by `UpdateSerial`.
+/// Changes to a virtual serial port. Unset fields stay unchanged. Used by `UpdateSerial`.
 ///
-/// Everything about a port but its label can be changed.
+/// Everything about a port except its label can be changed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SerialUpdateSpec {
-    /// Whether the machine gives up CPU time while its only task is to poll the port.
+    /// Whether the machine yields CPU time while its only task is to poll the port.
     ///
-    /// Can be changed at any time, and takes effect at once even for a port that is connected.
+    /// Can be changed at any time, and takes effect immediately even for a connected port.
     #[prost(bool, optional, tag = "1")]
     pub yield_on_poll: ::core::option::Option<bool>,
-    /// Physical resource that should be behind the port. It replaces the present backing as a whole.
+    /// New backing of the port. It replaces the current backing as a whole.
     ///
-    /// Can be changed only while the machine is not powered on or the port is not connected; anything else is
-    /// `NOT_ALLOWED_IN_CURRENT_STATE`. Disconnect the port of a running machine first.
+    /// Can be changed only while the machine is not powered on or the port is not connected; otherwise the call fails with
+    /// `NOT_ALLOWED_IN_CURRENT_STATE`. On a running machine, disconnect the port first.
     #[prost(message, optional, tag = "2")]
     pub backing: ::core::option::Option<SerialBackingSpec>,
     /// Whether the port connects whenever the machine is powered on.
     ///
-    /// Can be changed in any power state; a port that is connected now stays so.
+    /// Can be changed in any power state; a connected port stays connected.
     #[prost(bool, optional, tag = "3")]
     pub start_connected: ::core::option::Option<bool>,
     /// Whether the guest may connect and disconnect the port.
@@ -6140,48 +6145,48 @@ impl ::prost::Name for SerialUpdateSpec {
         "/vcenter.vm.hardware.v1.SerialUpdateSpec".into()
     }
 }
-/// Physical resource that should be behind a virtual serial port.
+/// Requested backing of a virtual serial port.
 ///
-/// Taken by `CreateSerial` and `UpdateSerial`. `type` decides which of the other fields may be set.
+/// Used by `CreateSerial` and `UpdateSerial`. `type` determines which of the other fields may be set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SerialBackingSpec {
     /// Kind of backing. A `SerialUpdateSpec` can change it together with the rest of the backing.
     #[prost(enumeration = "SerialBackingType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Datastore path of the file that takes the output, for instance `[datastore1] web/console.log`. Relevant only when
+    /// Datastore path of the file that receives the output, for example `[datastore1] web/console.log`. Relevant only when
     /// `type` is `FILE`.
     ///
-    /// The name in brackets is that of the datastore, the rest a path within it.
+    /// The name in brackets is the datastore; the rest is a path on it.
     #[prost(string, optional, tag = "2")]
     pub file: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the host's device, for instance `/dev/char/serial/uart0`. Relevant only when `type` is `HOST_DEVICE`.
+    /// Name of the host's device, for example `/dev/char/serial/uart0`. Relevant only when `type` is `HOST_DEVICE`.
     ///
-    /// When unset, a suitable device of the host is found whenever the port connects, and `SerialBackingInfo` then has
-    /// `auto_detect` true.
+    /// If unset, a suitable device of the host is selected whenever the port connects, and `SerialBackingInfo` then has
+    /// `auto_detect` set to true.
     #[prost(string, optional, tag = "3")]
     pub host_device: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the pipe. Relevant only when `type` is `PIPE_SERVER` or `PIPE_CLIENT`, and needed then.
+    /// Name of the pipe. Relevant only when `type` is `PIPE_SERVER` or `PIPE_CLIENT`, and required in that case.
     ///
-    /// The other end is a program on the same host, or another virtual machine there.
+    /// The other end is a program or another virtual machine on the same host.
     #[prost(string, optional, tag = "4")]
     pub pipe: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether received data is kept back rather than lost while the guest does not read. Relevant only when `type` is
-    /// `PIPE_SERVER` or `PIPE_CLIENT`. False when unset.
+    /// Whether received data is kept rather than lost while the guest does not read. Relevant only when `type` is
+    /// `PIPE_SERVER` or `PIPE_CLIENT`. Defaults to false.
     ///
-    /// The host buffers the data for it, so that the guest gets to read all of it.
+    /// The host buffers the data so that the guest can read all of it.
     #[prost(bool, optional, tag = "5")]
     pub no_rx_loss: ::core::option::Option<bool>,
     /// URI of the network service behind the port. Relevant only when `type` is `NETWORK_SERVER` or `NETWORK_CLIENT`, and
-    /// needed then.
-    /// - `NETWORK_SERVER`: where clients reach the port, for instance `tcp://:7000` or `telnet://:7000`. The host is left
-    ///    empty, or is the one on which the machine runs.
-    /// - `NETWORK_CLIENT`: the remote server that the machine connects to, for instance
+    /// required in that case.
+    /// - `NETWORK_SERVER`: where clients reach the port, for example `tcp://:7000` or `telnet://:7000`. Leave the host
+    ///    empty, or set it to the one on which the machine runs.
+    /// - `NETWORK_CLIENT`: the remote server that the machine connects to, for example
     ///    `telnet://console.example.com:7000`.
     #[prost(string, optional, tag = "6")]
     pub network_location: ::core::option::Option<::prost::alloc::string::String>,
     /// URI of a proxy for the network connection. Relevant only when `type` is `NETWORK_SERVER` or `NETWORK_CLIENT`.
     ///
-    /// The machine opens the connection to the proxy and sends all the traffic there. No proxy when unset.
+    /// The machine opens the connection to the proxy and sends all the traffic there. If unset, no proxy is used.
     #[prost(string, optional, tag = "7")]
     pub proxy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -6199,17 +6204,17 @@ impl ::prost::Name for SerialBackingSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum SerialBackingType {
-    /// Not set, or a value that this contract does not know. Refused in requests.
+    /// Not set, or a value that is unknown to this contract. Rejected in requests.
     Unspecified = 0,
-    /// A file on a datastore, named by `file`. It takes what the guest sends.
+    /// A file on a datastore, named by `file`. It receives what the guest sends.
     File = 1,
     /// A device of the host on which the machine runs, named by `host_device` or found automatically.
     HostDevice = 2,
-    /// A named pipe of which the port is the server: it accepts a connection from a program or a machine on the same host.
-    /// Serves to catch debugging output.
+    /// A named pipe with the port as its server: the port accepts a connection from a program or a machine on the same
+    /// host. Useful for capturing debugging output.
     PipeServer = 3,
-    /// A named pipe of which the port is a client: it connects to the pipe of a program or a machine on the same host.
-    /// Serves to catch debugging output.
+    /// A named pipe with the port as its client: the port connects to the pipe of a program or a machine on the same host.
+    /// Useful for capturing debugging output.
     PipeClient = 4,
     /// A network connection that the port accepts from a remote system, at `network_location`.
     NetworkServer = 5,
@@ -6260,17 +6265,16 @@ pub mod serial_service_client {
     /// Configures the virtual serial ports of a virtual machine.
     ///
     /// A port is backed by a file, a device of the host, a named pipe or a network connection. It is removable: it stays
-    /// configured, with its backing, whether it is connected or not. Ports are added and removed only while the machine is
-    /// off.
+    /// configured, with its backing, whether or not it is connected. Ports can be added and removed only while the machine
+    /// is powered off.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the machine, or the port that is named, does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-    /// - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-    ///   again.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the machine or the named port does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+    /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware.serial`.
     #[derive(Debug, Clone)]
@@ -6346,7 +6350,7 @@ pub mod serial_service_client {
         }
         /// Lists the virtual serial ports of a virtual machine. Mirrors `list`.
         ///
-        /// Returns identifiers only, all of them in one answer; `GetSerial` shows one port in full.
+        /// Returns only identifiers, all of them in one response; `GetSerial` returns the details of one port.
         pub async fn list_serials(
             &mut self,
             request: impl tonic::IntoRequest<super::ListSerialsRequest>,
@@ -6378,7 +6382,7 @@ pub mod serial_service_client {
         }
         /// Returns the configuration and the connection state of one virtual serial port. Mirrors `get`.
         ///
-        /// Works in every power state. The `state` of the port is that of the moment; all else is configuration.
+        /// Works in every power state. `state` is the current state of the port; the other fields are its configuration.
         pub async fn get_serial(
             &mut self,
             request: impl tonic::IntoRequest<super::GetSerialRequest>,
@@ -6405,13 +6409,14 @@ pub mod serial_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Adds a virtual serial port to a virtual machine that is powered off, and returns its identifier. Mirrors `create`.
+        /// Adds a virtual serial port to a powered-off virtual machine, and returns its identifier. Mirrors `create`.
         ///
         /// Not idempotent: each call adds a port.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has as many ports of this kind as its virtual hardware supports.
-        /// - `ERROR`: among others, the port was added but its identifier could not be determined. Compare with `ListSerials`
-        ///   before another try.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of ports of this kind that its virtual
+        ///   hardware supports.
+        /// - `ERROR`: for example, the port was added, but its identifier could not be determined. Check `ListSerials` before
+        ///   you retry.
         pub async fn create_serial(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateSerialRequest>,
@@ -6443,10 +6448,11 @@ pub mod serial_service_client {
         }
         /// Changes the configuration of a virtual serial port. Mirrors `update`.
         ///
-        /// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
+        /// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+        /// configuration.
         ///
-        /// A `backing` for a port that is connected on a running machine is `NOT_ALLOWED_IN_CURRENT_STATE`. The two switches,
-        /// `start_connected` and `allow_guest_control`, can be changed at any time.
+        /// Setting `backing` while the port of a running machine is connected fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
+        /// `start_connected` and `allow_guest_control` can be changed at any time.
         pub async fn update_serial(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateSerialRequest>,
@@ -6476,9 +6482,9 @@ pub mod serial_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a virtual serial port from a virtual machine that is powered off. Mirrors `delete`.
+        /// Removes a virtual serial port from a powered-off virtual machine. Mirrors `delete`.
         ///
-        /// What was behind the port, a file for instance, is not touched. Not idempotent: a second call fails with
+        /// The resource behind the port, for example a file, is not affected. Not idempotent: a second call fails with
         /// `NOT_FOUND`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
         pub async fn delete_serial(
@@ -6512,14 +6518,14 @@ pub mod serial_service_client {
         }
         /// Connects a virtual serial port of a running virtual machine to its backing. Mirrors `connect`.
         ///
-        /// The guest can then send and receive. Later power-ons are not affected: whether the port connects then is up to
-        /// `start_connected`, which is also the way to have the port of a machine that is off connected.
+        /// The guest can then send and receive. The call does not affect later power-ons: `start_connected` determines whether
+        /// the port connects then. For a powered-off machine, set `start_connected` instead.
         ///
-        /// Repeating it changes nothing, but is an error:
+        /// Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the port is connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-        /// - `ERROR`: among others, connecting failed; the `state` that `GetSerial` returns then tells whether another try can
-        ///   help.
+        /// - `ERROR`: for example, connecting failed; the `state` that `GetSerial` returns then indicates whether a retry can
+        ///   succeed.
         pub async fn connect_serial(
             &mut self,
             request: impl tonic::IntoRequest<super::ConnectSerialRequest>,
@@ -6551,10 +6557,10 @@ pub mod serial_service_client {
         }
         /// Disconnects a virtual serial port of a running virtual machine from its backing. Mirrors `disconnect`.
         ///
-        /// Port and backing stay configured; for the guest nothing is attached to the port. The port of a machine that is off
-        /// is configured with `start_connected` to stay disconnected at power-on.
+        /// Port and backing stay configured; for the guest, nothing is attached to the port. To keep the port of a powered-off
+        /// machine disconnected at power-on, set `start_connected` to false instead.
         ///
-        /// Repeating it changes nothing, but is an error:
+        /// Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the port is not connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
         pub async fn disconnect_serial(

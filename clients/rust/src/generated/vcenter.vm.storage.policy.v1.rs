@@ -23,7 +23,7 @@ impl ::prost::Name for CheckComplianceRequest {
 /// Response of `CheckCompliance`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CheckComplianceResponse {
-    /// The new result. Unset when neither the home directory nor any disk follows a policy.
+    /// The new result. Unset if neither the home directory nor any disk has a policy.
     #[prost(message, optional, tag = "1")]
     pub compliance: ::core::option::Option<ComplianceInfo>,
 }
@@ -57,7 +57,7 @@ impl ::prost::Name for GetComplianceRequest {
 /// Response of `GetCompliance`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetComplianceResponse {
-    /// The result of the last check. Unset when neither the home directory nor any disk follows a policy.
+    /// The result of the last check. Unset if neither the home directory nor any disk has a policy.
     #[prost(message, optional, tag = "1")]
     pub compliance: ::core::option::Option<ComplianceInfo>,
 }
@@ -71,13 +71,13 @@ impl ::prost::Name for GetComplianceResponse {
         "/vcenter.vm.storage.policy.v1.GetComplianceResponse".into()
     }
 }
-/// What to check of a virtual machine. Taken by `CheckCompliance`.
+/// Parts of a virtual machine to check. Used by `CheckCompliance`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ComplianceCheckSpec {
-    /// Whether the home directory is checked, which holds the configuration file.
+    /// Whether to check the home directory, which contains the configuration file.
     #[prost(bool, optional, tag = "1")]
     pub vm_home: ::core::option::Option<bool>,
-    /// Identifiers of the disks that are checked, for instance `2000`. All disks when empty.
+    /// Identifiers of the disks to check, for example `2000`. If empty, all disks are checked.
     #[prost(string, repeated, tag = "2")]
     pub disks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -94,13 +94,13 @@ impl ::prost::Name for ComplianceCheckSpec {
 /// Whether a virtual machine complies with its storage policies.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ComplianceInfo {
-    /// Status of the machine as a whole. It is `COMPLIANT` only when everything that follows a policy complies.
+    /// Status of the machine as a whole. `COMPLIANT` only if everything that has a policy complies.
     #[prost(enumeration = "ComplianceStatus", optional, tag = "1")]
     pub overall_compliance: ::core::option::Option<i32>,
-    /// Status of the home directory. Unset when it follows no policy.
+    /// Status of the home directory. Unset if it has no policy.
     #[prost(message, optional, tag = "2")]
     pub vm_home: ::core::option::Option<ComplianceVmComplianceInfo>,
-    /// Status of the disks by identifier, without those that follow no policy.
+    /// Status of the disks by identifier. Disks without a policy are omitted.
     #[prost(btree_map = "string, message", tag = "3")]
     pub disks: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -120,18 +120,18 @@ impl ::prost::Name for ComplianceInfo {
 /// Whether the home directory or a disk complies with its storage policy.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ComplianceVmComplianceInfo {
-    /// Status that the last check found.
+    /// Result of the last check.
     #[prost(enumeration = "ComplianceStatus", optional, tag = "1")]
     pub status: ::core::option::Option<i32>,
-    /// When it was last checked.
+    /// When the last check took place.
     #[prost(message, optional, tag = "2")]
     pub check_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Identifier of the storage policy, for instance `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`. Unset when vCenter does not
+    /// Identifier of the storage policy, for example `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`. Unset if vCenter does not
     /// know it.
     #[prost(string, optional, tag = "3")]
     pub policy: ::core::option::Option<::prost::alloc::string::String>,
-    /// Why the check failed. There can be several causes, since a policy can have rules of several storage providers.
-    /// Empty when it did not fail.
+    /// Why the check failed. There can be several causes, because a policy can have rules from several storage providers.
+    /// Empty if the check did not fail.
     #[prost(message, repeated, tag = "4")]
     pub failure_cause: ::prost::alloc::vec::Vec<
         super::super::super::super::super::vapi::std::v1::LocalizableMessage,
@@ -151,17 +151,17 @@ impl ::prost::Name for ComplianceVmComplianceInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ComplianceStatus {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// It complies.
+    /// Compliant.
     Compliant = 1,
-    /// It does not comply.
+    /// Not compliant.
     NonCompliant = 2,
-    /// Not known.
+    /// Unknown.
     UnknownCompliance = 3,
-    /// The policy requires nothing of the kind of datastore that it is on.
+    /// The policy has no requirements for the kind of datastore that it is on.
     NotApplicable = 4,
-    /// The policy was changed and has not been applied since.
+    /// The policy was changed and has not been applied since then.
     OutOfDate = 5,
 }
 impl ComplianceStatus {
@@ -203,15 +203,15 @@ pub mod compliance_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells whether a virtual machine complies with the storage policies of its home directory and its disks.
+    /// Reports whether a virtual machine complies with the storage policies of its home directory and its disks.
     ///
-    /// vCenter keeps the result of the last check. `PolicyService` tells and changes which policies are followed.
+    /// vCenter keeps the result of the last check. `PolicyService` returns and changes the policies that are assigned.
     ///
-    /// Besides what the operations say about themselves, both can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, both operations can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-    /// - `ERROR`: among others, the machine does not exist. vCenter has no more specific error for it here.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+    /// - `ERROR`: for example, the machine does not exist. vCenter has no more specific error for it here.
     ///
     /// Mirrors `com.vmware.vcenter.vm.storage.policy.compliance`.
     #[derive(Debug, Clone)]
@@ -285,10 +285,10 @@ pub mod compliance_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Checks anew whether a virtual machine complies, keeps the result, and returns it. Mirrors `check`.
+        /// Checks again whether a virtual machine complies, keeps the result, and returns it. Mirrors `check`.
         ///
-        /// Can take longer than other calls. Repeating it does no harm, but vCenter does not promise so, hence the unknown
-        /// idempotency.
+        /// Can take longer than other calls. Repeating the call does no harm, but vCenter does not guarantee that, so the
+        /// idempotency is unknown.
         pub async fn check_compliance(
             &mut self,
             request: impl tonic::IntoRequest<super::CheckComplianceRequest>,

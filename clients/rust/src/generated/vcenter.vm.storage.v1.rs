@@ -40,7 +40,7 @@ pub struct UpdatePolicyRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<PolicyUpdateSpec>,
 }
@@ -72,12 +72,12 @@ impl ::prost::Name for UpdatePolicyResponse {
 /// Returned by `GetPolicy`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PolicyInfo {
-    /// Identifier of the policy of the home directory, usually a UUID. Unset when it has none.
+    /// Identifier of the policy of the home directory, usually a UUID. Unset if it has none.
     #[prost(string, optional, tag = "1")]
     pub vm_home: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifiers of the policies by identifier of the disk, for instance `2000`. Disks without a policy are left out.
+    /// Identifiers of the policies by disk identifier, for example `2000`. Disks without a policy are omitted.
     ///
-    /// Empty when the machine has no disks, or none of them follows a policy.
+    /// Empty if the machine has no disks, or if none of them has a policy.
     #[prost(btree_map = "string, string", tag = "2")]
     pub disks: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -94,15 +94,15 @@ impl ::prost::Name for PolicyInfo {
         "/vcenter.vm.storage.v1.PolicyInfo".into()
     }
 }
-/// Storage policies to change. What is unset stays as it is. Taken by `UpdatePolicy`.
+/// Storage policies to change. Unset fields stay unchanged. Used by `UpdatePolicy`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PolicyUpdateSpec {
-    /// Policy that the home directory should follow. It keeps the present one when unset.
+    /// New policy of the home directory. If unset, it keeps the current one.
     #[prost(message, optional, tag = "1")]
     pub vm_home: ::core::option::Option<PolicyVmHomePolicySpec>,
-    /// Policies by identifier of the disk, for instance `2000`. A disk that is not a key keeps its policy.
+    /// New policies by disk identifier, for example `2000`. A disk that is not a key keeps its policy.
     ///
-    /// The keys are identifiers as `DiskService.ListDisks` returns them.
+    /// The keys are the identifiers that `DiskService.ListDisks` returns.
     #[prost(btree_map = "string, message", tag = "2")]
     pub disks: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -124,10 +124,11 @@ impl ::prost::Name for PolicyUpdateSpec {
 /// Part of `PolicyUpdateSpec`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PolicyVmHomePolicySpec {
-    /// Which policy to use: that in `policy`, or the datastore's default.
+    /// Policy to use: the one in `policy`, or the datastore's default.
     #[prost(enumeration = "PolicyVmHomePolicyType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Identifier of the policy, usually a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`, and needed then.
+    /// Identifier of the policy, usually a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`, and required in that
+    /// case.
     #[prost(string, optional, tag = "2")]
     pub policy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -144,10 +145,11 @@ impl ::prost::Name for PolicyVmHomePolicySpec {
 /// Storage policy for a virtual disk. Part of `PolicyUpdateSpec`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PolicyDiskPolicySpec {
-    /// Which policy to use: that in `policy`, or the datastore's default.
+    /// Policy to use: the one in `policy`, or the datastore's default.
     #[prost(enumeration = "PolicyDiskPolicyType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Identifier of the policy, usually a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`, and needed then.
+    /// Identifier of the policy, usually a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`, and required in that
+    /// case.
     #[prost(string, optional, tag = "2")]
     pub policy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -161,13 +163,13 @@ impl ::prost::Name for PolicyDiskPolicySpec {
         "/vcenter.vm.storage.v1.PolicyDiskPolicySpec".into()
     }
 }
-/// Ways of choosing the storage policy of a home directory.
+/// Ways to choose the storage policy of a home directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PolicyVmHomePolicyType {
-    /// Not set. Refused in requests.
+    /// Not set. Rejected in requests.
     Unspecified = 0,
-    /// The policy that is named in `policy`.
+    /// The policy in `policy`.
     UseSpecifiedPolicy = 1,
     /// The default policy of the datastore. Only object stores (vSAN and Virtual Volumes) have one.
     UseDefaultPolicy = 2,
@@ -198,13 +200,13 @@ impl PolicyVmHomePolicyType {
         }
     }
 }
-/// Ways of choosing the storage policy of a disk.
+/// Ways to choose the storage policy of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PolicyDiskPolicyType {
-    /// Not set. Refused in requests.
+    /// Not set. Rejected in requests.
     Unspecified = 0,
-    /// The policy that is named in `policy`.
+    /// The policy in `policy`.
     UseSpecifiedPolicy = 1,
     /// The default policy of the datastore. Only object stores (vSAN and Virtual Volumes) have one.
     UseDefaultPolicy = 2,
@@ -246,14 +248,14 @@ pub mod policy_service_client {
     use tonic::codegen::http::Uri;
     /// Reads and changes the storage policies of a virtual machine.
     ///
-    /// A storage policy says what a datastore has to offer to the files that follow it. The home directory, which holds the
-    /// machine's configuration file, and each disk can follow policies of their own. The policies themselves are made
-    /// elsewhere.
+    /// A storage policy specifies what a datastore must provide for the files that have the policy. The home directory,
+    /// which contains the machine's configuration file, and each disk can have their own policies. The policies themselves
+    /// are created elsewhere.
     ///
-    /// Besides what the operations say about themselves, both can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, both operations can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.storage.policy`.
     #[derive(Debug, Clone)]
@@ -329,8 +331,8 @@ pub mod policy_service_client {
         }
         /// Returns the storage policies of a virtual machine's home directory and disks. Mirrors `get`.
         ///
-        /// Only identifiers are returned. What follows no policy is left out; this is not an error.
-        /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read at present.
+        /// Returns only identifiers. Files without a policy are omitted; this is not an error.
+        /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read.
         pub async fn get_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::GetPolicyRequest>,
@@ -359,10 +361,10 @@ pub mod policy_service_client {
         }
         /// Changes the storage policies of a virtual machine's home directory and disks. Mirrors `update`.
         ///
-        /// What the specification does not name keeps its policy. Idempotent: repeating it leaves the same policies.
+        /// What the specification does not name keeps its policy. Idempotent: repeating the call leaves the same policies.
         /// - `INVALID_ARGUMENT`: a storage policy is not valid.
-        /// - `RESOURCE_BUSY`: the machine or a disk is busy with another operation; the call can be tried again.
-        /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine or of a disk cannot be accessed at present.
+        /// - `RESOURCE_BUSY`: the machine or a disk is busy with another operation; retry the call.
+        /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine or of a disk cannot currently be accessed.
         pub async fn update_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdatePolicyRequest>,

@@ -51,7 +51,7 @@ impl ::prost::Name for ConnectInstallerRequest {
         "/vcenter.vm.tools.v1.ConnectInstallerRequest".into()
     }
 }
-/// Response of `ConnectInstaller`, empty: the image is connected, the tools are not installed yet.
+/// Response of `ConnectInstaller`, empty: the image is connected, but VMware Tools is not installed yet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConnectInstallerResponse {}
 impl ::prost::Name for ConnectInstallerResponse {
@@ -124,10 +124,10 @@ pub mod installer_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Controls the CD image with which VMware Tools are installed in a guest.
+    /// Controls the CD image that installs VMware Tools in a guest.
     ///
-    /// Connecting the image offers the installation, nothing more: the installation itself goes on inside the guest, and
-    /// mostly needs somebody there. All operations fail with `NOT_FOUND` when the machine does not exist.
+    /// Connecting the image only offers the installation: the installation itself takes place inside the guest, and usually
+    /// requires a user there. All operations fail with `NOT_FOUND` if the machine does not exist.
     ///
     /// Mirrors `com.vmware.vcenter.vm.tools.installer`.
     #[derive(Debug, Clone)]
@@ -203,7 +203,8 @@ pub mod installer_service_client {
         }
         /// Returns whether the VMware Tools installer is connected as a CD-ROM. Mirrors `get`.
         ///
-        /// It tells nothing about the tools: they can be installed with the image disconnected, and the other way round.
+        /// It does not indicate whether VMware Tools is installed: VMware Tools can be installed while the image is
+        /// disconnected, and vice versa.
         pub async fn get_installer(
             &mut self,
             request: impl tonic::IntoRequest<super::GetInstallerRequest>,
@@ -235,12 +236,12 @@ pub mod installer_service_client {
         }
         /// Connects the VMware Tools CD image as a CD-ROM, so that the guest can install from it. Mirrors `connect`.
         ///
-        /// A Windows guest with autorun then starts the installer, which waits for input from a user. In any other guest a
-        /// user has to begin: with Linux, to unpack the archive on the image and run the installer in it. Repeating it changes
-        /// nothing, but is an error:
+        /// A Windows guest with autorun then starts the installer, which waits for user input. In any other guest, a user must
+        /// start the installation: on Linux, by unpacking the archive on the image and running the installer in it. Repeating
+        /// the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the image is connected.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-        /// - `ERROR`: among others, the installation failed in the guest.
+        /// - `ERROR`: for example, the installation failed in the guest.
         pub async fn connect_installer(
             &mut self,
             request: impl tonic::IntoRequest<super::ConnectInstallerRequest>,
@@ -272,7 +273,7 @@ pub mod installer_service_client {
         }
         /// Disconnects the VMware Tools CD image. Mirrors `disconnect`.
         ///
-        /// Repeating it changes nothing.
+        /// Repeating the call changes nothing.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
         pub async fn disconnect_installer(
             &mut self,

@@ -6,7 +6,7 @@ pub struct IdentityInfo {
     /// Name of the machine.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// UUID in the machine's firmware, as the guest sees it. Copies of a machine can share it.
+    /// UUID in the machine's firmware, as the guest sees it. Copies of a machine can have the same one.
     #[prost(string, optional, tag = "2")]
     pub bios_uuid: ::core::option::Option<::prost::alloc::string::String>,
     /// UUID that vCenter uses for the machine, unique within one vCenter.
@@ -27,13 +27,13 @@ impl ::prost::Name for IdentityInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PowerState {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// Off. Most of the configuration can be changed.
     PoweredOff = 1,
     /// On. The guest may be running, booting or shutting down.
     PoweredOn = 2,
-    /// Stopped with its memory kept. The virtual hardware is fixed until the machine is resumed or powered off.
+    /// Suspended, with its memory kept. The virtual hardware is fixed until the machine is resumed or powered off.
     Suspended = 3,
 }
 impl PowerState {
@@ -64,7 +64,7 @@ impl PowerState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum GuestOsFamily {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// Windows.
     Windows = 1,
@@ -115,7 +115,7 @@ pub struct CreateDataSetRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What the new data set should be like.
+    /// Specification of the new data set.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<DataSetsCreateSpec>,
 }
@@ -132,7 +132,7 @@ impl ::prost::Name for CreateDataSetRequest {
 /// Response of `CreateDataSet`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateDataSetResponse {
-    /// Identifier that vCenter gave the new data set. Unique within the machine.
+    /// Identifier that vCenter assigned to the new data set. Unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub data_set: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -155,7 +155,7 @@ pub struct DeleteDataSetRequest {
     /// Identifier of the data set.
     #[prost(string, tag = "2")]
     pub data_set: ::prost::alloc::string::String,
-    /// Whether the data set is deleted together with its entries. False when unset: it then has to be empty.
+    /// Whether to delete the data set together with its entries. Defaults to false: it must then be empty.
     #[prost(bool, optional, tag = "3")]
     pub force: ::core::option::Option<bool>,
 }
@@ -239,7 +239,7 @@ impl ::prost::Name for ListDataSetsRequest {
 /// Response of `ListDataSets`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListDataSetsResponse {
-    /// The data sets, empty when the machine has none.
+    /// The data sets; empty if the machine has none.
     #[prost(message, repeated, tag = "1")]
     pub data_sets: ::prost::alloc::vec::Vec<DataSetsSummary>,
 }
@@ -262,7 +262,7 @@ pub struct UpdateDataSetRequest {
     /// Identifier of the data set.
     #[prost(string, tag = "2")]
     pub data_set: ::prost::alloc::string::String,
-    /// What to change. An empty specification is valid and changes nothing.
+    /// Changes to make. An empty specification is valid and changes nothing.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<DataSetsUpdateSpec>,
 }
@@ -289,16 +289,16 @@ impl ::prost::Name for UpdateDataSetResponse {
         "/vcenter.vm.v1.UpdateDataSetResponse".into()
     }
 }
-/// What a new data set should be like. Taken by `CreateDataSet`.
+/// Specification of a new data set. Used by `CreateDataSet`.
 ///
 /// Since vCenter 8.0.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DataSetsCreateSpec {
-    /// Name of the data set, unique within the machine. A name like `com.example.inventory` does not collide with those of
-    /// other programs.
+    /// Name of the data set, unique within the machine. A name such as `com.example.inventory` does not collide with those
+    /// of other programs.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the data set is for, up to 1,024 bytes. May be empty.
+    /// Purpose of the data set, up to 1,024 bytes. Can be empty.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
     /// What `EntriesService` may do with the entries.
@@ -307,10 +307,10 @@ pub struct DataSetsCreateSpec {
     /// What programs in the guest may do with the entries.
     #[prost(enumeration = "DataSetsAccess", optional, tag = "4")]
     pub guest: ::core::option::Option<i32>,
-    /// Whether snapshots and clones of the machine leave the data set out. False when unset: they have a copy.
+    /// Whether snapshots and clones of the machine omit the data set. Defaults to false: they contain a copy.
     ///
-    /// When the machine is reverted to a snapshot, a data set that snapshots leave out is destroyed, and any other gets
-    /// the state that it had when the snapshot was taken.
+    /// When the machine is reverted to a snapshot, a data set that snapshots omit is destroyed, and any other one is
+    /// restored to its state at the time of the snapshot.
     #[prost(bool, optional, tag = "5")]
     pub omit_from_snapshot_and_clone: ::core::option::Option<bool>,
 }
@@ -332,7 +332,7 @@ pub struct DataSetsInfo {
     /// Name of the data set, unique within the machine.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the data set is for, in the words of the program that made it.
+    /// Purpose of the data set, as described by the program that created it.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
     /// What `EntriesService` may do with the entries.
@@ -341,10 +341,10 @@ pub struct DataSetsInfo {
     /// What programs in the guest may do with the entries.
     #[prost(enumeration = "DataSetsAccess", optional, tag = "4")]
     pub guest: ::core::option::Option<i32>,
-    /// Size of all entries together in bytes.
+    /// Total size of all entries in bytes.
     #[prost(int64, optional, tag = "5")]
     pub used: ::core::option::Option<i64>,
-    /// Whether snapshots and clones of the machine leave the data set out.
+    /// Whether snapshots and clones of the machine omit the data set.
     #[prost(bool, optional, tag = "6")]
     pub omit_from_snapshot_and_clone: ::core::option::Option<bool>,
 }
@@ -358,7 +358,7 @@ impl ::prost::Name for DataSetsInfo {
         "/vcenter.vm.v1.DataSetsInfo".into()
     }
 }
-/// What a list shows of a data set. `GetDataSet` shows the rest.
+/// Summary of a data set, as returned by list operations. `GetDataSet` returns the rest.
 ///
 /// Since vCenter 8.0.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -369,7 +369,7 @@ pub struct DataSetsSummary {
     /// Name of the data set.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// What the data set is for.
+    /// Purpose of the data set.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -383,14 +383,14 @@ impl ::prost::Name for DataSetsSummary {
         "/vcenter.vm.v1.DataSetsSummary".into()
     }
 }
-/// What to change of a data set. What is unset stays as it is. Taken by `UpdateDataSet`.
+/// Changes to a data set. Unset fields stay unchanged. Used by `UpdateDataSet`.
 ///
 /// The name cannot be changed.
 ///
 /// Since vCenter 8.0.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DataSetsUpdateSpec {
-    /// What the data set is for, up to 1,024 bytes.
+    /// Purpose of the data set, up to 1,024 bytes.
     #[prost(string, optional, tag = "1")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
     /// What `EntriesService` may do with the entries.
@@ -399,7 +399,7 @@ pub struct DataSetsUpdateSpec {
     /// What programs in the guest may do with the entries.
     #[prost(enumeration = "DataSetsAccess", optional, tag = "3")]
     pub guest: ::core::option::Option<i32>,
-    /// Whether snapshots and clones of the machine leave the data set out.
+    /// Whether snapshots and clones of the machine omit the data set.
     #[prost(bool, optional, tag = "4")]
     pub omit_from_snapshot_and_clone: ::core::option::Option<bool>,
 }
@@ -413,17 +413,17 @@ impl ::prost::Name for DataSetsUpdateSpec {
         "/vcenter.vm.v1.DataSetsUpdateSpec".into()
     }
 }
-/// What may be done with the entries of a data set.
+/// Access to the entries of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum DataSetsAccess {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Nothing.
+    /// No access.
     None = 1,
-    /// They may be read.
+    /// Entries can be read.
     ReadOnly = 2,
-    /// They may be read, written and deleted.
+    /// Entries can be read, written and deleted.
     ReadWrite = 3,
 }
 impl DataSetsAccess {
@@ -461,17 +461,17 @@ pub mod data_sets_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Manages the data sets of a virtual machine: named collections of keys and values that programs outside of the machine
+    /// Manages the data sets of a virtual machine: named collections of keys and values that programs outside the machine
     /// share with programs in its guest operating system.
     ///
-    /// A program makes a data set of its own, and `EntriesService` reads and writes what is in it. The machine needs
-    /// hardware version 20 or newer, and a host of ESXi 8.0 or newer. Data sets are no place for secrets: other programs,
-    /// backups and clones see what is in them.
+    /// A program creates its own data set, and `EntriesService` reads and writes its contents. The machine requires hardware
+    /// version 20 or later, and a host with ESXi 8.0 or later. Do not store secrets in data sets: other programs, backups
+    /// and clones can read them.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the machine, or the data set that is named, does not exist.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the machine or the named data set does not exist.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     /// - `UNSUPPORTED`: the hardware version of the machine, or its host, is too old for data sets.
     ///
     /// Mirrors `com.vmware.vcenter.vm.data_sets`.
@@ -550,12 +550,13 @@ pub mod data_sets_service_client {
         }
         /// Creates an empty data set. Mirrors `create`.
         ///
-        /// Not idempotent: a second call fails with `ALREADY_EXISTS`. Needs the privilege
+        /// Not idempotent: a second call fails with `ALREADY_EXISTS`. Requires the privilege
         /// `VirtualMachine.DataSets.DataSetCreate` on the machine.
-        /// - `ALREADY_EXISTS`: the machine has a data set with that name.
-        /// - `INVALID_ARGUMENT`: the name is empty, or name or description is too long.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for another data set.
+        /// - `ALREADY_EXISTS`: the machine already has a data set with that name.
+        /// - `INVALID_ARGUMENT`: the name is empty, or the name or the description is too long.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+        ///   suspended.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no space left for another data set.
         ///
         /// Since vCenter 8.0.0.0.
         pub async fn create_data_set(
@@ -586,10 +587,11 @@ pub mod data_sets_service_client {
         }
         /// Deletes a data set. Mirrors `delete`.
         ///
-        /// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `VirtualMachine.DataSets.DataSetDelete`
-        /// on the machine.
+        /// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
+        /// `VirtualMachine.DataSets.DataSetDelete` on the machine.
         /// - `RESOURCE_IN_USE`: the data set has entries and `force` is not true.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+        ///   suspended.
         ///
         /// Since vCenter 8.0.0.0.
         pub async fn delete_data_set(
@@ -620,7 +622,7 @@ pub mod data_sets_service_client {
         }
         /// Returns the attributes of one data set, without its entries. Mirrors `get`.
         ///
-        /// Needs the privilege `VirtualMachine.DataSets.DataSetGet` on the machine.
+        /// Requires the privilege `VirtualMachine.DataSets.DataSetGet` on the machine.
         ///
         /// Since vCenter 8.0.0.0.
         pub async fn get_data_set(
@@ -649,7 +651,7 @@ pub mod data_sets_service_client {
         }
         /// Lists the data sets of a virtual machine. Mirrors `list`.
         ///
-        /// Needs the privilege `VirtualMachine.DataSets.DataSetList` on the machine.
+        /// Requires the privilege `VirtualMachine.DataSets.DataSetList` on the machine.
         ///
         /// Since vCenter 8.0.0.0.
         pub async fn list_data_sets(
@@ -680,11 +682,13 @@ pub mod data_sets_service_client {
         }
         /// Changes the attributes of a data set. Mirrors `update`.
         ///
-        /// Only the program that made a data set should do this, since others rely on the attributes. Idempotent: repeating it
-        /// leaves the same attributes. Needs the privilege `VirtualMachine.DataSets.DataSetUpdate` on the machine.
+        /// Only the program that created a data set should do this, because others rely on the attributes. Idempotent:
+        /// repeating the call leaves the same attributes. Requires the privilege `VirtualMachine.DataSets.DataSetUpdate` on
+        /// the machine.
         /// - `INVALID_ARGUMENT`: the description is too long.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for the new attributes.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+        ///   suspended.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no space left for the new attributes.
         ///
         /// Since vCenter 8.0.0.0.
         pub async fn update_data_set(
@@ -737,7 +741,7 @@ impl ::prost::Name for GetEvcModeRequest {
 /// Response of `GetEvcMode`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetEvcModeResponse {
-    /// EVC mode of the machine. Unset when vCenter sends none.
+    /// EVC mode of the machine. Unset if vCenter returns none.
     #[prost(message, optional, tag = "1")]
     pub evc_mode: ::core::option::Option<EvcModeInfo>,
 }
@@ -774,7 +778,7 @@ impl ::prost::Name for SetEvcModeTaskRequest {
 /// Response of `SetEvcModeTask`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetEvcModeTaskResponse {
-    /// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+    /// Identifier of the task that does the work, for `cis.v1.TaskService`.
     #[prost(string, optional, tag = "1")]
     pub task: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -793,7 +797,7 @@ impl ::prost::Name for SetEvcModeTaskResponse {
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EvcModeInfo {
-    /// The mode. Unset when the machine has none of its own.
+    /// The mode. Unset if the machine has no mode of its own.
     #[prost(message, optional, tag = "1")]
     pub evc_mode: ::core::option::Option<super::super::evc_mode::v1::EvcMode>,
 }
@@ -807,12 +811,12 @@ impl ::prost::Name for EvcModeInfo {
         "/vcenter.vm.v1.EvcModeInfo".into()
     }
 }
-/// EVC mode that a virtual machine is to have. Taken by `SetEvcModeTask`.
+/// EVC mode to set on a virtual machine. Used by `SetEvcModeTask`.
 ///
 /// Since vCenter 9.0.0.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EvcModeSetSpec {
-    /// The mode, as `EvcModesService.CreateEvcModeTask` makes it. Unset removes the mode of the machine.
+    /// The mode, as `EvcModesService.CreateEvcModeTask` creates it. If unset, the machine's mode is removed.
     #[prost(message, optional, tag = "1")]
     pub evc_mode: ::core::option::Option<super::super::evc_mode::v1::EvcMode>,
 }
@@ -839,15 +843,15 @@ pub mod evc_mode_service_client {
     use tonic::codegen::http::Uri;
     /// Sets the EVC mode of a single virtual machine.
     ///
-    /// EVC (Enhanced vMotion Compatibility) hides the newer features of a host's CPUs from a machine, so that the machine
-    /// can move to hosts with older ones while it runs. With a mode of its own, a machine keeps it wherever it moves,
-    /// whatever the mode of the cluster.
+    /// EVC (Enhanced vMotion Compatibility) hides the newer features of a host's CPUs from a machine, so that the running
+    /// machine can move to hosts with older CPUs. A machine with its own mode keeps it wherever it moves, regardless of the
+    /// mode of the cluster.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
+    /// In addition to the errors listed for each operation, every operation can fail with
     /// - `NOT_FOUND`: the machine does not exist.
-    /// - `ERROR`: vCenter or the host reports an error of another kind.
+    /// - `ERROR`: vCenter or the host reports another kind of error.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege: `System.Read` on the machine to read the mode,
+    /// - `UNAUTHORIZED`: the caller lacks a privilege: `System.Read` on the machine to read the mode, or
     ///   `VirtualMachine.Config.Settings` to set it.
     ///
     /// Mirrors `com.vmware.vcenter.vm.evc_mode`.
@@ -926,7 +930,7 @@ pub mod evc_mode_service_client {
         }
         /// Returns the EVC mode of a virtual machine. Mirrors `get`.
         ///
-        /// The answer may be empty as well, where the machine has no mode of its own: the response is then, too.
+        /// If the machine has no mode of its own, vCenter's response can also be empty; this response is then empty, too.
         ///
         /// Since vCenter 9.0.0.0.
         pub async fn get_evc_mode(
@@ -955,10 +959,10 @@ pub mod evc_mode_service_client {
         }
         /// Sets the EVC mode of a virtual machine, or removes it. Mirrors `set_task`.
         ///
-        /// Has a task form only: it returns the identifier of a task, and the mode is set when that has succeeded. Idempotent:
-        /// repeating it leaves the same mode. The machine takes a change when it is powered on next; while it is powered on,
-        /// the task fails.
-        /// - `INVALID_ARGUMENT`: the mode is not one that a machine can have, for instance because a mask is malformed.
+        /// Has only a task form: it returns the identifier of a task, and the mode is set when the task succeeds. Idempotent:
+        /// repeating the call leaves the same mode. The change takes effect when the machine is next powered on; while the
+        /// machine is powered on, the task fails.
+        /// - `INVALID_ARGUMENT`: the mode is not one that a machine can have, for example because a mask is malformed.
         ///
         /// Since vCenter 9.0.0.0.
         pub async fn set_evc_mode_task(
@@ -1011,7 +1015,7 @@ impl ::prost::Name for GetHardwareRequest {
 /// Response of `GetHardware`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetHardwareResponse {
-    /// Version of the virtual hardware, and what is planned for it.
+    /// Version of the virtual hardware, and its scheduled upgrade.
     #[prost(message, optional, tag = "1")]
     pub hardware: ::core::option::Option<super::hardware::v1::HardwareInfo>,
 }
@@ -1031,7 +1035,7 @@ pub struct UpdateHardwareRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// What to plan.
+    /// Upgrade to schedule.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<HardwareUpdateSpec>,
 }
@@ -1064,9 +1068,9 @@ pub struct UpgradeHardwareRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Version to upgrade to, for instance `VMX_19`. Unset for the newest one that the host supports.
+    /// Version to upgrade to, for example `VMX_19`. Defaults to the newest version that the host supports.
     ///
-    /// An open set: versions are `VMX_` followed by two digits, newer ones are passed on as they are.
+    /// An open set: versions are `VMX_` followed by two digits; newer ones are passed through unchanged.
     #[prost(string, optional, tag = "2")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1093,18 +1097,19 @@ impl ::prost::Name for UpgradeHardwareResponse {
         "/vcenter.vm.v1.UpgradeHardwareResponse".into()
     }
 }
-/// Plan for the virtual hardware. Taken by `UpdateHardware`.
+/// Scheduled upgrade of the virtual hardware. Used by `UpdateHardware`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HardwareUpdateSpec {
-    /// When to upgrade. `NEVER` cancels the plan and clears `upgrade_version`. Unset leaves it as it is.
+    /// When to upgrade. `NEVER` cancels the scheduled upgrade and clears `upgrade_version`. If unset, the policy does not
+    /// change.
     #[prost(
         enumeration = "super::hardware::v1::HardwareUpgradePolicy",
         optional,
         tag = "1"
     )]
     pub upgrade_policy: ::core::option::Option<i32>,
-    /// Version to upgrade to, for instance `VMX_21`; it has to be newer than the present one. Relevant only when
-    /// `upgrade_policy` is `AFTER_CLEAN_SHUTDOWN` or `ALWAYS`. Unset for the newest one that the host supports.
+    /// Version to upgrade to, for example `VMX_21`; it must be newer than the current one. Relevant only when
+    /// `upgrade_policy` is `AFTER_CLEAN_SHUTDOWN` or `ALWAYS`. Defaults to the newest version that the host supports.
     #[prost(string, optional, tag = "2")]
     pub upgrade_version: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1131,18 +1136,17 @@ pub mod hardware_service_client {
     use tonic::codegen::http::Uri;
     /// Upgrades the virtual hardware of a virtual machine, now or at a later power-on.
     ///
-    /// The version of the virtual hardware bounds what a machine can have: CPU cores, memory, kinds of devices. A newer
-    /// version can be set, an older one never again.
+    /// The version of the virtual hardware limits what a machine can have: CPU cores, memory, kinds of devices. The version
+    /// can be raised, but never lowered.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
+    /// In addition to the errors listed for each operation, every operation can fail with
     /// - `NOT_FOUND`: the machine does not exist.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-    /// - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-    ///   again.
-    /// - `ERROR`: vCenter or the host reports an error of another kind.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+    /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+    /// - `ERROR`: vCenter or the host reports another kind of error.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.hardware`.
     #[derive(Debug, Clone)]
@@ -1216,7 +1220,7 @@ pub mod hardware_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns the version of the virtual hardware, and what is planned for it. Mirrors `get`.
+        /// Returns the version of the virtual hardware, and its scheduled upgrade. Mirrors `get`.
         ///
         /// Works in every power state.
         pub async fn get_hardware(
@@ -1243,12 +1247,12 @@ pub mod hardware_service_client {
                 .insert(GrpcMethod::new("vcenter.vm.v1.HardwareService", "GetHardware"));
             self.inner.unary(req, path, codec).await
         }
-        /// Plans an upgrade of the virtual hardware for a later power-on, or cancels the plan. Mirrors `update`.
+        /// Schedules an upgrade of the virtual hardware for a later power-on, or cancels it. Mirrors `update`.
         ///
-        /// Works in every power state; what is unset stays as it is. Idempotent: repeating it leaves the same plan.
-        /// - `INVALID_ARGUMENT`: `upgrade_version` is not newer than the present version, or is set although `upgrade_policy`
+        /// Works in every power state; unset fields stay unchanged. Idempotent: repeating the call leaves the same schedule.
+        /// - `INVALID_ARGUMENT`: `upgrade_version` is not newer than the current version, or is set although `upgrade_policy`
         ///   is `NEVER`.
-        /// - `ALREADY_IN_DESIRED_STATE`: the machine has the version that the plan would lead to.
+        /// - `ALREADY_IN_DESIRED_STATE`: the machine already has the version that the upgrade would lead to.
         /// - `UNSUPPORTED`: vCenter or the host does not know `upgrade_version`.
         pub async fn update_hardware(
             &mut self,
@@ -1276,12 +1280,12 @@ pub mod hardware_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Upgrades the virtual hardware of a virtual machine that is off. Mirrors `upgrade`.
+        /// Upgrades the virtual hardware of a powered-off virtual machine. Mirrors `upgrade`.
         ///
-        /// There is no way back to an older version. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
+        /// An upgrade cannot be reversed. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off.
-        /// - `ALREADY_IN_DESIRED_STATE`: the machine has the version already.
-        /// - `INVALID_ARGUMENT`: `version` is older than the present version.
+        /// - `ALREADY_IN_DESIRED_STATE`: the machine already has the version.
+        /// - `INVALID_ARGUMENT`: `version` is older than the current version.
         /// - `UNSUPPORTED`: vCenter or the host does not know `version`.
         pub async fn upgrade_hardware(
             &mut self,
@@ -1316,7 +1320,7 @@ pub use hardware_service_client::HardwareServiceClient;
 /// Request of `GetLibraryItem`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetLibraryItemRequest {
-    /// Identifier of the virtual machine, for instance `vm-1024`.
+    /// Identifier of the virtual machine, for example `vm-1024`.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
 }
@@ -1333,7 +1337,7 @@ impl ::prost::Name for GetLibraryItemRequest {
 /// Response of `GetLibraryItem`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetLibraryItemResponse {
-    /// What is known of the library item. Always set.
+    /// Information about the library item. Always set.
     #[prost(message, optional, tag = "1")]
     pub library_item: ::core::option::Option<LibraryItemInfo>,
 }
@@ -1349,12 +1353,12 @@ impl ::prost::Name for GetLibraryItemResponse {
 }
 /// Check-out of a virtual machine.
 ///
-/// When it was checked out, and by whom, is shown by `CheckOutsService.GetCheckOut`.
+/// `CheckOutsService.GetCheckOut` returns when it was checked out, and by whom.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemCheckOutInfo {
     /// Identifier of the library item that the machine is checked out of.
     ///
-    /// `vcenter.vm_template.library_items.v1.CheckOutsService` checks it in again.
+    /// `vcenter.vm_template.library_items.v1.CheckOutsService` checks the machine in again.
     #[prost(string, optional, tag = "1")]
     pub library_item: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -1371,7 +1375,7 @@ impl ::prost::Name for LibraryItemCheckOutInfo {
 /// Library item that a virtual machine belongs to. Returned by `GetLibraryItem`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemInfo {
-    /// Check-out of the machine. Unset when it is not checked out.
+    /// Check-out of the machine. Unset if it is not checked out.
     #[prost(message, optional, tag = "1")]
     pub check_out: ::core::option::Option<LibraryItemCheckOutInfo>,
 }
@@ -1396,12 +1400,12 @@ pub mod library_item_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells which library item a virtual machine belongs to.
+    /// Reports which library item a virtual machine belongs to.
     ///
-    /// All operations can fail with
+    /// Every operation can fail with
     /// - `NOT_FOUND`: the machine does not exist.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.library_item`.
     #[derive(Debug, Clone)]
@@ -1477,8 +1481,8 @@ pub mod library_item_service_client {
         }
         /// Returns the library item that a virtual machine is checked out of. Mirrors `get`.
         ///
-        /// For a machine that is not checked out, the answer is there but says nothing; that includes machines that were
-        /// deployed from a library.
+        /// For a machine that is not checked out, including one that was deployed from a library, the response is set but has
+        /// no information.
         pub async fn get_library_item(
             &mut self,
             request: impl tonic::IntoRequest<super::GetLibraryItemRequest>,
@@ -1560,7 +1564,7 @@ impl ::prost::Name for StartVmRequest {
         "/vcenter.vm.v1.StartVmRequest".into()
     }
 }
-/// Response of `StartVm`, empty: the machine is powered on, the guest begins to boot or goes on.
+/// Response of `StartVm`, empty: the machine is powered on, and the guest starts to boot or resumes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartVmResponse {}
 impl ::prost::Name for StartVmResponse {
@@ -1650,7 +1654,7 @@ impl ::prost::Name for ResetVmRequest {
         "/vcenter.vm.v1.ResetVmRequest".into()
     }
 }
-/// Response of `ResetVm`, empty: the machine is powered on, the guest begins to boot.
+/// Response of `ResetVm`, empty: the machine is powered on, and the guest starts to boot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ResetVmResponse {}
 impl ::prost::Name for ResetVmResponse {
@@ -1668,13 +1672,13 @@ impl ::prost::Name for ResetVmResponse {
 /// Returned by `GetPower`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PowerInfo {
-    /// Power state of the machine. Decides whether `clean_power_off` is set.
+    /// Power state of the machine. Determines whether `clean_power_off` is set.
     ///
-    /// What the guest is doing meanwhile is told by `vcenter.vm.guest.v1.PowerService`.
+    /// `vcenter.vm.guest.v1.PowerService` reports what the guest is doing.
     #[prost(enumeration = "PowerState", optional, tag = "1")]
     pub state: ::core::option::Option<i32>,
-    /// Whether the guest was shut down in order before the machine was powered off. Relevant only when `state` is
-    /// `POWERED_OFF`, and always set then.
+    /// Whether the guest was shut down cleanly before the machine was powered off. Relevant only when `state` is
+    /// `POWERED_OFF`, and always set in that case.
     ///
     /// False after `StopVm`, true after `ShutdownGuest`.
     #[prost(bool, optional, tag = "2")]
@@ -1703,14 +1707,13 @@ pub mod power_service_client {
     use tonic::codegen::http::Uri;
     /// Reads and changes the power state of a virtual machine, without asking its guest.
     ///
-    /// To have the guest shut down, reboot or stand by in order, use `vcenter.vm.guest.v1.PowerService`. Besides what the
-    /// operations say about themselves, all of them can fail with
+    /// To have the guest shut down, reboot or enter standby cleanly, use `vcenter.vm.guest.v1.PowerService`. In addition to
+    /// the errors listed for each operation, every operation can fail with
     /// - `NOT_FOUND`: the machine does not exist.
-    /// - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-    ///   again.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.vm.power`.
     #[derive(Debug, Clone)]
@@ -1786,7 +1789,7 @@ pub mod power_service_client {
         }
         /// Returns the power state of a virtual machine. Mirrors `get`.
         ///
-        /// For a machine that is off it also tells whether the guest had been shut down in order.
+        /// For a powered-off machine, it also reports whether the guest was shut down cleanly.
         pub async fn get_power(
             &mut self,
             request: impl tonic::IntoRequest<super::GetPowerRequest>,
@@ -1813,13 +1816,13 @@ pub mod power_service_client {
         }
         /// Powers a virtual machine on, or resumes a suspended one. Mirrors `start`.
         ///
-        /// When it returns, the machine is powered on, but the guest has hardly begun to boot. Repeating it changes nothing,
-        /// but is an error:
+        /// When the call returns, the machine is powered on, but the guest has only just started to boot. Repeating the call
+        /// changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the machine is powered on.
-        /// - `UNSUPPORTED`: the machine cannot be powered on at all, for instance because it is a template.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the host has not enough left of something, for instance of memory.
-        /// - `RESOURCE_INACCESSIBLE`: something that the machine needs cannot be accessed.
-        /// - `RESOURCE_IN_USE`: something that the machine needs is in use, for instance a disk file of a running machine.
+        /// - `UNSUPPORTED`: the machine cannot be powered on at all, for example because it is a template.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the host does not have enough of a resource, for example memory.
+        /// - `RESOURCE_INACCESSIBLE`: a resource that the machine needs cannot be accessed.
+        /// - `RESOURCE_IN_USE`: a resource that the machine needs is in use, for example a disk file of a running machine.
         pub async fn start_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::StartVmRequest>,
@@ -1844,10 +1847,10 @@ pub mod power_service_client {
                 .insert(GrpcMethod::new("vcenter.vm.v1.PowerService", "StartVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Powers a virtual machine off at once, as if the plug were pulled. Mirrors `stop`.
+        /// Powers a virtual machine off immediately, as if its plug were pulled. Mirrors `stop`.
         ///
-        /// The guest gets no chance to save its data; a suspended machine loses the memory that was kept. For an orderly
-        /// shutdown use `ShutdownGuest`. Repeating it changes nothing, but is an error:
+        /// The guest gets no chance to save its data; a suspended machine loses its saved memory. For a clean shutdown, use
+        /// `ShutdownGuest`. Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the machine is powered off.
         pub async fn stop_vm(
             &mut self,
@@ -1870,9 +1873,9 @@ pub mod power_service_client {
                 .insert(GrpcMethod::new("vcenter.vm.v1.PowerService", "StopVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Suspends a running virtual machine, keeping its memory. Mirrors `suspend`.
+        /// Suspends a running virtual machine and keeps its memory. Mirrors `suspend`.
         ///
-        /// `StartVm` lets it go on where it was. Repeating it changes nothing, but is an error:
+        /// `StartVm` resumes it. Repeating the call changes nothing, but fails:
         /// - `ALREADY_IN_DESIRED_STATE`: the machine is suspended.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off.
         pub async fn suspend_vm(
@@ -1899,9 +1902,9 @@ pub mod power_service_client {
                 .insert(GrpcMethod::new("vcenter.vm.v1.PowerService", "SuspendVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Restarts a running virtual machine at once, as its reset button would. Mirrors `reset`.
+        /// Restarts a running virtual machine immediately, as if its reset button were pressed. Mirrors `reset`.
         ///
-        /// The guest gets no chance to save its data; for an orderly restart use `RebootGuest`. Not idempotent: each call
+        /// The guest gets no chance to save its data; for a clean restart, use `RebootGuest`. Not idempotent: each call
         /// restarts the machine.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off or suspended.
         pub async fn reset_vm(
@@ -2005,7 +2008,8 @@ pub struct UpgradeToolsRequest {
     /// Identifier of the virtual machine.
     #[prost(string, tag = "1")]
     pub vm: ::prost::alloc::string::String,
-    /// Options for the installer's command line, in the syntax of the guest's installer. Unset for the usual installation.
+    /// Options for the installer's command line, in the syntax of the guest's installer. If unset, the usual installation
+    /// runs.
     #[prost(string, optional, tag = "2")]
     pub command_line_options: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -2032,21 +2036,21 @@ impl ::prost::Name for UpgradeToolsResponse {
         "/vcenter.vm.v1.UpgradeToolsResponse".into()
     }
 }
-/// Whether a change of VMware Tools waits for a restart of the guest.
+/// Whether a change to VMware Tools is waiting for a restart of the guest.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolsGuestRebootStatus {
-    /// Whether an installation, upgrade or removal has asked for a restart that has not happened yet.
+    /// Whether an installation, upgrade or removal has requested a restart that has not happened yet.
     ///
     /// False again as soon as the guest has restarted.
     #[prost(bool, optional, tag = "1")]
     pub reboot_requested: ::core::option::Option<bool>,
-    /// Components that ask for the restart, by the names that VMware Tools document. Empty when none does, when older
-    /// hosts or VMware Tools do not report them, and after a removal.
+    /// Components that requested the restart, by the names in the documentation of VMware Tools. Empty if none did, if
+    /// older hosts or versions of VMware Tools do not report them, and after a removal.
     #[prost(string, repeated, tag = "2")]
     pub requesting_components: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// When the restart was asked for. Unset when none is pending or the time is not known.
+    /// When the restart was requested. Unset if none is pending or the time is unknown.
     #[prost(message, optional, tag = "3")]
     pub request_timestamp: ::core::option::Option<::prost_types::Timestamp>,
 }
@@ -2063,42 +2067,42 @@ impl ::prost::Name for ToolsGuestRebootStatus {
 /// Version and state of VMware Tools in a guest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolsInfo {
-    /// Whether `upgrade_policy` has any effect for this machine: whether vCenter can upgrade its VMware Tools by itself.
+    /// Whether `upgrade_policy` has any effect for this machine, that is, whether vCenter can upgrade its VMware Tools
+    /// automatically.
     #[prost(bool, optional, tag = "1")]
     pub auto_update_supported: ::core::option::Option<bool>,
-    /// Number of attempts to install or upgrade the version that is installed. Unset when there was none.
+    /// Number of attempts to install or upgrade the installed version. Unset if there were none.
     #[prost(int64, optional, tag = "2")]
     pub install_attempt_count: ::core::option::Option<i64>,
-    /// Why the last attempt to install or upgrade failed. Unset when it succeeded, or none was made.
+    /// Why the last attempt to install or upgrade failed. Unset if it succeeded, or if there was none.
     ///
-    /// vCenter documents a text here and sends one of its errors, an object of `error_type` and `messages`: that is passed
-    /// on as JSON text, and a text as it is.
+    /// vCenter documents text here but sends one of its errors, an object with `error_type` and `messages`: the gateway
+    /// passes the object on as JSON text, and passes text on unchanged.
     #[prost(string, optional, tag = "3")]
     pub error: ::core::option::Option<::prost::alloc::string::String>,
-    /// Installed version as a number: 1024 times the major version, plus 32 times the minor one, plus the revision. 12.3.5
-    /// is 12389. Unset when VMware Tools are not installed.
+    /// Installed version as a number: 1024 times the major version, plus 32 times the minor version, plus the revision.
+    /// For example, 12.3.5 is 12389. Unset if VMware Tools is not installed.
     #[prost(int64, optional, tag = "4")]
     pub version_number: ::core::option::Option<i64>,
-    /// Installed version as text for people, for instance `12.3.5`. Not made to be parsed. Unset when VMware Tools are not
+    /// Installed version as human-readable text, for example `12.3.5`. Do not parse it. Unset if VMware Tools is not
     /// installed.
     #[prost(string, optional, tag = "5")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
-    /// When VMware Tools are upgraded.
+    /// When VMware Tools is upgraded.
     #[prost(enumeration = "ToolsUpgradePolicy", optional, tag = "6")]
     pub upgrade_policy: ::core::option::Option<i32>,
-    /// How the installed version compares with the one that the host offers. Unset when it is not known.
+    /// How the installed version compares with the one that the host offers. Unset if unknown.
     #[prost(enumeration = "ToolsVersionStatus", optional, tag = "7")]
     pub version_status: ::core::option::Option<i32>,
-    /// How VMware Tools were installed. Unset when it is not known.
+    /// How VMware Tools was installed. Unset if unknown.
     #[prost(enumeration = "ToolsInstallType", optional, tag = "8")]
     pub install_type: ::core::option::Option<i32>,
-    /// Whether VMware Tools run. Operations in the guest need them to.
+    /// Whether VMware Tools is running. Operations in the guest require it.
     #[prost(enumeration = "ToolsRunState", optional, tag = "9")]
     pub run_state: ::core::option::Option<i32>,
-    /// Whether the guest waits for a restart because of VMware Tools.
+    /// Whether the guest needs a restart because of VMware Tools.
     ///
-    /// Unset when it is not known: the machine is not powered on, the host or VMware Tools are too old, or VMware Tools
-    /// were removed.
+    /// Unset if unknown: the machine is not powered on, the host or VMware Tools is too old, or VMware Tools was removed.
     ///
     /// Since vCenter 9.1.0.0.
     #[prost(message, optional, tag = "10")]
@@ -2114,10 +2118,10 @@ impl ::prost::Name for ToolsInfo {
         "/vcenter.vm.v1.ToolsInfo".into()
     }
 }
-/// What to change about VMware Tools. Taken by `UpdateTools`.
+/// Changes to the settings of VMware Tools. Used by `UpdateTools`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolsUpdateSpec {
-    /// When VMware Tools are upgraded. Unset leaves it as it is.
+    /// When VMware Tools is upgraded. If unset, the policy does not change.
     #[prost(enumeration = "ToolsUpgradePolicy", optional, tag = "1")]
     pub upgrade_policy: ::core::option::Option<i32>,
 }
@@ -2131,17 +2135,17 @@ impl ::prost::Name for ToolsUpdateSpec {
         "/vcenter.vm.v1.ToolsUpdateSpec".into()
     }
 }
-/// Whether VMware Tools run in a guest.
+/// Whether VMware Tools is running in a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ToolsRunState {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// They do not run: the machine is off, the guest is starting, or they are not installed.
+    /// Not running: the machine is powered off, the guest is starting, or VMware Tools is not installed.
     NotRunning = 1,
-    /// They run.
+    /// Running.
     Running = 2,
-    /// They are starting, and run the scripts of a change of the power state.
+    /// Starting, and running the scripts of a power state change.
     ExecutingScripts = 3,
 }
 impl ToolsRunState {
@@ -2168,21 +2172,21 @@ impl ToolsRunState {
         }
     }
 }
-/// How VMware Tools were installed.
+/// How VMware Tools was installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ToolsInstallType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Not known; most likely the operating system's own packages did it.
+    /// Unknown; most likely installed from the operating system's own packages.
     Unknown = 1,
-    /// By the Windows installer.
+    /// With the Windows installer.
     Msi = 2,
-    /// From the archive, as on Linux before the operating systems packaged VMware Tools.
+    /// From the archive, as on Linux before operating systems packaged VMware Tools.
     Tar = 3,
     /// From VMware's packages for operating systems.
     Osp = 4,
-    /// As open-vm-tools, which the operating system's vendor packages.
+    /// As open-vm-tools, packaged by the operating system's vendor.
     OpenVmTools = 5,
 }
 impl ToolsInstallType {
@@ -2213,15 +2217,15 @@ impl ToolsInstallType {
         }
     }
 }
-/// When VMware Tools are upgraded.
+/// When VMware Tools is upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ToolsUpgradePolicy {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// Only by `UpgradeTools`, or by somebody in the guest.
+    /// Only by `UpgradeTools`, or by a user in the guest.
     Manual = 1,
-    /// Checked at each power-on, and upgraded when the host has a newer version. The guest restarts if it has to.
+    /// Checked at each power-on, and upgraded if the host has a newer version. The guest restarts if necessary.
     UpgradeAtPowerCycle = 2,
 }
 impl ToolsUpgradePolicy {
@@ -2252,13 +2256,13 @@ impl ToolsUpgradePolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ToolsVersionStatus {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// None is installed.
+    /// Not installed.
     NotInstalled = 1,
     /// Installed, and up to date.
     Current = 2,
-    /// Installed by other means, for instance as open-vm-tools, and upgraded with the guest's packages.
+    /// Installed by other means, for example as open-vm-tools, and upgraded with the guest's packages.
     Unmanaged = 3,
     /// Installed, and too old for the host to work with.
     TooOldUnsupported = 4,
@@ -2268,7 +2272,7 @@ pub enum ToolsVersionStatus {
     SupportedNew = 6,
     /// Installed, and too new to work with this machine.
     TooNew = 7,
-    /// Installed, and known for a grave defect. Upgrade it now.
+    /// Installed, but with a known serious defect. Upgrade it immediately.
     Blacklisted = 8,
 }
 impl ToolsVersionStatus {
@@ -2316,14 +2320,14 @@ pub mod tools_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Looks after VMware Tools in the guest of a virtual machine: which version is installed, whether it runs, and when it
-    /// is upgraded.
+    /// Manages VMware Tools in the guest of a virtual machine: which version is installed, whether it is running, and when
+    /// it is upgraded.
     ///
-    /// `InstallerService` is for their first installation; they are upgraded here.
+    /// Use `InstallerService` for the first installation, and this service for upgrades.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
+    /// In addition to the errors listed for each operation, every operation can fail with
     /// - `NOT_FOUND`: the machine does not exist.
-    /// - `ERROR`: vCenter or the host reports an error of another kind.
+    /// - `ERROR`: vCenter or the host reports another kind of error.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
     ///
     /// Mirrors `com.vmware.vcenter.vm.tools`.
@@ -2398,10 +2402,10 @@ pub mod tools_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns version and state of VMware Tools in the guest. Mirrors `get`.
+        /// Returns the version and state of VMware Tools in the guest. Mirrors `get`.
         ///
-        /// Works in every power state: while the machine does not run, versions are those that were last reported. Poll it to
-        /// wait for `run_state` `RUNNING` after a power-on, or for the end of an upgrade.
+        /// Works in every power state: while the machine is not running, the versions are those that were last reported. Poll
+        /// it to wait for `run_state` `RUNNING` after a power-on, or for the end of an upgrade.
         pub async fn get_tools(
             &mut self,
             request: impl tonic::IntoRequest<super::GetToolsRequest>,
@@ -2426,10 +2430,10 @@ pub mod tools_service_client {
                 .insert(GrpcMethod::new("vcenter.vm.v1.ToolsService", "GetTools"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes when VMware Tools are upgraded. Mirrors `update`.
+        /// Changes when VMware Tools is upgraded. Mirrors `update`.
         ///
-        /// What is unset stays as it is. Works in every power state and takes effect at the next power-on. Idempotent:
-        /// repeating it leaves the same setting.
+        /// Unset fields stay unchanged. Works in every power state and takes effect at the next power-on. Idempotent:
+        /// repeating the call leaves the same setting.
         /// - `INVALID_ARGUMENT`: this vCenter does not support the policy.
         pub async fn update_tools(
             &mut self,
@@ -2455,14 +2459,14 @@ pub mod tools_service_client {
                 .insert(GrpcMethod::new("vcenter.vm.v1.ToolsService", "UpdateTools"));
             self.inner.unary(req, path, codec).await
         }
-        /// Begins to upgrade VMware Tools in the guest. Mirrors `upgrade`.
+        /// Starts to upgrade VMware Tools in the guest. Mirrors `upgrade`.
         ///
-        /// Returns as soon as the upgrade has begun; there is no task to follow. Watch `version_status` and `run_state` with
-        /// `GetTools`, and `error` for an upgrade that failed. The guest may restart. Not idempotent: a second call fails
-        /// while the first upgrade runs.
+        /// Returns as soon as the upgrade has started; there is no task to follow. Poll `version_status` and `run_state` with
+        /// `GetTools`, and `error` for a failed upgrade. The guest may restart. Not idempotent: a second call fails while the
+        /// first upgrade is running.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-        /// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, or a part of vCenter cannot be reached at present.
-        /// - `ALREADY_IN_DESIRED_STATE`: an upgrade runs already.
+        /// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, or a vCenter service is currently unreachable.
+        /// - `ALREADY_IN_DESIRED_STATE`: an upgrade is already running.
         /// - `ERROR`: the upgrade failed inside the guest.
         pub async fn upgrade_tools(
             &mut self,

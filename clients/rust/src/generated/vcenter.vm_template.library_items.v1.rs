@@ -3,17 +3,17 @@
 /// Request of `CheckInVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckInVmRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
     pub template_library_item: ::prost::alloc::string::String,
-    /// Identifier of the machine, for instance `vm-1024`, as `CheckOutVm` returned it and `ListCheckOuts` lists it.
+    /// Identifier of the machine, for example `vm-1024`, as `CheckOutVm` and `ListCheckOuts` return it.
     ///
-    /// A machine that is not checked out of this item is `INVALID_ARGUMENT`.
+    /// If the machine is not checked out of this item, the call fails with `INVALID_ARGUMENT`.
     #[prost(string, tag = "2")]
     pub vm: ::prost::alloc::string::String,
-    /// How to describe the new version.
+    /// Description of the new version.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<CheckOutsCheckInSpec>,
 }
@@ -30,7 +30,7 @@ impl ::prost::Name for CheckInVmRequest {
 /// Response of `CheckInVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckInVmResponse {
-    /// New version of the library item, for instance `3`.
+    /// New version of the library item, for example `3`.
     #[prost(string, optional, tag = "1")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -47,12 +47,12 @@ impl ::prost::Name for CheckInVmResponse {
 /// Request of `CheckOutVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckOutVmRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
     pub template_library_item: ::prost::alloc::string::String,
-    /// Name and place of the machine.
+    /// Name and placement of the machine.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<CheckOutsCheckOutSpec>,
 }
@@ -69,7 +69,7 @@ impl ::prost::Name for CheckOutVmRequest {
 /// Response of `CheckOutVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckOutVmResponse {
-    /// Identifier of the machine, for instance `vm-1024`.
+    /// Identifier of the machine, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -86,14 +86,14 @@ impl ::prost::Name for CheckOutVmResponse {
 /// Request of `DeleteCheckOut`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteCheckOutRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
     pub template_library_item: ::prost::alloc::string::String,
-    /// Identifier of the machine, for instance `vm-1024`, as `CheckOutVm` returned it and `ListCheckOuts` lists it.
+    /// Identifier of the machine, for example `vm-1024`, as `CheckOutVm` and `ListCheckOuts` return it.
     ///
-    /// A machine that is not checked out of this item is `INVALID_ARGUMENT`.
+    /// If the machine is not checked out of this item, the call fails with `INVALID_ARGUMENT`.
     #[prost(string, tag = "2")]
     pub vm: ::prost::alloc::string::String,
 }
@@ -123,14 +123,14 @@ impl ::prost::Name for DeleteCheckOutResponse {
 /// Request of `GetCheckOut`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCheckOutRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
     pub template_library_item: ::prost::alloc::string::String,
-    /// Identifier of the machine, for instance `vm-1024`, as `CheckOutVm` returned it and `ListCheckOuts` lists it.
+    /// Identifier of the machine, for example `vm-1024`, as `CheckOutVm` and `ListCheckOuts` return it.
     ///
-    /// A machine that is not checked out of this item is `INVALID_ARGUMENT`.
+    /// If the machine is not checked out of this item, the call fails with `INVALID_ARGUMENT`.
     #[prost(string, tag = "2")]
     pub vm: ::prost::alloc::string::String,
 }
@@ -164,7 +164,7 @@ impl ::prost::Name for GetCheckOutResponse {
 /// Request of `ListCheckOuts`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListCheckOutsRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
@@ -183,7 +183,7 @@ impl ::prost::Name for ListCheckOutsRequest {
 /// Response of `ListCheckOuts`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListCheckOutsResponse {
-    /// The check-outs, empty when no machine is checked out.
+    /// The check-outs; empty if no machine is checked out.
     #[prost(message, repeated, tag = "1")]
     pub check_outs: ::prost::alloc::vec::Vec<CheckOutsSummary>,
 }
@@ -197,12 +197,12 @@ impl ::prost::Name for ListCheckOutsResponse {
         "/vcenter.vm_template.library_items.v1.ListCheckOutsResponse".into()
     }
 }
-/// Description of a new version. Taken by `CheckInVm`.
+/// Description of a new version. Used by `CheckInVm`.
 ///
 /// vCenter shows the message in the history of the library item.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckOutsCheckInSpec {
-    /// What has been changed, as a text for people.
+    /// What has changed, as human-readable text.
     #[prost(string, optional, tag = "1")]
     pub message: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -216,20 +216,20 @@ impl ::prost::Name for CheckOutsCheckInSpec {
         "/vcenter.vm_template.library_items.v1.CheckOutsCheckInSpec".into()
     }
 }
-/// What a machine that is checked out should be like. Taken by `CheckOutVm`.
+/// Specification of a checked-out machine. Used by `CheckOutVm`.
 ///
 /// The storage cannot be chosen: it is that of the template.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckOutsCheckOutSpec {
-    /// Name of the machine. Unique within its folder. Needed at present, although the contract allows to leave it unset.
+    /// Name of the machine. Unique within its folder. Currently required, although the contract marks it as optional.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where in vCenter's inventory to put the machine. Needed at present, although the contract allows to leave it unset.
+    /// Where in vCenter's inventory to put the machine. Currently required, although the contract marks it as optional.
     #[prost(message, optional, tag = "2")]
     pub placement: ::core::option::Option<CheckOutsPlacementSpec>,
-    /// Whether to power the machine on once it is there.
+    /// Whether to power the machine on after it is created.
     ///
-    /// When unset, it stays powered off.
+    /// If unset, it stays powered off.
     #[prost(bool, optional, tag = "3")]
     pub powered_on: ::core::option::Option<bool>,
 }
@@ -245,13 +245,13 @@ impl ::prost::Name for CheckOutsCheckOutSpec {
 }
 /// Who checked a machine out, and when. Returned by `GetCheckOut`.
 ///
-/// The machine itself is shown by `VmService.GetVm`.
+/// `VmService.GetVm` returns the machine itself.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckOutsInfo {
     /// When the machine was checked out.
     #[prost(message, optional, tag = "1")]
     pub time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Name of the user who checked the machine out, for instance `VSPHERE.LOCAL\administrator`.
+    /// Name of the user who checked the machine out, for example `VSPHERE.LOCAL\administrator`.
     #[prost(string, optional, tag = "2")]
     pub user: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -265,31 +265,31 @@ impl ::prost::Name for CheckOutsInfo {
         "/vcenter.vm_template.library_items.v1.CheckOutsInfo".into()
     }
 }
-/// Where in vCenter's inventory to put a machine that is checked out. Taken by `CheckOutVm`.
+/// Where in vCenter's inventory to put a checked-out machine. Used by `CheckOutVm`.
 ///
-/// At least one of `resource_pool`, `host` and `cluster` has to be set. What is set has to fit together, and has to have
-/// access to the storage of the template.
+/// At least one of `resource_pool`, `host` and `cluster` must be set. The placement objects must be compatible, and must
+/// have access to the storage of the template.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckOutsPlacementSpec {
-    /// Identifier of the folder of virtual machines, for instance `group-v4`.
+    /// Identifier of the folder of virtual machines, for example `group-v4`.
     ///
-    /// When unset, the folder of the template.
+    /// Defaults to the folder of the template.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the resource pool, for instance `resgroup-9`.
+    /// Identifier of the resource pool, for example `resgroup-9`.
     ///
-    /// When unset, vCenter chooses one; the call fails when it cannot.
+    /// If unset, vCenter chooses one; the call fails if it cannot.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the host, for instance `host-10`. It has to be a member of `cluster` and the owner of
-    /// `resource_pool`, where these are set.
+    /// Identifier of the host, for example `host-10`. It must be a member of `cluster` and the owner of `resource_pool`,
+    /// if they are set.
     ///
-    /// When unset, vCenter chooses one; the call fails when it cannot.
+    /// If unset, vCenter chooses one; the call fails if it cannot.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the cluster, for instance `domain-c8`. `resource_pool` has to belong to it, where that is set.
+    /// Identifier of the cluster, for example `domain-c8`. `resource_pool` must belong to it, if it is set.
     ///
-    /// Leave it unset where a host or a resource pool is set.
+    /// Leave it unset if a host or a resource pool is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -303,10 +303,10 @@ impl ::prost::Name for CheckOutsPlacementSpec {
         "/vcenter.vm_template.library_items.v1.CheckOutsPlacementSpec".into()
     }
 }
-/// What a list shows of a check-out: enough to ask for the rest.
+/// Summary of a check-out, as returned by list operations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckOutsSummary {
-    /// Identifier of the machine that is checked out, for instance `vm-1024`.
+    /// Identifier of the machine that is checked out, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -331,18 +331,19 @@ pub mod check_outs_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Checks virtual machine templates out of content libraries, to change them, and in again.
+    /// Checks virtual machine templates out of content libraries so that they can be changed, and checks them in again.
     ///
-    /// A check-out makes a virtual machine from the template of a library item, which stays as it is. The machine can be
-    /// changed like any other. Checking it in makes it the new version of the template; deleting the check-out throws the
-    /// changes away. One machine can be checked out of an item at a time.
+    /// A check-out creates a virtual machine from the template of a library item; the template does not change. The machine
+    /// can be changed like any other. Checking it in makes it the new version of the template; deleting the check-out
+    /// discards the changes. Only one machine at a time can be checked out of an item.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the library item, or the virtual machine that is named, does not exist.
-    /// - `INVALID_ARGUMENT`: the library item holds no virtual machine template, or the machine is not checked out of it.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the library item or the named virtual machine does not exist.
+    /// - `INVALID_ARGUMENT`: the library item does not contain a virtual machine template, or the machine is not checked out
+    ///   of it.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-    /// - `ERROR`: vCenter failed for another reason, which its message tells.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+    /// - `ERROR`: vCenter failed for another reason; the message describes it.
     ///
     /// Mirrors `com.vmware.vcenter.vm_template.library_items.check_outs`.
     #[derive(Debug, Clone)]
@@ -416,13 +417,13 @@ pub mod check_outs_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Makes a machine that is checked out the new version of its template. Mirrors `check_in`.
+        /// Makes a checked-out machine the new version of its template. Mirrors `check_in`.
         ///
-        /// Returns the new version. The machine turns into the template and is no longer listed among the virtual machines.
-        /// The template that it replaces is kept as the previous version, and the one before that is deleted. Not idempotent:
-        /// a second call fails, since the machine is not checked out any more.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state forbids it, for instance because it is powered on.
-        /// - `RESOURCE_INACCESSIBLE`: a file of the machine cannot be accessed at present.
+        /// Returns the new version. The machine becomes the template and is no longer listed among the virtual machines. The
+        /// template that it replaces is kept as the previous version, and the one before that is deleted. Not idempotent: a
+        /// second call fails, because the machine is no longer checked out.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state does not allow it, for example because it is powered on.
+        /// - `RESOURCE_INACCESSIBLE`: a file of the machine cannot currently be accessed.
         pub async fn check_in_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::CheckInVmRequest>,
@@ -452,15 +453,15 @@ pub mod check_outs_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a machine from a template, in order to change the template. Mirrors `check_out`.
+        /// Creates a machine from a template, in order to change the template. Mirrors `check_out`.
         ///
-        /// Returns the identifier of the machine when all disks have been copied, which can take minutes: there is no task
-        /// form. Choose a long deadline; when it passes, `ListCheckOuts` shows whether the machine came into being. The
-        /// machine is stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`.
-        /// - `ALREADY_EXISTS`: the folder has a virtual machine of that name.
-        /// - `INVALID_ARGUMENT`: also, the specification is not valid, or the item belongs to a subscribed library.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: another machine is checked out of the item.
-        /// - `RESOURCE_INACCESSIBLE`: a file of the template cannot be accessed at present.
+        /// Returns the identifier of the machine after all disks have been copied, which can take minutes: there is no task
+        /// form. Set a long deadline; if it is exceeded, `ListCheckOuts` shows whether the machine was created. The machine is
+        /// stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`.
+        /// - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
+        /// - `INVALID_ARGUMENT`: also if the specification is not valid, or the item belongs to a subscribed library.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: another machine is already checked out of the item.
+        /// - `RESOURCE_INACCESSIBLE`: a file of the template cannot currently be accessed.
         pub async fn check_out_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::CheckOutVmRequest>,
@@ -490,12 +491,12 @@ pub mod check_outs_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes a machine that is checked out, and with it the changes. Mirrors `delete`.
+        /// Deletes a checked-out machine, and with it the changes. Mirrors `delete`.
         ///
-        /// The template stays as it is. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// The template does not change. Not idempotent: a second call fails with `NOT_FOUND`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation. Can be tried again.
-        /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be accessed at present.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+        /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be accessed.
         pub async fn delete_check_out(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteCheckOutRequest>,
@@ -559,7 +560,7 @@ pub mod check_outs_service_client {
         }
         /// Lists the machines that are checked out of a library item. Mirrors `list`.
         ///
-        /// At most one so far.
+        /// Currently at most one.
         pub async fn list_check_outs(
             &mut self,
             request: impl tonic::IntoRequest<super::ListCheckOutsRequest>,
@@ -596,14 +597,14 @@ pub use check_outs_service_client::CheckOutsServiceClient;
 /// Request of `DeleteVersion`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteVersionRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
     pub template_library_item: ::prost::alloc::string::String,
-    /// Version of the library item, for instance `2`, as `ListVersions` returns it.
+    /// Version of the library item, for example `2`, as `ListVersions` returns it.
     ///
-    /// A version whose template has been deleted is `NOT_FOUND`.
+    /// If the template of the version has been deleted, the call fails with `NOT_FOUND`.
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
 }
@@ -633,14 +634,14 @@ impl ::prost::Name for DeleteVersionResponse {
 /// Request of `GetVersion`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetVersionRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
     pub template_library_item: ::prost::alloc::string::String,
-    /// Version of the library item, for instance `2`, as `ListVersions` returns it.
+    /// Version of the library item, for example `2`, as `ListVersions` returns it.
     ///
-    /// A version whose template has been deleted is `NOT_FOUND`.
+    /// If the template of the version has been deleted, the call fails with `NOT_FOUND`.
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
 }
@@ -674,7 +675,7 @@ impl ::prost::Name for GetVersionResponse {
 /// Request of `ListVersions`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListVersionsRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
@@ -693,7 +694,7 @@ impl ::prost::Name for ListVersionsRequest {
 /// Response of `ListVersions`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListVersionsResponse {
-    /// The versions of which there is a template.
+    /// The versions that have a template.
     #[prost(message, repeated, tag = "1")]
     pub versions: ::prost::alloc::vec::Vec<VersionsSummary>,
 }
@@ -710,15 +711,15 @@ impl ::prost::Name for ListVersionsResponse {
 /// Request of `RollbackVersion`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollbackVersionRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
     pub template_library_item: ::prost::alloc::string::String,
-    /// Version of the library item to return to, for instance `2`, as `ListVersions` returns it.
+    /// Version of the library item to return to, for example `2`, as `ListVersions` returns it.
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
-    /// How to describe the rollback.
+    /// Description of the rollback.
     #[prost(message, optional, tag = "3")]
     pub spec: ::core::option::Option<VersionsRollbackSpec>,
 }
@@ -735,7 +736,7 @@ impl ::prost::Name for RollbackVersionRequest {
 /// Response of `RollbackVersion`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollbackVersionResponse {
-    /// New version of the library item, for instance `4`.
+    /// New version of the library item, for example `4`.
     #[prost(string, optional, tag = "1")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -751,11 +752,11 @@ impl ::prost::Name for RollbackVersionResponse {
 }
 /// One version of a virtual machine template. Returned by `GetVersion`.
 ///
-/// What the template is like is shown by `LibraryItemsService.GetTemplateLibraryItem`, for the latest version only.
+/// `LibraryItemsService.GetTemplateLibraryItem` returns the contents of the template, but only for the latest version.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VersionsInfo {
-    /// Identifier of the template in vCenter's inventory, for instance `vm-1021`. It names the template in the SOAP API as
-    /// well.
+    /// Identifier of the template in vCenter's inventory, for example `vm-1021`. It also identifies the template in the
+    /// SOAP API.
     #[prost(string, optional, tag = "1")]
     pub vm_template: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -769,12 +770,12 @@ impl ::prost::Name for VersionsInfo {
         "/vcenter.vm_template.library_items.v1.VersionsInfo".into()
     }
 }
-/// Description of a rollback. Taken by `RollbackVersion`.
+/// Description of a rollback. Used by `RollbackVersion`.
 ///
 /// vCenter shows the message in the history of the library item.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VersionsRollbackSpec {
-    /// Why the template is rolled back, as a text for people.
+    /// Why the template is rolled back, as human-readable text.
     #[prost(string, optional, tag = "1")]
     pub message: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -788,16 +789,16 @@ impl ::prost::Name for VersionsRollbackSpec {
         "/vcenter.vm_template.library_items.v1.VersionsRollbackSpec".into()
     }
 }
-/// What a list shows of a version.
+/// Summary of a version, as returned by list operations.
 ///
 /// The version with the highest number is the latest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VersionsSummary {
-    /// Version of the library item, for instance `2`.
+    /// Version of the library item, for example `2`.
     #[prost(string, optional, tag = "1")]
     pub version: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the template in vCenter's inventory, for instance `vm-1021`. It names the template in the SOAP API as
-    /// well.
+    /// Identifier of the template in vCenter's inventory, for example `vm-1021`. It also identifies the template in the
+    /// SOAP API.
     #[prost(string, optional, tag = "2")]
     pub vm_template: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -824,15 +825,15 @@ pub mod versions_service_client {
     use tonic::codegen::http::Uri;
     /// Manages the versions of a virtual machine template in a content library.
     ///
-    /// A library item keeps the latest template and the one before it. `CheckOutsService.CheckInVm` makes a new version, and
-    /// so does a rollback; the oldest one is deleted then.
+    /// A library item keeps the latest template and the one before it. `CheckOutsService.CheckInVm` creates a new version,
+    /// and so does a rollback; the oldest one is then deleted.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the library item, or the version that is named, does not exist.
-    /// - `INVALID_ARGUMENT`: the library item holds no virtual machine template.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the library item or the named version does not exist.
+    /// - `INVALID_ARGUMENT`: the library item does not contain a virtual machine template.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-    /// - `ERROR`: vCenter failed for another reason, which its message tells.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+    /// - `ERROR`: vCenter failed for another reason; the message describes it.
     ///
     /// Mirrors `com.vmware.vcenter.vm_template.library_items.versions`.
     #[derive(Debug, Clone)]
@@ -909,8 +910,8 @@ pub mod versions_service_client {
         /// Deletes the template of a version that is not the latest. Mirrors `delete`.
         ///
         /// Not idempotent: a second call fails with `NOT_FOUND`.
-        /// - `INVALID_ARGUMENT`: also, the version is the latest one.
-        /// - `RESOURCE_INACCESSIBLE`: the configuration of the template cannot be accessed at present.
+        /// - `INVALID_ARGUMENT`: also if the version is the latest one.
+        /// - `RESOURCE_INACCESSIBLE`: the configuration of the template cannot currently be accessed.
         pub async fn delete_version(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteVersionRequest>,
@@ -942,7 +943,7 @@ pub mod versions_service_client {
         }
         /// Returns the template of one version. Mirrors `get`.
         ///
-        /// Works for every version that `ListVersions` shows.
+        /// Works for every version that `ListVersions` returns.
         pub async fn get_version(
             &mut self,
             request: impl tonic::IntoRequest<super::GetVersionRequest>,
@@ -974,7 +975,7 @@ pub mod versions_service_client {
         }
         /// Lists the versions of a library item that still have a template. Mirrors `list`.
         ///
-        /// At most two so far: the latest and the one before it.
+        /// Currently at most two: the latest and the one before it.
         pub async fn list_versions(
             &mut self,
             request: impl tonic::IntoRequest<super::ListVersionsRequest>,
@@ -1006,9 +1007,9 @@ pub mod versions_service_client {
         }
         /// Makes the template of an earlier version the latest again. Mirrors `rollback`.
         ///
-        /// Returns the version that it becomes: the number grows, as with every change. The template that was the latest is
-        /// kept as the previous version. Not idempotent: each call makes a new version.
-        /// - `INVALID_ARGUMENT`: also, the version is the latest one.
+        /// Returns the new version: the number increases, as with every change. The template that was the latest is kept as
+        /// the previous version. Not idempotent: each call creates a new version.
+        /// - `INVALID_ARGUMENT`: also if the version is the latest one.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: a machine is checked out of the item.
         pub async fn rollback_version(
             &mut self,

@@ -3,7 +3,7 @@
 /// Request of `CreateTemplateLibraryItem`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateTemplateLibraryItemRequest {
-    /// Which machine to copy, and where to put the template.
+    /// Machine to copy, and placement of the template.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<LibraryItemsCreateSpec>,
 }
@@ -20,7 +20,7 @@ impl ::prost::Name for CreateTemplateLibraryItemRequest {
 /// Response of `CreateTemplateLibraryItem`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateTemplateLibraryItemResponse {
-    /// Identifier of the library item, for instance `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
+    /// Identifier of the library item, for example `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
     #[prost(string, optional, tag = "1")]
     pub library_item: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -37,12 +37,12 @@ impl ::prost::Name for CreateTemplateLibraryItemResponse {
 /// Request of `DeployTemplateLibraryItem`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DeployTemplateLibraryItemRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
     pub template_library_item: ::prost::alloc::string::String,
-    /// Name and place of the machine, and in what it should differ from the template.
+    /// Name and placement of the machine, and how it differs from the template.
     #[prost(message, optional, tag = "2")]
     pub spec: ::core::option::Option<LibraryItemsDeploySpec>,
 }
@@ -59,7 +59,7 @@ impl ::prost::Name for DeployTemplateLibraryItemRequest {
 /// Response of `DeployTemplateLibraryItem`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeployTemplateLibraryItemResponse {
-    /// Identifier of the machine, for instance `vm-1024`.
+    /// Identifier of the machine, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -76,7 +76,7 @@ impl ::prost::Name for DeployTemplateLibraryItemResponse {
 /// Request of `GetTemplateLibraryItem`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetTemplateLibraryItemRequest {
-    /// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+    /// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
     ///
     /// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
     #[prost(string, tag = "1")]
@@ -95,7 +95,7 @@ impl ::prost::Name for GetTemplateLibraryItemRequest {
 /// Response of `GetTemplateLibraryItem`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetTemplateLibraryItemResponse {
-    /// The template. Unset when the library item holds no virtual machine template.
+    /// The template. Unset if the library item does not contain a virtual machine template.
     #[prost(message, optional, tag = "1")]
     pub library_item: ::core::option::Option<LibraryItemsInfo>,
 }
@@ -111,10 +111,10 @@ impl ::prost::Name for GetTemplateLibraryItemResponse {
 }
 /// Virtual CPUs of a template.
 ///
-/// Found in `LibraryItemsInfo`.
+/// Part of `LibraryItemsInfo`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsCpuInfo {
-    /// Number of CPU cores, of all sockets together.
+    /// Number of CPU cores in all sockets together.
     #[prost(int64, optional, tag = "1")]
     pub count: ::core::option::Option<i64>,
     /// Number of CPU cores in each socket.
@@ -131,20 +131,19 @@ impl ::prost::Name for LibraryItemsCpuInfo {
         "/vcenter.vm_template.v1.LibraryItemsCpuInfo".into()
     }
 }
-/// Virtual CPUs of a machine that is deployed, where they should differ from the template. Taken by
-/// `DeployTemplateLibraryItem`.
+/// Virtual CPUs of a deployed machine, if they differ from the template. Used by `DeployTemplateLibraryItem`.
 ///
-/// Not checked against the host: a machine with more cores than its host has cannot be powered on.
+/// Not checked against the host: a machine that has more cores than its host cannot be powered on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsCpuUpdateSpec {
     /// Number of CPU cores.
     ///
-    /// When unset, that of the template.
+    /// Defaults to that of the template.
     #[prost(int64, optional, tag = "1")]
     pub num_cpus: ::core::option::Option<i64>,
-    /// Number of CPU cores in each socket. `num_cpus` has to be a multiple of it.
+    /// Number of CPU cores in each socket. `num_cpus` must be a multiple of it.
     ///
-    /// When unset, that of the template.
+    /// Defaults to that of the template.
     #[prost(int64, optional, tag = "2")]
     pub num_cores_per_socket: ::core::option::Option<i64>,
 }
@@ -158,30 +157,30 @@ impl ::prost::Name for LibraryItemsCpuUpdateSpec {
         "/vcenter.vm_template.v1.LibraryItemsCpuUpdateSpec".into()
     }
 }
-/// Where in vCenter's inventory to put a template. Taken by `CreateTemplateLibraryItem`.
+/// Where in vCenter's inventory to put a template. Used by `CreateTemplateLibraryItem`.
 ///
-/// At least one of `resource_pool`, `host` and `cluster` has to be set. What is set has to fit together.
+/// At least one of `resource_pool`, `host` and `cluster` must be set. The placement objects must be compatible.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsCreatePlacementSpec {
-    /// Identifier of the folder of virtual machines to put the template into, for instance `group-v4`.
+    /// Identifier of the folder of virtual machines to put the template into, for example `group-v4`.
     ///
-    /// When unset, the folder of the machine it is made from.
+    /// Defaults to the folder of the machine that the template is created from.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the resource pool, for instance `resgroup-9`.
+    /// Identifier of the resource pool, for example `resgroup-9`.
     ///
-    /// When unset, vCenter chooses one; the call fails when it cannot.
+    /// If unset, vCenter chooses one; the call fails if it cannot.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the host, for instance `host-10`. It has to be a member of `cluster` and the owner of
-    /// `resource_pool`, where these are set.
+    /// Identifier of the host, for example `host-10`. It must be a member of `cluster` and the owner of `resource_pool`,
+    /// if they are set.
     ///
-    /// When unset, vCenter chooses one; the call fails when it cannot.
+    /// If unset, vCenter chooses one; the call fails if it cannot.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the cluster, for instance `domain-c8`. `resource_pool` has to belong to it, where that is set.
+    /// Identifier of the cluster, for example `domain-c8`. `resource_pool` must belong to it, if it is set.
     ///
-    /// Leave it unset where a host or a resource pool is set.
+    /// Leave it unset if a host or a resource pool is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -195,9 +194,9 @@ impl ::prost::Name for LibraryItemsCreatePlacementSpec {
         "/vcenter.vm_template.v1.LibraryItemsCreatePlacementSpec".into()
     }
 }
-/// What a new virtual machine template should be like. Taken by `CreateTemplateLibraryItem`.
+/// Specification of a new virtual machine template. Used by `CreateTemplateLibraryItem`.
 ///
-/// Name, source, library and placement are needed; all storage has a default.
+/// The name, source, library and placement are required; all storage has a default.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LibraryItemsCreateSpec {
     /// Identifier of the virtual machine to copy.
@@ -206,34 +205,33 @@ pub struct LibraryItemsCreateSpec {
     /// Name of the library item, and of the template.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Description of the library item, for people.
+    /// Description of the library item, as human-readable text.
     ///
-    /// When unset, that of the machine.
+    /// Defaults to that of the machine.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the library to put the template into. It has to be a local library.
+    /// Identifier of the library to put the template into. It must be a local library.
     #[prost(string, optional, tag = "4")]
     pub library: ::core::option::Option<::prost::alloc::string::String>,
-    /// Storage for the configuration and the log files of the template.
+    /// Storage for the configuration and log files of the template.
     ///
-    /// When unset, the storage that the library uses by default.
+    /// Defaults to the storage that the library uses by default.
     #[prost(message, optional, tag = "5")]
     pub vm_home_storage: ::core::option::Option<LibraryItemsCreateSpecVmHomeStorage>,
-    /// Storage for the disks that `disk_storage_overrides` does not name.
+    /// Storage for the disks that `disk_storage_overrides` does not list.
     ///
-    /// When unset, the storage that the library uses by default.
+    /// Defaults to the storage that the library uses by default.
     #[prost(message, optional, tag = "6")]
     pub disk_storage: ::core::option::Option<LibraryItemsCreateSpecDiskStorage>,
-    /// Storage for single disks, by the identifiers that the disks have in the machine, for instance `2000`.
+    /// Storage for individual disks, by the identifiers that the disks have in the machine, for example `2000`.
     ///
-    /// Disks that are not named follow `disk_storage`.
+    /// Disks that are not listed follow `disk_storage`.
     #[prost(btree_map = "string, message", tag = "7")]
     pub disk_storage_overrides: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         LibraryItemsCreateSpecDiskStorage,
     >,
-    /// Where in vCenter's inventory to put the template. Needed at present, although the contract allows to leave it
-    /// unset.
+    /// Where in vCenter's inventory to put the template. Currently required, although the contract marks it as optional.
     #[prost(message, optional, tag = "8")]
     pub placement: ::core::option::Option<LibraryItemsCreatePlacementSpec>,
 }
@@ -249,17 +247,18 @@ impl ::prost::Name for LibraryItemsCreateSpec {
 }
 /// Storage for disks of a new template.
 ///
-/// Taken by `CreateTemplateLibraryItem`, for all disks or for one of them.
+/// Used by `CreateTemplateLibraryItem`, for all disks or for one of them.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsCreateSpecDiskStorage {
-    /// Identifier of the datastore, for instance `datastore-11`. Needed at present.
+    /// Identifier of the datastore, for example `datastore-11`. Currently required.
     ///
-    /// With a storage policy that does not fit it, the disk is created all the same, and reported as not compliant.
+    /// If the storage policy does not fit the datastore, the disk is created all the same, and is reported as
+    /// noncompliant.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
     /// Storage policy of the disk.
     ///
-    /// When unset, the default policy of the datastore.
+    /// Defaults to the default policy of the datastore.
     #[prost(message, optional, tag = "2")]
     pub storage_policy: ::core::option::Option<LibraryItemsCreateSpecDiskStoragePolicy>,
 }
@@ -275,10 +274,10 @@ impl ::prost::Name for LibraryItemsCreateSpecDiskStorage {
 }
 /// Storage policy for disks of a new template.
 ///
-/// A template has nothing that its policy could be taken from, hence the only way is to name one.
+/// A template has no source that it could take its policy from, so you must specify a policy.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsCreateSpecDiskStoragePolicy {
-    /// How the policy is chosen. Decides whether `policy` is needed.
+    /// How the policy is chosen. Determines whether `policy` is required.
     #[prost(
         enumeration = "LibraryItemsCreateSpecDiskStoragePolicyType",
         optional,
@@ -299,19 +298,20 @@ impl ::prost::Name for LibraryItemsCreateSpecDiskStoragePolicy {
         "/vcenter.vm_template.v1.LibraryItemsCreateSpecDiskStoragePolicy".into()
     }
 }
-/// Storage for the configuration and the log files of a new template.
+/// Storage for the configuration and log files of a new template.
 ///
-/// Taken by `CreateTemplateLibraryItem`. The disks can be elsewhere.
+/// Used by `CreateTemplateLibraryItem`. The disks can be stored elsewhere.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsCreateSpecVmHomeStorage {
-    /// Identifier of the datastore, for instance `datastore-11`. Needed at present.
+    /// Identifier of the datastore, for example `datastore-11`. Currently required.
     ///
-    /// With a storage policy that does not fit it, the template is created all the same, and reported as not compliant.
+    /// If the storage policy does not fit the datastore, the template is created all the same, and is reported as
+    /// noncompliant.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
     /// Storage policy of the files.
     ///
-    /// When unset, the default policy of the datastore.
+    /// Defaults to the default policy of the datastore.
     #[prost(message, optional, tag = "2")]
     pub storage_policy: ::core::option::Option<
         LibraryItemsCreateSpecVmHomeStoragePolicy,
@@ -327,12 +327,12 @@ impl ::prost::Name for LibraryItemsCreateSpecVmHomeStorage {
         "/vcenter.vm_template.v1.LibraryItemsCreateSpecVmHomeStorage".into()
     }
 }
-/// Storage policy for the configuration and the log files of a new template.
+/// Storage policy for the configuration and log files of a new template.
 ///
-/// The policies of the disks are separate, see `LibraryItemsCreateSpecDiskStoragePolicy`.
+/// The policies of the disks are separate; see `LibraryItemsCreateSpecDiskStoragePolicy`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsCreateSpecVmHomeStoragePolicy {
-    /// How the policy is chosen. Decides whether `policy` is needed.
+    /// How the policy is chosen. Determines whether `policy` is required.
     #[prost(
         enumeration = "LibraryItemsCreateSpecVmHomeStoragePolicyType",
         optional,
@@ -353,29 +353,29 @@ impl ::prost::Name for LibraryItemsCreateSpecVmHomeStoragePolicy {
         "/vcenter.vm_template.v1.LibraryItemsCreateSpecVmHomeStoragePolicy".into()
     }
 }
-/// Where in vCenter's inventory to put a machine that is deployed. Taken by `DeployTemplateLibraryItem`.
+/// Where in vCenter's inventory to put a deployed machine. Used by `DeployTemplateLibraryItem`.
 ///
-/// At least one of `resource_pool`, `host` and `cluster` has to be set. What is set has to fit together.
+/// At least one of `resource_pool`, `host` and `cluster` must be set. The placement objects must be compatible.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsDeployPlacementSpec {
-    /// Identifier of the folder of virtual machines, for instance `group-v4`. Needed at present, although the contract
-    /// allows to leave it unset.
+    /// Identifier of the folder of virtual machines, for example `group-v4`. Currently required, although the contract
+    /// marks it as optional.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the resource pool, for instance `resgroup-9`.
+    /// Identifier of the resource pool, for example `resgroup-9`.
     ///
-    /// When unset, vCenter chooses one; the call fails when it cannot.
+    /// If unset, vCenter chooses one; the call fails if it cannot.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the host, for instance `host-10`. It has to be a member of `cluster` and the owner of
-    /// `resource_pool`, where these are set.
+    /// Identifier of the host, for example `host-10`. It must be a member of `cluster` and the owner of `resource_pool`,
+    /// if they are set.
     ///
-    /// When unset, vCenter chooses one; the call fails when it cannot.
+    /// If unset, vCenter chooses one; the call fails if it cannot.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the cluster, for instance `domain-c8`. `resource_pool` has to belong to it, where that is set.
+    /// Identifier of the cluster, for example `domain-c8`. `resource_pool` must belong to it, if it is set.
     ///
-    /// Leave it unset where a host or a resource pool is set.
+    /// Leave it unset if a host or a resource pool is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -389,59 +389,59 @@ impl ::prost::Name for LibraryItemsDeployPlacementSpec {
         "/vcenter.vm_template.v1.LibraryItemsDeployPlacementSpec".into()
     }
 }
-/// What a machine that is deployed should be like. Taken by `DeployTemplateLibraryItem`.
+/// Specification of a deployed machine. Used by `DeployTemplateLibraryItem`.
 ///
-/// Everything that is not said is as in the template.
+/// Everything that is not specified is as in the template.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LibraryItemsDeploySpec {
-    /// Name of the machine, for instance `web-0042`. Unique within its folder.
+    /// Name of the machine, for example `web-0042`. Unique within its folder.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Description of the machine, for people.
+    /// Description of the machine, as human-readable text.
     ///
-    /// When unset, that of the library item.
+    /// Defaults to that of the library item.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Storage for the configuration and the log files of the machine.
+    /// Storage for the configuration and log files of the machine.
     ///
-    /// When unset, the datastore and the policy of the template.
+    /// Defaults to the datastore and the policy of the template.
     #[prost(message, optional, tag = "3")]
     pub vm_home_storage: ::core::option::Option<LibraryItemsDeploySpecVmHomeStorage>,
-    /// Storage for the disks that `disk_storage_overrides` does not name.
+    /// Storage for the disks that `disk_storage_overrides` does not list.
     ///
-    /// When unset, the datastores and the policies of the template's disks.
+    /// Defaults to the datastores and the policies of the template's disks.
     #[prost(message, optional, tag = "4")]
     pub disk_storage: ::core::option::Option<LibraryItemsDeploySpecDiskStorage>,
-    /// Storage for single disks, by the identifiers that the disks have in the template, for instance `2000`.
+    /// Storage for individual disks, by the identifiers that the disks have in the template, for example `2000`.
     ///
-    /// Disks that are not named follow `disk_storage`.
+    /// Disks that are not listed follow `disk_storage`.
     #[prost(btree_map = "string, message", tag = "5")]
     pub disk_storage_overrides: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         LibraryItemsDeploySpecDiskStorage,
     >,
-    /// Where in vCenter's inventory to put the machine. Needed at present, although the contract allows to leave it unset.
+    /// Where in vCenter's inventory to put the machine. Currently required, although the contract marks it as optional.
     #[prost(message, optional, tag = "6")]
     pub placement: ::core::option::Option<LibraryItemsDeployPlacementSpec>,
-    /// Whether to power the machine on once it is there. That happens after the answer, and a failure of it is not
-    /// reported.
+    /// Whether to power on the machine after it is created. vCenter does this after the response, and does not report a
+    /// failure.
     ///
-    /// When unset, the machine stays powered off.
+    /// If unset, the machine stays powered off.
     #[prost(bool, optional, tag = "7")]
     pub powered_on: ::core::option::Option<bool>,
     /// How to customize the guest operating system.
     ///
-    /// When unset, it is not customized.
+    /// If unset, it is not customized.
     #[prost(message, optional, tag = "8")]
     pub guest_customization: ::core::option::Option<LibraryItemsGuestCustomizationSpec>,
-    /// In what the hardware should differ from the template.
+    /// How the hardware differs from the template.
     ///
-    /// When unset, it does not.
+    /// If unset, it does not differ.
     #[prost(message, optional, tag = "9")]
     pub hardware_customization: ::core::option::Option<
         LibraryItemsHardwareCustomizationSpec,
     >,
-    /// Tags to attach to the machine. They have to exist already; otherwise the call fails.
+    /// Tags to attach to the machine. They must already exist; otherwise the call fails.
     ///
     /// Since vCenter 9.1.0.0.
     #[prost(message, repeated, tag = "10")]
@@ -457,19 +457,20 @@ impl ::prost::Name for LibraryItemsDeploySpec {
         "/vcenter.vm_template.v1.LibraryItemsDeploySpec".into()
     }
 }
-/// Storage for disks of a machine that is deployed.
+/// Storage for disks of a deployed machine.
 ///
-/// Taken by `DeployTemplateLibraryItem`, for all disks or for one of them.
+/// Used by `DeployTemplateLibraryItem`, for all disks or for one of them.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsDeploySpecDiskStorage {
-    /// Identifier of the datastore, for instance `datastore-11`. Needed at present.
+    /// Identifier of the datastore, for example `datastore-11`. Currently required.
     ///
-    /// With a storage policy that does not fit it, the disk is created all the same, and reported as not compliant.
+    /// If the storage policy does not fit the datastore, the disk is created all the same, and is reported as
+    /// noncompliant.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
     /// Storage policy of the disk.
     ///
-    /// When unset, the default policy of the datastore.
+    /// Defaults to the default policy of the datastore.
     #[prost(message, optional, tag = "2")]
     pub storage_policy: ::core::option::Option<LibraryItemsDeploySpecDiskStoragePolicy>,
 }
@@ -483,12 +484,12 @@ impl ::prost::Name for LibraryItemsDeploySpecDiskStorage {
         "/vcenter.vm_template.v1.LibraryItemsDeploySpecDiskStorage".into()
     }
 }
-/// Storage policy for disks of a machine that is deployed.
+/// Storage policy for disks of a deployed machine.
 ///
-/// Unlike that of a new template, it can be the one that the source follows.
+/// Unlike the policy of a new template, it can be that of the source.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsDeploySpecDiskStoragePolicy {
-    /// How the policy is chosen. Decides whether `policy` is needed.
+    /// How the policy is chosen. Determines whether `policy` is required.
     #[prost(
         enumeration = "LibraryItemsDeploySpecDiskStoragePolicyType",
         optional,
@@ -509,19 +510,20 @@ impl ::prost::Name for LibraryItemsDeploySpecDiskStoragePolicy {
         "/vcenter.vm_template.v1.LibraryItemsDeploySpecDiskStoragePolicy".into()
     }
 }
-/// Storage for the configuration and the log files of a machine that is deployed.
+/// Storage for the configuration and log files of a deployed machine.
 ///
-/// Taken by `DeployTemplateLibraryItem`. The disks can be elsewhere.
+/// Used by `DeployTemplateLibraryItem`. The disks can be stored elsewhere.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsDeploySpecVmHomeStorage {
-    /// Identifier of the datastore, for instance `datastore-11`. Needed at present.
+    /// Identifier of the datastore, for example `datastore-11`. Currently required.
     ///
-    /// With a storage policy that does not fit it, the machine is created all the same, and reported as not compliant.
+    /// If the storage policy does not fit the datastore, the machine is created all the same, and is reported as
+    /// noncompliant.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
     /// Storage policy of the files.
     ///
-    /// When unset, the default policy of the datastore.
+    /// Defaults to the default policy of the datastore.
     #[prost(message, optional, tag = "2")]
     pub storage_policy: ::core::option::Option<
         LibraryItemsDeploySpecVmHomeStoragePolicy,
@@ -537,12 +539,12 @@ impl ::prost::Name for LibraryItemsDeploySpecVmHomeStorage {
         "/vcenter.vm_template.v1.LibraryItemsDeploySpecVmHomeStorage".into()
     }
 }
-/// Storage policy for the configuration and the log files of a machine that is deployed.
+/// Storage policy for the configuration and log files of a deployed machine.
 ///
-/// The policies of the disks are separate, see `LibraryItemsDeploySpecDiskStoragePolicy`.
+/// The policies of the disks are separate; see `LibraryItemsDeploySpecDiskStoragePolicy`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsDeploySpecVmHomeStoragePolicy {
-    /// How the policy is chosen. Decides whether `policy` is needed.
+    /// How the policy is chosen. Determines whether `policy` is required.
     #[prost(
         enumeration = "LibraryItemsDeploySpecVmHomeStoragePolicyType",
         optional,
@@ -565,10 +567,10 @@ impl ::prost::Name for LibraryItemsDeploySpecVmHomeStoragePolicy {
 }
 /// A virtual disk of a template.
 ///
-/// Found in `LibraryItemsInfo`.
+/// Part of `LibraryItemsInfo`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsDiskInfo {
-    /// Capacity in bytes. Unset when the disk cannot be accessed.
+    /// Capacity in bytes. Unset if the disk cannot be accessed.
     #[prost(int64, optional, tag = "1")]
     pub capacity: ::core::option::Option<i64>,
     /// Where the disk is stored.
@@ -587,13 +589,13 @@ impl ::prost::Name for LibraryItemsDiskInfo {
 }
 /// Where a virtual disk of a template is stored.
 ///
-/// Disks that are deployed go there as well, unless `LibraryItemsDeploySpec` says otherwise.
+/// Deployed disks are stored there as well, unless `LibraryItemsDeploySpec` specifies otherwise.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsDiskStorageInfo {
-    /// Identifier of the datastore, for instance `datastore-11`.
+    /// Identifier of the datastore, for example `datastore-11`.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the storage policy, a UUID. Unset when the disk has none.
+    /// Identifier of the storage policy, a UUID. Unset if the disk has none.
     #[prost(string, optional, tag = "2")]
     pub storage_policy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -607,12 +609,12 @@ impl ::prost::Name for LibraryItemsDiskStorageInfo {
         "/vcenter.vm_template.v1.LibraryItemsDiskStorageInfo".into()
     }
 }
-/// In what a disk of a machine that is deployed should differ from the template.
+/// How a disk of a deployed machine differs from the template.
 ///
 /// The guest sees a larger disk; its partitions and file systems do not grow with it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsDiskUpdateSpec {
-    /// Capacity in bytes. It has to be more than that of the template's disk: disks only grow.
+    /// Capacity in bytes. It must be greater than that of the template's disk: disks can only grow.
     #[prost(int64, optional, tag = "1")]
     pub capacity: ::core::option::Option<i64>,
 }
@@ -628,7 +630,7 @@ impl ::prost::Name for LibraryItemsDiskUpdateSpec {
 }
 /// A virtual network card of a template.
 ///
-/// Found in `LibraryItemsInfo`.
+/// Part of `LibraryItemsInfo`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsEthernetInfo {
     /// Kind of network that the card is connected to.
@@ -641,7 +643,7 @@ pub struct LibraryItemsEthernetInfo {
     /// How the MAC address of the card is chosen.
     #[prost(enumeration = "LibraryItemsEthernetInfoMacAddressType", optional, tag = "2")]
     pub mac_type: ::core::option::Option<i32>,
-    /// Identifier of the network, for instance `network-12`. Unset when vCenter cannot determine it.
+    /// Identifier of the network, for example `network-12`. Unset if vCenter cannot determine it.
     #[prost(string, optional, tag = "3")]
     pub network: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -655,19 +657,19 @@ impl ::prost::Name for LibraryItemsEthernetInfo {
         "/vcenter.vm_template.v1.LibraryItemsEthernetInfo".into()
     }
 }
-/// In what a network card of a machine that is deployed should differ from the template.
+/// How a network card of a deployed machine differs from the template.
 ///
-/// A machine that is deployed gets MAC addresses of its own in any case, unless they were set by a user.
+/// Even without changes, a deployed machine gets its own MAC addresses, unless a user set them.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsEthernetUpdateSpec {
-    /// Identifier of the network to connect the card to, for instance `network-12`.
+    /// Identifier of the network to connect the card to, for example `network-12`.
     ///
-    /// When unset, that of the template's card. vCenter's documentation calls it needed at present.
+    /// Defaults to that of the template's card. vCenter's documentation calls it currently required.
     #[prost(string, optional, tag = "1")]
     pub network: ::core::option::Option<::prost::alloc::string::String>,
     /// Identifier of the subnet to connect the card to. Takes precedence over `network`.
     ///
-    /// When unset, the card is not connected to a subnet.
+    /// If unset, the card is not connected to a subnet.
     ///
     /// Since vCenter 9.1.0.0.
     #[prost(string, optional, tag = "2")]
@@ -683,14 +685,14 @@ impl ::prost::Name for LibraryItemsEthernetUpdateSpec {
         "/vcenter.vm_template.v1.LibraryItemsEthernetUpdateSpec".into()
     }
 }
-/// How to customize the guest operating system of a machine that is deployed.
+/// How to customize the guest operating system of a deployed machine.
 ///
-/// `vcenter.guest.v1.CustomizationSpecsService` has the specifications that vCenter stores.
+/// `vcenter.guest.v1.CustomizationSpecsService` manages the specifications that vCenter stores.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsGuestCustomizationSpec {
-    /// Name of a customization specification that is stored in vCenter, for instance `linux-dhcp`.
+    /// Name of a customization specification that is stored in vCenter, for example `linux-dhcp`.
     ///
-    /// When unset, the guest operating system is not customized.
+    /// If unset, the guest operating system is not customized.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -704,28 +706,27 @@ impl ::prost::Name for LibraryItemsGuestCustomizationSpec {
         "/vcenter.vm_template.v1.LibraryItemsGuestCustomizationSpec".into()
     }
 }
-/// In what the hardware of a machine that is deployed should differ from the template. Taken by
-/// `DeployTemplateLibraryItem`.
+/// How the hardware of a deployed machine differs from the template. Used by `DeployTemplateLibraryItem`.
 ///
 /// Disks and network cards are named by the identifiers that they have in the template.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LibraryItemsHardwareCustomizationSpec {
-    /// Changes to network cards, by identifier, for instance `4000`.
+    /// Changes to network cards, by identifier, for example `4000`.
     ///
-    /// Cards that are not named stay as in the template.
+    /// Cards that are not listed stay as in the template.
     #[prost(btree_map = "string, message", tag = "1")]
     pub nics: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         LibraryItemsEthernetUpdateSpec,
     >,
-    /// Identifiers of disks to leave out, for instance `2001`.
+    /// Identifiers of disks to omit, for example `2001`.
     ///
-    /// When empty, all disks of the template are copied.
+    /// If empty, all disks of the template are copied.
     #[prost(string, repeated, tag = "2")]
     pub disks_to_remove: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Changes to disks, by identifier, for instance `2000`.
+    /// Changes to disks, by identifier, for example `2000`.
     ///
-    /// Disks that are not named stay as in the template.
+    /// Disks that are not listed stay as in the template.
     #[prost(btree_map = "string, message", tag = "3")]
     pub disks_to_update: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -733,12 +734,12 @@ pub struct LibraryItemsHardwareCustomizationSpec {
     >,
     /// Changes to the CPUs.
     ///
-    /// When unset, they stay as in the template.
+    /// If unset, they stay as in the template.
     #[prost(message, optional, tag = "4")]
     pub cpu_update: ::core::option::Option<LibraryItemsCpuUpdateSpec>,
     /// Changes to the memory.
     ///
-    /// When unset, it stays as in the template.
+    /// If unset, it stays as in the template.
     #[prost(message, optional, tag = "5")]
     pub memory_update: ::core::option::Option<LibraryItemsMemoryUpdateSpec>,
 }
@@ -754,10 +755,10 @@ impl ::prost::Name for LibraryItemsHardwareCustomizationSpec {
 }
 /// The virtual machine template of a library item. Returned by `GetTemplateLibraryItem`.
 ///
-/// Enough to decide on storage, networks and size before a machine is deployed.
+/// Contains what you need to choose storage, networks and sizes before you deploy a machine.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LibraryItemsInfo {
-    /// Guest operating system that is configured, for instance `UBUNTU_64`. The values are those of `VmInfo.guest_os`.
+    /// Configured guest operating system, for example `UBUNTU_64`. The values are those of `VmInfo.guest_os`.
     #[prost(string, optional, tag = "1")]
     pub guest_os: ::core::option::Option<::prost::alloc::string::String>,
     /// Virtual CPUs.
@@ -766,24 +767,24 @@ pub struct LibraryItemsInfo {
     /// Memory.
     #[prost(message, optional, tag = "3")]
     pub memory: ::core::option::Option<LibraryItemsMemoryInfo>,
-    /// Where the configuration and the log files are stored.
+    /// Where the configuration and log files are stored.
     #[prost(message, optional, tag = "4")]
     pub vm_home_storage: ::core::option::Option<LibraryItemsVmHomeStorageInfo>,
-    /// Virtual disks by identifier, for instance `2000`.
+    /// Virtual disks by identifier, for example `2000`.
     #[prost(btree_map = "string, message", tag = "5")]
     pub disks: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         LibraryItemsDiskInfo,
     >,
-    /// Virtual network cards by identifier, for instance `4000`.
+    /// Virtual network cards by identifier, for example `4000`.
     #[prost(btree_map = "string, message", tag = "6")]
     pub nics: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         LibraryItemsEthernetInfo,
     >,
-    /// Identifier of the template in vCenter's inventory, for instance `vm-1021`, that of the latest version.
+    /// Identifier of the latest version of the template in vCenter's inventory, for example `vm-1021`.
     ///
-    /// It names the template in the SOAP API as well. This contract's operations on virtual machines do not list
+    /// It also identifies the template in the SOAP API. This contract's operations on virtual machines do not list
     /// templates.
     #[prost(string, optional, tag = "7")]
     pub vm_template: ::core::option::Option<::prost::alloc::string::String>,
@@ -800,7 +801,7 @@ impl ::prost::Name for LibraryItemsInfo {
 }
 /// Memory of a template.
 ///
-/// Found in `LibraryItemsInfo`.
+/// Part of `LibraryItemsInfo`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsMemoryInfo {
     /// Size in MiB.
@@ -817,12 +818,12 @@ impl ::prost::Name for LibraryItemsMemoryInfo {
         "/vcenter.vm_template.v1.LibraryItemsMemoryInfo".into()
     }
 }
-/// Memory of a machine that is deployed, where it should differ from the template. Taken by `DeployTemplateLibraryItem`.
+/// Memory of a deployed machine, if it differs from the template. Used by `DeployTemplateLibraryItem`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsMemoryUpdateSpec {
     /// Size in MiB; vCenter's documentation says MB.
     ///
-    /// When unset, that of the template.
+    /// Defaults to that of the template.
     #[prost(int64, optional, tag = "1")]
     pub memory: ::core::option::Option<i64>,
 }
@@ -838,7 +839,7 @@ impl ::prost::Name for LibraryItemsMemoryUpdateSpec {
 }
 /// A tag by name.
 ///
-/// Names of tags are unique only within a category, so both are needed.
+/// Tag names are unique only within a category, so both are required.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -860,18 +861,17 @@ impl ::prost::Name for LibraryItemsTagNameSpec {
         "/vcenter.vm_template.v1.LibraryItemsTagNameSpec".into()
     }
 }
-/// A tag to attach to a machine that is deployed, by identifier or by name. If both are set, they have to mean the same
-/// tag.
+/// A tag to attach to a deployed machine, by identifier or by name. If both are set, they must refer to the same tag.
 ///
-/// `cis.tagging.v1.TagService` has the tags.
+/// `cis.tagging.v1.TagService` manages the tags.
 ///
 /// Since vCenter 9.1.0.0.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsTagSpec {
-    /// Identifier of the tag. Needed unless `tag_name_spec` is set.
+    /// Identifier of the tag. Required unless `tag_name_spec` is set.
     #[prost(string, optional, tag = "1")]
     pub tag_id: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the tag and of its category. Needed unless `tag_id` is set.
+    /// Name of the tag and of its category. Required unless `tag_id` is set.
     #[prost(message, optional, tag = "2")]
     pub tag_name_spec: ::core::option::Option<LibraryItemsTagNameSpec>,
 }
@@ -885,15 +885,15 @@ impl ::prost::Name for LibraryItemsTagSpec {
         "/vcenter.vm_template.v1.LibraryItemsTagSpec".into()
     }
 }
-/// Where the configuration and the log files of a template are stored.
+/// Where the configuration and log files of a template are stored.
 ///
-/// Files of machines that are deployed go there as well, unless `LibraryItemsDeploySpec` says otherwise.
+/// Files of deployed machines are stored there as well, unless `LibraryItemsDeploySpec` specifies otherwise.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LibraryItemsVmHomeStorageInfo {
-    /// Identifier of the datastore, for instance `datastore-11`.
+    /// Identifier of the datastore, for example `datastore-11`.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the storage policy, a UUID. Unset when the files have none.
+    /// Identifier of the storage policy, a UUID. Unset if the files have none.
     #[prost(string, optional, tag = "2")]
     pub storage_policy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -911,9 +911,9 @@ impl ::prost::Name for LibraryItemsVmHomeStorageInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryItemsCreateSpecDiskStoragePolicyType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// The policy that `policy` names. The only way so far.
+    /// The policy in `policy`. Currently the only way.
     UseSpecifiedPolicy = 1,
 }
 impl LibraryItemsCreateSpecDiskStoragePolicyType {
@@ -948,9 +948,9 @@ impl LibraryItemsCreateSpecDiskStoragePolicyType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryItemsCreateSpecVmHomeStoragePolicyType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// The policy that `policy` names. The only way so far.
+    /// The policy in `policy`. Currently the only way.
     UseSpecifiedPolicy = 1,
 }
 impl LibraryItemsCreateSpecVmHomeStoragePolicyType {
@@ -981,13 +981,13 @@ impl LibraryItemsCreateSpecVmHomeStoragePolicyType {
         }
     }
 }
-/// How the storage policy for disks of a machine that is deployed is chosen.
+/// How the storage policy for disks of a deployed machine is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryItemsDeploySpecDiskStoragePolicyType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// The policy that `policy` names.
+    /// The policy in `policy`.
     UseSpecifiedPolicy = 1,
     /// The policy of the template's disk.
     UseSourcePolicy = 2,
@@ -1026,13 +1026,13 @@ impl LibraryItemsDeploySpecDiskStoragePolicyType {
         }
     }
 }
-/// How the storage policy for the files of a machine that is deployed is chosen.
+/// How the storage policy for the files of a deployed machine is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryItemsDeploySpecVmHomeStoragePolicyType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
-    /// The policy that `policy` names.
+    /// The policy in `policy`.
     UseSpecifiedPolicy = 1,
     /// The policy of the template's files.
     UseSourcePolicy = 2,
@@ -1075,7 +1075,7 @@ impl LibraryItemsDeploySpecVmHomeStoragePolicyType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryItemsEthernetInfoMacAddressType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// Set by a user.
     Manual = 1,
@@ -1120,7 +1120,7 @@ impl LibraryItemsEthernetInfoMacAddressType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum LibraryItemsEthernetInfoNetworkBackingType {
-    /// Not set, or a value that this contract does not know.
+    /// Not set, or a value that is unknown to this contract.
     Unspecified = 0,
     /// A port group of a standard switch, which exists on one host.
     StandardPortgroup = 1,
@@ -1128,7 +1128,7 @@ pub enum LibraryItemsEthernetInfoNetworkBackingType {
     HostDevice = 2,
     /// A port group of a distributed switch, which vCenter manages for many hosts.
     DistributedPortgroup = 3,
-    /// A network that something other than vSphere manages, for instance NSX.
+    /// A network that something other than vSphere manages, for example NSX.
     OpaqueNetwork = 4,
 }
 impl LibraryItemsEthernetInfoNetworkBackingType {
@@ -1188,20 +1188,20 @@ pub mod library_items_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Makes virtual machines from templates in content libraries, and such templates from virtual machines.
+    /// Creates virtual machines from templates in content libraries, and such templates from virtual machines.
     ///
-    /// A library item of type `vm-template` holds one virtual machine template, in one or two versions.
-    /// `vcenter.vm_template.library_items.v1` checks it out to change it, and manages its versions. Templates in the OVF
-    /// format are deployed by `vcenter.ovf.v1.LibraryItemService`.
+    /// A library item of type `vm-template` contains one virtual machine template, in one or two versions.
+    /// `vcenter.vm_template.library_items.v1` checks it out to change it, and manages its versions. To deploy templates in
+    /// OVF format, use `vcenter.ovf.v1.LibraryItemService`.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `NOT_FOUND`: the library item does not exist, or something that the specification names.
-    /// - `RESOURCE_INACCESSIBLE`: the configuration or a file of the template, or of the machine it is made from, cannot be
-    ///   accessed at present.
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `NOT_FOUND`: the library item, or an object that the specification names, does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration or a file of the template, or of the machine that it is created from,
+    ///   cannot currently be accessed.
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-    /// - `ERROR`: vCenter failed for another reason, which its message tells.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+    /// - `ERROR`: vCenter failed for another reason; the message describes it.
     ///
     /// Mirrors `com.vmware.vcenter.vm_template.library_items`.
     #[derive(Debug, Clone)]
@@ -1277,15 +1277,15 @@ pub mod library_items_service_client {
         }
         /// Copies a virtual machine into a library, as a template. Mirrors `create`.
         ///
-        /// Returns the identifier of the library item when all disks have been copied, which can take minutes: there is no
-        /// task form. Choose a long deadline; when it passes, `content.library.v1.ItemService.FindItems` shows whether the
-        /// item came into being. The machine stays as it is. Not idempotent: a second call fails with `ALREADY_EXISTS`.
-        /// - `ALREADY_EXISTS`: the folder has a virtual machine of that name.
-        /// - `INVALID_ARGUMENT`: the specification is not valid, for instance because its host is not part of its cluster, a
+        /// Returns the identifier of the library item after all disks have been copied, which can take minutes: there is no
+        /// task form. Set a long deadline; if it is exceeded, `content.library.v1.ItemService.FindItems` shows whether the
+        /// item was created. The machine does not change. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
+        /// - `INVALID_ARGUMENT`: the specification is not valid, for example because its host is not part of its cluster, a
         ///   placement is missing, or the library is a subscribed library.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state forbids it.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state does not allow it.
         /// - `RESOURCE_IN_USE`: the machine is carrying out another operation.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the template needs is used up, for instance the space of the
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a resource that the template needs is exhausted, for example the space of the
         ///   datastore.
         pub async fn create_template_library_item(
             &mut self,
@@ -1316,18 +1316,18 @@ pub mod library_items_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a virtual machine from a template in a library. Mirrors `deploy`.
+        /// Creates a virtual machine from a template in a library. Mirrors `deploy`.
         ///
-        /// Returns the identifier of the machine when all disks have been copied, which can take minutes: there is no task
-        /// form. Choose a long deadline; when it passes, `VmService.ListVms` shows by the name whether the machine came into
-        /// being. The machine is powered on and customized afterwards: an answer does not mean that it runs. Not idempotent: a
-        /// second call fails with `ALREADY_EXISTS`.
-        /// - `ALREADY_EXISTS`: the folder has a virtual machine of that name.
-        /// - `INVALID_ARGUMENT`: the specification is not valid, for instance because its host is not part of its cluster, a
-        ///   placement is missing, or a disk is to become smaller.
-        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the host or the datastore does not accept machines now, for instance because it
-        ///   is in maintenance.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the machine needs is used up, for instance the space of the
+        /// Returns the identifier of the machine after all disks have been copied, which can take minutes: there is no task
+        /// form. Set a long deadline; if it is exceeded, look for the machine by name with `VmService.ListVms`. The machine is
+        /// powered on and customized after the response, so a response does not mean that the machine is running. Not
+        /// idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
+        /// - `INVALID_ARGUMENT`: the specification is not valid, for example because its host is not part of its cluster, a
+        ///   placement is missing, or a disk would become smaller.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the host or the datastore does not currently accept machines, for example because
+        ///   it is in maintenance mode.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a resource that the machine needs is exhausted, for example the space of the
         ///   datastore.
         pub async fn deploy_template_library_item(
             &mut self,
@@ -1358,9 +1358,10 @@ pub mod library_items_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns what hardware the template of a library item has. Mirrors `get`.
+        /// Returns the hardware of the template of a library item. Mirrors `get`.
         ///
-        /// Shows the latest version of the template. For an item that holds no virtual machine template the answer is empty.
+        /// Describes the latest version of the template. If the item does not contain a virtual machine template, the response
+        /// is empty.
         pub async fn get_template_library_item(
             &mut self,
             request: impl tonic::IntoRequest<super::GetTemplateLibraryItemRequest>,

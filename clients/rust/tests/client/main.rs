@@ -10,3 +10,4 @@ mod server;
 mod streams;
 #[cfg(feature = "tls-ring")]
 mod tls;
+mod vcenter;

@@ -27,11 +27,11 @@ const (
 type CategoryCardinality int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	CategoryCardinality_CATEGORY_CARDINALITY_UNSPECIFIED CategoryCardinality = 0
-	// One at most, as suits a category "Operating system".
+	// At most one, suitable for a category such as "Operating system".
 	CategoryCardinality_CATEGORY_CARDINALITY_SINGLE CategoryCardinality = 1
-	// Any number, as suits a category "Role".
+	// Any number, suitable for a category such as "Role".
 	CategoryCardinality_CATEGORY_CARDINALITY_MULTIPLE CategoryCardinality = 2
 )
 
@@ -79,12 +79,12 @@ func (CategoryCardinality) EnumDescriptor() ([]byte, []int) {
 // Request of `AddCategoryToUsedBy`.
 type AddCategoryToUsedByRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the category, for instance
-	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-	// `CreateCategory` return it.
+	// Identifier of the category, for example
+	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+	// and `CreateCategory`.
 	CategoryId string `protobuf:"bytes,1,opt,name=category_id,json=categoryId,proto3" json:"category_id,omitempty"`
-	// Name to add, usually that of a program or user, for instance `terraform`. vCenter does not check that there is
-	// such a user.
+	// Name to add, usually the name of a program or user, for example `terraform`. vCenter does not verify that the user
+	// exists.
 	UsedByEntity  *string `protobuf:"bytes,2,opt,name=used_by_entity,json=usedByEntity,proto3,oneof" json:"used_by_entity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -174,8 +174,8 @@ func (*AddCategoryToUsedByResponse) Descriptor() ([]byte, []int) {
 // Request of `CreateCategory`.
 type CreateCategoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the new category should be like. All but `category_id` is required; the description can be empty, and so can
-	// the types, which then stand for all.
+	// Properties of the new category. All fields except `category_id` are required. The description can be empty. If the
+	// list of types is empty, all types are allowed.
 	Spec          *CategoryCreateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -221,7 +221,7 @@ func (x *CreateCategoryRequest) GetSpec() *CategoryCreateSpec {
 // Response of `CreateCategory`.
 type CreateCategoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the category, for instance
+	// Identifier that vCenter assigned to the category, for example
 	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`.
 	Category      *string `protobuf:"bytes,1,opt,name=category,proto3,oneof" json:"category,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -268,9 +268,9 @@ func (x *CreateCategoryResponse) GetCategory() string {
 // Request of `DeleteCategory`.
 type DeleteCategoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the category, for instance
-	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-	// `CreateCategory` return it.
+	// Identifier of the category, for example
+	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+	// and `CreateCategory`.
 	CategoryId    string `protobuf:"bytes,1,opt,name=category_id,json=categoryId,proto3" json:"category_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -353,9 +353,9 @@ func (*DeleteCategoryResponse) Descriptor() ([]byte, []int) {
 // Request of `GetCategory`.
 type GetCategoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the category, for instance
-	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-	// `CreateCategory` return it.
+	// Identifier of the category, for example
+	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+	// and `CreateCategory`.
 	CategoryId    string `protobuf:"bytes,1,opt,name=category_id,json=categoryId,proto3" json:"category_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -484,7 +484,7 @@ func (*ListCategoriesRequest) Descriptor() ([]byte, []int) {
 // Response of `ListCategories`.
 type ListCategoriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the categories, empty when there are none.
+	// Identifiers of the categories. Empty if there are none.
 	Categories    []string `protobuf:"bytes,1,rep,name=categories,proto3" json:"categories,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -530,7 +530,7 @@ func (x *ListCategoriesResponse) GetCategories() []string {
 // Request of `ListUsedCategories`.
 type ListUsedCategoriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name to look for, spelled exactly.
+	// Name to look for, matched exactly.
 	UsedByEntity  *string `protobuf:"bytes,1,opt,name=used_by_entity,json=usedByEntity,proto3,oneof" json:"used_by_entity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -576,7 +576,7 @@ func (x *ListUsedCategoriesRequest) GetUsedByEntity() string {
 // Response of `ListUsedCategories`.
 type ListUsedCategoriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the categories, empty when none has the name.
+	// Identifiers of the categories. Empty if none has the name.
 	Categories    []string `protobuf:"bytes,1,rep,name=categories,proto3" json:"categories,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -622,11 +622,11 @@ func (x *ListUsedCategoriesResponse) GetCategories() []string {
 // Request of `RemoveCategoryFromUsedBy`.
 type RemoveCategoryFromUsedByRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the category, for instance
-	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-	// `CreateCategory` return it.
+	// Identifier of the category, for example
+	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+	// and `CreateCategory`.
 	CategoryId string `protobuf:"bytes,1,opt,name=category_id,json=categoryId,proto3" json:"category_id,omitempty"`
-	// Name to take out, spelled exactly.
+	// Name to remove, matched exactly.
 	UsedByEntity  *string `protobuf:"bytes,2,opt,name=used_by_entity,json=usedByEntity,proto3,oneof" json:"used_by_entity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -716,9 +716,9 @@ func (*RemoveCategoryFromUsedByResponse) Descriptor() ([]byte, []int) {
 // Request of `RevokeCategoryPropagatingPermissions`.
 type RevokeCategoryPropagatingPermissionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the category, for instance
-	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-	// `CreateCategory` return it.
+	// Identifier of the category, for example
+	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+	// and `CreateCategory`.
 	CategoryId    string `protobuf:"bytes,1,opt,name=category_id,json=categoryId,proto3" json:"category_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -801,9 +801,9 @@ func (*RevokeCategoryPropagatingPermissionsResponse) Descriptor() ([]byte, []int
 // Request of `UpdateCategory`.
 type UpdateCategoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the category, for instance
-	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-	// `CreateCategory` return it.
+	// Identifier of the category, for example
+	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+	// and `CreateCategory`.
 	CategoryId string `protobuf:"bytes,1,opt,name=category_id,json=categoryId,proto3" json:"category_id,omitempty"`
 	// What to change. An empty specification is valid and changes nothing.
 	Spec          *CategoryUpdateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
@@ -892,22 +892,23 @@ func (*UpdateCategoryResponse) Descriptor() ([]byte, []int) {
 	return file_cis_tagging_v1_category_service_proto_rawDescGZIP(), []int{17}
 }
 
-// What a new category should be like. Taken by `CreateCategory`.
+// Properties of a new category. Used by `CreateCategory`.
 type CategoryCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the category, 1 to 256 characters. Unique among all categories.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Description of the category, which may be the empty string.
+	// Description of the category. Can be empty.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Whether an object can have several of the category's tags. Can be widened later on, not narrowed.
+	// Whether an object can have several of the category's tags. Can later change from `SINGLE` to `MULTIPLE`, but not
+	// back.
 	Cardinality *CategoryCardinality `protobuf:"varint,3,opt,name=cardinality,proto3,enum=cis.tagging.v1.CategoryCardinality,oneof" json:"cardinality,omitempty"`
-	// Types of objects that can have the category's tags, for instance `VirtualMachine` or `Datastore`. When empty, all
-	// types.
+	// Types of objects that can have the category's tags, for example `VirtualMachine` or `Datastore`. If empty, all
+	// types are allowed.
 	//
-	// Types can be added later on, not taken away.
+	// Types can be added later but not removed.
 	AssociableTypes []string `protobuf:"bytes,4,rep,name=associable_types,json=associableTypes,proto3" json:"associable_types,omitempty"`
-	// Identifier that the category should have, for instance
-	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`. When unset, vCenter chooses one.
+	// Identifier for the category, for example
+	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`. If unset, vCenter chooses one.
 	CategoryId    *string `protobuf:"bytes,5,opt,name=category_id,json=categoryId,proto3,oneof" json:"category_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -989,12 +990,12 @@ type CategoryModel struct {
 	Description *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	// Whether an object can have several of the category's tags.
 	Cardinality *CategoryCardinality `protobuf:"varint,4,opt,name=cardinality,proto3,enum=cis.tagging.v1.CategoryCardinality,oneof" json:"cardinality,omitempty"`
-	// Types of objects that can have the category's tags. When empty, all types.
+	// Types of objects that can have the category's tags. If empty, all types are allowed.
 	//
-	// vCenter checks the types of its own inventory only; objects of other services, such as libraries, can have any tag.
+	// vCenter checks only types of its own inventory; objects of other services, such as libraries, can have any tag.
 	AssociableTypes []string `protobuf:"bytes,5,rep,name=associable_types,json=associableTypes,proto3" json:"associable_types,omitempty"`
-	// Names of those that use the category, as `AddCategoryToUsedBy` has noted them. Nothing but a note: a category that
-	// is used can be changed and deleted.
+	// Names of the programs and users that use the category, as recorded by `AddCategoryToUsedBy`. The list is
+	// informational: a category that is in use can still be changed and deleted.
 	UsedBy        []string `protobuf:"bytes,6,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1072,19 +1073,19 @@ func (x *CategoryModel) GetUsedBy() []string {
 	return nil
 }
 
-// What to change of a category. What is unset stays as it is. Taken by `UpdateCategory`.
+// Changes to a category. Unset fields stay unchanged. Used by `UpdateCategory`.
 type CategoryUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name that the category should have, 1 to 256 characters.
+	// New name of the category, 1 to 256 characters.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Description that the category should have.
+	// New description of the category.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	// Whether an object can have several of the category's tags. Can only change from `SINGLE` to `MULTIPLE`.
 	Cardinality *CategoryCardinality `protobuf:"varint,3,opt,name=cardinality,proto3,enum=cis.tagging.v1.CategoryCardinality,oneof" json:"cardinality,omitempty"`
-	// All types of objects that can have the category's tags, those of now included: types can be added, not taken away.
-	// When empty, the types stay as they are.
+	// All types of objects that can have the category's tags, including the current ones: types can be added but not
+	// removed. If empty, the types stay unchanged.
 	//
-	// A category that allows all types cannot be limited.
+	// A category that allows all types cannot be restricted.
 	AssociableTypes []string `protobuf:"bytes,4,rep,name=associable_types,json=associableTypes,proto3" json:"associable_types,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache

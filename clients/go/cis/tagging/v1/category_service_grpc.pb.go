@@ -34,68 +34,69 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Creates, shows, changes and deletes categories, the groups that tags belong to.
+// Creates, reads, updates and deletes categories, the groups that tags belong to.
 //
-// A category decides how many of its tags one object can have, and which types of objects can have them.
+// A category determines how many of its tags an object can have, and which types of objects can have them.
 //
-// Besides what the operations say about themselves, those that name a category or change something can fail with
+// In addition to the errors listed for each operation, operations that name a category or change something can fail
+// with
 // - `NOT_FOUND`: the category does not exist.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// Credentials that vCenter does not accept end in `UNAUTHENTICATED` here too, although most of these operations do not
-// document it.
+// Credentials that vCenter does not accept cause `UNAUTHENTICATED` here too, although vCenter does not document this
+// error for most of these operations.
 //
 // Mirrors `com.vmware.cis.tagging.category`.
 type CategoryServiceClient interface {
-	// Notes that somebody uses a category: adds a name to its `used_by`. Mirrors `add_to_used_by`.
+	// Records that a program or user uses a category: adds a name to its `used_by`. Mirrors `add_to_used_by`.
 	//
-	// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
+	// Idempotent in effect: adding an existing name is not an error. vCenter does not interpret the names. Requires the
 	// privilege `InventoryService.Tagging.ModifyUsedByForCategory` on the category.
 	AddCategoryToUsedBy(ctx context.Context, in *AddCategoryToUsedByRequest, opts ...grpc.CallOption) (*AddCategoryToUsedByResponse, error)
 	// Creates a category without tags, and returns its identifier. Mirrors `create`.
 	//
-	// Not idempotent: a second call with the same name fails. Needs the privilege
+	// Not idempotent: a second call with the same name fails. Requires the privilege
 	// `InventoryService.Tagging.CreateCategory`.
-	// - `ALREADY_EXISTS`: a category has that name, or the given `category_id`.
+	// - `ALREADY_EXISTS`: a category with that name or the given `category_id` exists.
 	// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, or `category_id` is malformed.
 	CreateCategory(ctx context.Context, in *CreateCategoryRequest, opts ...grpc.CallOption) (*CreateCategoryResponse, error)
-	// Deletes a category with all its tags, and detaches these from all objects. Mirrors `delete`.
+	// Deletes a category and all its tags, and detaches the tags from all objects. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `InventoryService.Tagging.DeleteCategory`
-	// on the category.
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
+	// `InventoryService.Tagging.DeleteCategory` on the category.
 	DeleteCategory(ctx context.Context, in *DeleteCategoryRequest, opts ...grpc.CallOption) (*DeleteCategoryResponse, error)
 	// Returns the properties of one category. Mirrors `get`.
 	//
-	// Needs the privilege `System.Read` on the category.
+	// Requires the privilege `System.Read` on the category.
 	GetCategory(ctx context.Context, in *GetCategoryRequest, opts ...grpc.CallOption) (*GetCategoryResponse, error)
-	// Lists all categories that the caller may read. Mirrors `list`.
+	// Lists all categories that the caller can read. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetCategory` shows one category in full. Since vCenter 9.0,
+	// Returns only identifiers; `GetCategory` returns all properties of a category. Since vCenter 9.0,
 	// `vcenter.tagging.v1.CategoriesService` lists categories with their properties in pages.
 	ListCategories(ctx context.Context, in *ListCategoriesRequest, opts ...grpc.CallOption) (*ListCategoriesResponse, error)
-	// Lists the categories that have a given name in their `used_by`. Mirrors `list_used_categories`.
+	// Lists the categories whose `used_by` contains a given name. Mirrors `list_used_categories`.
 	//
-	// Returns identifiers only. A name that nobody has added gives an empty list. Categories that the caller may not read
-	// are left out.
+	// Returns only identifiers. If no category has the name, the list is empty. Categories that the caller cannot read
+	// are omitted.
 	ListUsedCategories(ctx context.Context, in *ListUsedCategoriesRequest, opts ...grpc.CallOption) (*ListUsedCategoriesResponse, error)
-	// Takes a name out of a category's `used_by`. Mirrors `remove_from_used_by`.
+	// Removes a name from a category's `used_by`. Mirrors `remove_from_used_by`.
 	//
-	// Idempotent in effect: a name that is not there is no error. Needs the privilege
+	// Idempotent in effect: removing a name that is not in the list is not an error. Requires the privilege
 	// `InventoryService.Tagging.ModifyUsedByForCategory` on the category.
 	RemoveCategoryFromUsedBy(ctx context.Context, in *RemoveCategoryFromUsedByRequest, opts ...grpc.CallOption) (*RemoveCategoryFromUsedByResponse, error)
 	// Removes the permissions that a category inherits from its parents in vCenter's inventory. Mirrors
 	// `revoke_propagating_permissions`.
 	//
-	// Afterwards only permissions on the category itself count. Grant the administrators one first, or nobody but
-	// vCenter's own administrators can use it.
+	// Afterwards, only permissions on the category itself apply. Grant your administrators such a permission first;
+	// otherwise, only vCenter's own administrators can use the category.
 	RevokeCategoryPropagatingPermissions(ctx context.Context, in *RevokeCategoryPropagatingPermissionsRequest, opts ...grpc.CallOption) (*RevokeCategoryPropagatingPermissionsResponse, error)
 	// Changes the properties of a category. Mirrors `update`.
 	//
-	// Idempotent: repeating it leaves the same configuration. Needs the privilege `InventoryService.Tagging.EditCategory`
-	// on the category.
-	//   - `ALREADY_EXISTS`: another category has the name.
-	//   - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, `associable_types` lacks a type that the
-	//     category has, or `cardinality` would become `SINGLE` again.
+	// Idempotent: repeating the call leaves the same configuration. Requires the privilege
+	// `InventoryService.Tagging.EditCategory` on the category.
+	//   - `ALREADY_EXISTS`: another category has this name.
+	//   - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, `associable_types` does not include a type
+	//     that the category allows, or `cardinality` would change back to `SINGLE`.
 	UpdateCategory(ctx context.Context, in *UpdateCategoryRequest, opts ...grpc.CallOption) (*UpdateCategoryResponse, error)
 }
 
@@ -201,68 +202,69 @@ func (c *categoryServiceClient) UpdateCategory(ctx context.Context, in *UpdateCa
 // All implementations must embed UnimplementedCategoryServiceServer
 // for forward compatibility.
 //
-// Creates, shows, changes and deletes categories, the groups that tags belong to.
+// Creates, reads, updates and deletes categories, the groups that tags belong to.
 //
-// A category decides how many of its tags one object can have, and which types of objects can have them.
+// A category determines how many of its tags an object can have, and which types of objects can have them.
 //
-// Besides what the operations say about themselves, those that name a category or change something can fail with
+// In addition to the errors listed for each operation, operations that name a category or change something can fail
+// with
 // - `NOT_FOUND`: the category does not exist.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// Credentials that vCenter does not accept end in `UNAUTHENTICATED` here too, although most of these operations do not
-// document it.
+// Credentials that vCenter does not accept cause `UNAUTHENTICATED` here too, although vCenter does not document this
+// error for most of these operations.
 //
 // Mirrors `com.vmware.cis.tagging.category`.
 type CategoryServiceServer interface {
-	// Notes that somebody uses a category: adds a name to its `used_by`. Mirrors `add_to_used_by`.
+	// Records that a program or user uses a category: adds a name to its `used_by`. Mirrors `add_to_used_by`.
 	//
-	// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
+	// Idempotent in effect: adding an existing name is not an error. vCenter does not interpret the names. Requires the
 	// privilege `InventoryService.Tagging.ModifyUsedByForCategory` on the category.
 	AddCategoryToUsedBy(context.Context, *AddCategoryToUsedByRequest) (*AddCategoryToUsedByResponse, error)
 	// Creates a category without tags, and returns its identifier. Mirrors `create`.
 	//
-	// Not idempotent: a second call with the same name fails. Needs the privilege
+	// Not idempotent: a second call with the same name fails. Requires the privilege
 	// `InventoryService.Tagging.CreateCategory`.
-	// - `ALREADY_EXISTS`: a category has that name, or the given `category_id`.
+	// - `ALREADY_EXISTS`: a category with that name or the given `category_id` exists.
 	// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, or `category_id` is malformed.
 	CreateCategory(context.Context, *CreateCategoryRequest) (*CreateCategoryResponse, error)
-	// Deletes a category with all its tags, and detaches these from all objects. Mirrors `delete`.
+	// Deletes a category and all its tags, and detaches the tags from all objects. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `InventoryService.Tagging.DeleteCategory`
-	// on the category.
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
+	// `InventoryService.Tagging.DeleteCategory` on the category.
 	DeleteCategory(context.Context, *DeleteCategoryRequest) (*DeleteCategoryResponse, error)
 	// Returns the properties of one category. Mirrors `get`.
 	//
-	// Needs the privilege `System.Read` on the category.
+	// Requires the privilege `System.Read` on the category.
 	GetCategory(context.Context, *GetCategoryRequest) (*GetCategoryResponse, error)
-	// Lists all categories that the caller may read. Mirrors `list`.
+	// Lists all categories that the caller can read. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetCategory` shows one category in full. Since vCenter 9.0,
+	// Returns only identifiers; `GetCategory` returns all properties of a category. Since vCenter 9.0,
 	// `vcenter.tagging.v1.CategoriesService` lists categories with their properties in pages.
 	ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error)
-	// Lists the categories that have a given name in their `used_by`. Mirrors `list_used_categories`.
+	// Lists the categories whose `used_by` contains a given name. Mirrors `list_used_categories`.
 	//
-	// Returns identifiers only. A name that nobody has added gives an empty list. Categories that the caller may not read
-	// are left out.
+	// Returns only identifiers. If no category has the name, the list is empty. Categories that the caller cannot read
+	// are omitted.
 	ListUsedCategories(context.Context, *ListUsedCategoriesRequest) (*ListUsedCategoriesResponse, error)
-	// Takes a name out of a category's `used_by`. Mirrors `remove_from_used_by`.
+	// Removes a name from a category's `used_by`. Mirrors `remove_from_used_by`.
 	//
-	// Idempotent in effect: a name that is not there is no error. Needs the privilege
+	// Idempotent in effect: removing a name that is not in the list is not an error. Requires the privilege
 	// `InventoryService.Tagging.ModifyUsedByForCategory` on the category.
 	RemoveCategoryFromUsedBy(context.Context, *RemoveCategoryFromUsedByRequest) (*RemoveCategoryFromUsedByResponse, error)
 	// Removes the permissions that a category inherits from its parents in vCenter's inventory. Mirrors
 	// `revoke_propagating_permissions`.
 	//
-	// Afterwards only permissions on the category itself count. Grant the administrators one first, or nobody but
-	// vCenter's own administrators can use it.
+	// Afterwards, only permissions on the category itself apply. Grant your administrators such a permission first;
+	// otherwise, only vCenter's own administrators can use the category.
 	RevokeCategoryPropagatingPermissions(context.Context, *RevokeCategoryPropagatingPermissionsRequest) (*RevokeCategoryPropagatingPermissionsResponse, error)
 	// Changes the properties of a category. Mirrors `update`.
 	//
-	// Idempotent: repeating it leaves the same configuration. Needs the privilege `InventoryService.Tagging.EditCategory`
-	// on the category.
-	//   - `ALREADY_EXISTS`: another category has the name.
-	//   - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, `associable_types` lacks a type that the
-	//     category has, or `cardinality` would become `SINGLE` again.
+	// Idempotent: repeating the call leaves the same configuration. Requires the privilege
+	// `InventoryService.Tagging.EditCategory` on the category.
+	//   - `ALREADY_EXISTS`: another category has this name.
+	//   - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, `associable_types` does not include a type
+	//     that the category allows, or `cardinality` would change back to `SINGLE`.
 	UpdateCategory(context.Context, *UpdateCategoryRequest) (*UpdateCategoryResponse, error)
 	mustEmbedUnimplementedCategoryServiceServer()
 }

@@ -28,10 +28,10 @@ const (
 // Request of `AttachTag`.
 type AttachTagRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
-	// Object to attach the tag to, named by its type and identifier, for instance the `VirtualMachine` `vm-42` or the
+	// Object to attach the tag to, identified by its type and identifier, for example the `VirtualMachine` `vm-42` or the
 	// `HostSystem` `host-10`.
 	ObjectId      *v1.DynamicId `protobuf:"bytes,2,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -122,10 +122,10 @@ func (*AttachTagResponse) Descriptor() ([]byte, []int) {
 // Request of `AttachMultipleTagsToObject`.
 type AttachMultipleTagsToObjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Object to attach the tags to, named by its type and identifier, for instance the `VirtualMachine` `vm-42` or the
-	// `HostSystem` `host-10`.
+	// Object to attach the tags to, identified by its type and identifier, for example the `VirtualMachine` `vm-42` or
+	// the `HostSystem` `host-10`.
 	ObjectId *v1.DynamicId `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
-	// Identifiers of the tags, which can belong to different categories.
+	// Identifiers of the tags. They can belong to different categories.
 	TagIds        []string `protobuf:"bytes,2,rep,name=tag_ids,json=tagIds,proto3" json:"tag_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -178,7 +178,7 @@ func (x *AttachMultipleTagsToObjectRequest) GetTagIds() []string {
 // Response of `AttachMultipleTagsToObject`.
 type AttachMultipleTagsToObjectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether all tags are attached, and if not, why.
+	// Whether all tags were attached, and if not, why.
 	Result        *TagAssociationBatchResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -224,8 +224,8 @@ func (x *AttachMultipleTagsToObjectResponse) GetResult() *TagAssociationBatchRes
 // Request of `AttachTagToMultipleObjects`.
 type AttachTagToMultipleObjectsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
 	// Objects to attach the tag to. They can be of different types; the result reports those whose type the category does
 	// not allow.
@@ -281,7 +281,7 @@ func (x *AttachTagToMultipleObjectsRequest) GetObjectIds() []*v1.DynamicId {
 // Response of `AttachTagToMultipleObjects`.
 type AttachTagToMultipleObjectsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the tag is attached to all objects, and if not, why.
+	// Whether the tag was attached to all objects, and if not, why.
 	Result        *TagAssociationBatchResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -327,11 +327,11 @@ func (x *AttachTagToMultipleObjectsResponse) GetResult() *TagAssociationBatchRes
 // Request of `DetachTag`.
 type DetachTagRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
-	// Object to detach the tag from, named by its type and identifier, for instance the `VirtualMachine` `vm-42` or the
-	// `HostSystem` `host-10`.
+	// Object to detach the tag from, identified by its type and identifier, for example the `VirtualMachine` `vm-42` or
+	// the `HostSystem` `host-10`.
 	ObjectId      *v1.DynamicId `protobuf:"bytes,2,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -421,10 +421,10 @@ func (*DetachTagResponse) Descriptor() ([]byte, []int) {
 // Request of `DetachMultipleTagsFromObject`.
 type DetachMultipleTagsFromObjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Object to detach the tags from, named by its type and identifier, for instance the `VirtualMachine` `vm-42` or the
-	// `HostSystem` `host-10`.
+	// Object to detach the tags from, identified by its type and identifier, for example the `VirtualMachine` `vm-42` or
+	// the `HostSystem` `host-10`.
 	ObjectId *v1.DynamicId `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
-	// Identifiers of the tags, which can belong to different categories.
+	// Identifiers of the tags. They can belong to different categories.
 	TagIds        []string `protobuf:"bytes,2,rep,name=tag_ids,json=tagIds,proto3" json:"tag_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -477,7 +477,7 @@ func (x *DetachMultipleTagsFromObjectRequest) GetTagIds() []string {
 // Response of `DetachMultipleTagsFromObject`.
 type DetachMultipleTagsFromObjectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether all tags are detached, and if not, why.
+	// Whether all tags were detached, and if not, why.
 	Result        *TagAssociationBatchResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -523,8 +523,8 @@ func (x *DetachMultipleTagsFromObjectResponse) GetResult() *TagAssociationBatchR
 // Request of `DetachTagFromMultipleObjects`.
 type DetachTagFromMultipleObjectsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
 	// Objects to detach the tag from. They can be of different types; the result reports those that do not exist.
 	ObjectIds     []*v1.DynamicId `protobuf:"bytes,2,rep,name=object_ids,json=objectIds,proto3" json:"object_ids,omitempty"`
@@ -579,7 +579,7 @@ func (x *DetachTagFromMultipleObjectsRequest) GetObjectIds() []*v1.DynamicId {
 // Response of `DetachTagFromMultipleObjects`.
 type DetachTagFromMultipleObjectsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the tag is detached from all objects, and if not, why.
+	// Whether the tag was detached from all objects, and if not, why.
 	Result        *TagAssociationBatchResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -625,8 +625,8 @@ func (x *DetachTagFromMultipleObjectsResponse) GetResult() *TagAssociationBatchR
 // Request of `ListAttachableTags`.
 type ListAttachableTagsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Object that the tags are for, named by its type and identifier, for instance the `VirtualMachine` `vm-42`. Its type
-	// decides which categories come into question.
+	// Object that the tags are for, identified by its type and identifier, for example the `VirtualMachine` `vm-42`. Its
+	// type determines which categories are eligible.
 	ObjectId      *v1.DynamicId `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -672,7 +672,7 @@ func (x *ListAttachableTagsRequest) GetObjectId() *v1.DynamicId {
 // Response of `ListAttachableTags`.
 type ListAttachableTagsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the tags, empty when none can be attached.
+	// Identifiers of the tags. Empty if none can be attached.
 	Tags          []string `protobuf:"bytes,1,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -718,8 +718,8 @@ func (x *ListAttachableTagsResponse) GetTags() []string {
 // Request of `ListAttachedObjects`.
 type ListAttachedObjectsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId         string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -765,7 +765,7 @@ func (x *ListAttachedObjectsRequest) GetTagId() string {
 // Response of `ListAttachedObjects`.
 type ListAttachedObjectsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The objects, empty when none has the tag.
+	// The objects. Empty if none has the tag.
 	Objects       []*v1.DynamicId `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -811,7 +811,7 @@ func (x *ListAttachedObjectsResponse) GetObjects() []*v1.DynamicId {
 // Request of `ListAttachedObjectsOnTags`.
 type ListAttachedObjectsOnTagsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the tags, which can belong to different categories.
+	// Identifiers of the tags. They can belong to different categories.
 	TagIds        []string `protobuf:"bytes,1,rep,name=tag_ids,json=tagIds,proto3" json:"tag_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -903,7 +903,7 @@ func (x *ListAttachedObjectsOnTagsResponse) GetObjects() []*TagAssociationTagToO
 // Request of `ListAttachedTags`.
 type ListAttachedTagsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Object whose tags to list, named by its type and identifier, for instance the `VirtualMachine` `vm-42`.
+	// Object whose tags to list, identified by its type and identifier, for example the `VirtualMachine` `vm-42`.
 	ObjectId      *v1.DynamicId `protobuf:"bytes,1,opt,name=object_id,json=objectId,proto3" json:"object_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -949,7 +949,7 @@ func (x *ListAttachedTagsRequest) GetObjectId() *v1.DynamicId {
 // Response of `ListAttachedTags`.
 type ListAttachedTagsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the tags, empty when the object has none.
+	// Identifiers of the tags. Empty if the object has none.
 	Tags          []string `protobuf:"bytes,1,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -995,7 +995,7 @@ func (x *ListAttachedTagsResponse) GetTags() []string {
 // Request of `ListAttachedTagsOnObjects`.
 type ListAttachedTagsOnObjectsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Objects whose tags to list. They can be of different types, for instance machines and the hosts that they run on.
+	// Objects whose tags to list. They can be of different types, for example machines and the hosts that they run on.
 	ObjectIds     []*v1.DynamicId `protobuf:"bytes,1,rep,name=object_ids,json=objectIds,proto3" json:"object_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1041,7 +1041,7 @@ func (x *ListAttachedTagsOnObjectsRequest) GetObjectIds() []*v1.DynamicId {
 // Response of `ListAttachedTagsOnObjects`.
 type ListAttachedTagsOnObjectsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The objects that have tags, each with these.
+	// The objects that have tags, each with its tags.
 	Objects       []*TagAssociationObjectToTags `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1086,12 +1086,12 @@ func (x *ListAttachedTagsOnObjectsResponse) GetObjects() []*TagAssociationObject
 
 // Outcome of an operation on several tags or objects.
 //
-// Look at it after each call: the call itself succeeds even when nothing was attached or detached.
+// Check it after each call: the call itself succeeds even if nothing was attached or detached.
 type TagAssociationBatchResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether everything was attached or detached. When false, anything from one part to all of it failed.
+	// Whether everything was attached or detached. If false, at least one part failed, possibly all of them.
 	Success *bool `protobuf:"varint,1,opt,name=success,proto3,oneof" json:"success,omitempty"`
-	// What failed, a message for each tag or object. Empty when `success` is true.
+	// Failures: one message for each tag or object. Empty if `success` is true.
 	ErrorMessages []*v11.LocalizableMessage `protobuf:"bytes,2,rep,name=error_messages,json=errorMessages,proto3" json:"error_messages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1202,7 +1202,7 @@ type TagAssociationTagToObjects struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the tag.
 	TagId *string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3,oneof" json:"tag_id,omitempty"`
-	// The objects, empty when none has the tag.
+	// The objects. Empty if none has the tag.
 	ObjectIds     []*v1.DynamicId `protobuf:"bytes,2,rep,name=object_ids,json=objectIds,proto3" json:"object_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -36,85 +36,85 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Attaches tags to objects, detaches them, and tells which objects have which tags.
+// Attaches tags to objects, detaches them, and lists which objects have which tags.
 //
-// A tag can be attached to an object when its category allows the object's type, and, with cardinality `SINGLE`, when
-// the object has no other tag of that category.
+// A tag can be attached to an object if its category allows the object's type and, with cardinality `SINGLE`, the
+// object has no other tag of that category.
 //
-// Operations on several tags or objects at once do as much as they can: they succeed although a part failed, and say so
+// Operations on several tags or objects are best effort: they succeed even if some parts fail, and report the failures
 // in `TagAssociationBatchResult`.
 //
-// Besides what the operations say about themselves, all of them can fail with
+// In addition to the errors listed for each operation, every operation can fail with
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 //   - `UNAUTHORIZED`: the caller lacks a privilege on the tag or on the object, or the object does not exist; vCenter
-//     does not say which. Only operations on a single tag or object fail so. The others leave out what the caller may not
-//     read, or report it in their result.
+//     does not say which. Only operations on a single tag or object fail with this error. The others omit what the caller
+//     cannot read, or report it in their result.
 //
 // Mirrors `com.vmware.cis.tagging.tag_association`.
 type TagAssociationServiceClient interface {
 	// Attaches a tag to an object. Mirrors `attach`.
 	//
-	// Idempotent in effect: a tag that is attached already is not an error. Needs the privileges
+	// Idempotent in effect: attaching a tag again is not an error. Requires the privileges
 	// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
 	//   - `NOT_FOUND`: the tag does not exist.
 	//   - `INVALID_ARGUMENT`: the object does not exist, the category does not allow its type, or the object has another
 	//     tag of a category with cardinality `SINGLE`.
 	AttachTag(ctx context.Context, in *AttachTagRequest, opts ...grpc.CallOption) (*AttachTagResponse, error)
-	// Attaches several tags to one object, and reports those that could not be attached. Mirrors
+	// Attaches several tags to one object, and reports the tags that could not be attached. Mirrors
 	// `attach_multiple_tags_to_object`.
 	//
-	// Tags that are attached already are no errors. Needs the privileges `InventoryService.Tagging.AttachTag` on each tag
-	// and `System.Read` on the object.
+	// Tags that are already attached are not errors. Requires the privileges `InventoryService.Tagging.AttachTag` on each
+	// tag and `System.Read` on the object.
 	AttachMultipleTagsToObject(ctx context.Context, in *AttachMultipleTagsToObjectRequest, opts ...grpc.CallOption) (*AttachMultipleTagsToObjectResponse, error)
-	// Attaches one tag to several objects, and reports those that it could not be attached to. Mirrors
+	// Attaches one tag to several objects, and reports the objects that it could not be attached to. Mirrors
 	// `attach_tag_to_multiple_objects`.
 	//
-	// Objects that have the tag already are no errors. Needs the privileges `InventoryService.Tagging.AttachTag` on the
-	// tag and `System.Read` on each object.
+	// Objects that already have the tag are not errors. Requires the privileges `InventoryService.Tagging.AttachTag` on
+	// the tag and `System.Read` on each object.
 	// - `NOT_FOUND`: the tag does not exist.
 	AttachTagToMultipleObjects(ctx context.Context, in *AttachTagToMultipleObjectsRequest, opts ...grpc.CallOption) (*AttachTagToMultipleObjectsResponse, error)
 	// Detaches a tag from an object. Mirrors `detach`.
 	//
-	// Idempotent in effect: a tag that is not attached is not an error. Needs the privileges
+	// Idempotent in effect: detaching a tag that is not attached is not an error. Requires the privileges
 	// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
 	// - `NOT_FOUND`: the tag does not exist.
 	DetachTag(ctx context.Context, in *DetachTagRequest, opts ...grpc.CallOption) (*DetachTagResponse, error)
-	// Detaches several tags from one object, and reports those that could not be detached. Mirrors
+	// Detaches several tags from one object, and reports the tags that could not be detached. Mirrors
 	// `detach_multiple_tags_from_object`.
 	//
-	// Tags that are not attached are no errors; tags that do not exist are. Needs the privileges
+	// Tags that are not attached are not errors; tags that do not exist are. Requires the privileges
 	// `InventoryService.Tagging.AttachTag` on each tag and `System.Read` on the object.
 	DetachMultipleTagsFromObject(ctx context.Context, in *DetachMultipleTagsFromObjectRequest, opts ...grpc.CallOption) (*DetachMultipleTagsFromObjectResponse, error)
-	// Detaches one tag from several objects, and reports those that it could not be detached from. Mirrors
+	// Detaches one tag from several objects, and reports the objects that it could not be detached from. Mirrors
 	// `detach_tag_from_multiple_objects`.
 	//
-	// Objects that do not have the tag are no errors. Needs the privileges `InventoryService.Tagging.AttachTag` on the
-	// tag and `System.Read` on each object.
+	// Objects that do not have the tag are not errors. Requires the privileges `InventoryService.Tagging.AttachTag` on
+	// the tag and `System.Read` on each object.
 	// - `NOT_FOUND`: the tag does not exist.
 	DetachTagFromMultipleObjects(ctx context.Context, in *DetachTagFromMultipleObjectsRequest, opts ...grpc.CallOption) (*DetachTagFromMultipleObjectsResponse, error)
-	// Lists the tags that could be attached to an object now. Mirrors `list_attachable_tags`.
+	// Lists the tags that can currently be attached to an object. Mirrors `list_attachable_tags`.
 	//
-	// Leaves out the tags that the object has, those whose category does not allow its type, and those that cardinality
-	// `SINGLE` rules out. Needs the privilege `System.Read` on the object. Tags that the caller may not read are left
-	// out.
+	// Omits tags that the object already has, tags whose category does not allow the object's type, and tags that
+	// cardinality `SINGLE` excludes. Requires the privilege `System.Read` on the object. Tags that the caller cannot read
+	// are omitted.
 	ListAttachableTags(ctx context.Context, in *ListAttachableTagsRequest, opts ...grpc.CallOption) (*ListAttachableTagsResponse, error)
-	// Lists the objects that have a tag, as far as the caller may read them. Mirrors `list_attached_objects`.
+	// Lists the objects that have a tag, limited to those that the caller can read. Mirrors `list_attached_objects`.
 	//
-	// Needs the privilege `System.Read` on the tag.
+	// Requires the privilege `System.Read` on the tag.
 	// - `NOT_FOUND`: the tag does not exist.
 	ListAttachedObjects(ctx context.Context, in *ListAttachedObjectsRequest, opts ...grpc.CallOption) (*ListAttachedObjectsResponse, error)
-	// Lists the objects that have any of several tags, tag by tag. Mirrors `list_attached_objects_on_tags`.
+	// Lists the objects that have any of several tags, grouped by tag. Mirrors `list_attached_objects_on_tags`.
 	//
-	// Tags that do not exist are left out. Tags and objects that the caller may not read are left out.
+	// Tags that do not exist are omitted. Tags and objects that the caller cannot read are omitted.
 	ListAttachedObjectsOnTags(ctx context.Context, in *ListAttachedObjectsOnTagsRequest, opts ...grpc.CallOption) (*ListAttachedObjectsOnTagsResponse, error)
-	// Lists the tags of an object, as far as the caller may read them. Mirrors `list_attached_tags`.
+	// Lists the tags of an object, limited to those that the caller can read. Mirrors `list_attached_tags`.
 	//
-	// Needs the privilege `System.Read` on the object.
+	// Requires the privilege `System.Read` on the object.
 	ListAttachedTags(ctx context.Context, in *ListAttachedTagsRequest, opts ...grpc.CallOption) (*ListAttachedTagsResponse, error)
-	// Lists the tags of several objects, object by object. Mirrors `list_attached_tags_on_objects`.
+	// Lists the tags of several objects, grouped by object. Mirrors `list_attached_tags_on_objects`.
 	//
-	// The usual way to read the tags of many machines: one call instead of one a machine. Objects that do not exist are
-	// left out. Objects and tags that the caller may not read are left out.
+	// The recommended way to read the tags of many machines: one call instead of one call for each machine. Objects that
+	// do not exist are omitted. Objects and tags that the caller cannot read are omitted.
 	ListAttachedTagsOnObjects(ctx context.Context, in *ListAttachedTagsOnObjectsRequest, opts ...grpc.CallOption) (*ListAttachedTagsOnObjectsResponse, error)
 }
 
@@ -240,85 +240,85 @@ func (c *tagAssociationServiceClient) ListAttachedTagsOnObjects(ctx context.Cont
 // All implementations must embed UnimplementedTagAssociationServiceServer
 // for forward compatibility.
 //
-// Attaches tags to objects, detaches them, and tells which objects have which tags.
+// Attaches tags to objects, detaches them, and lists which objects have which tags.
 //
-// A tag can be attached to an object when its category allows the object's type, and, with cardinality `SINGLE`, when
-// the object has no other tag of that category.
+// A tag can be attached to an object if its category allows the object's type and, with cardinality `SINGLE`, the
+// object has no other tag of that category.
 //
-// Operations on several tags or objects at once do as much as they can: they succeed although a part failed, and say so
+// Operations on several tags or objects are best effort: they succeed even if some parts fail, and report the failures
 // in `TagAssociationBatchResult`.
 //
-// Besides what the operations say about themselves, all of them can fail with
+// In addition to the errors listed for each operation, every operation can fail with
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 //   - `UNAUTHORIZED`: the caller lacks a privilege on the tag or on the object, or the object does not exist; vCenter
-//     does not say which. Only operations on a single tag or object fail so. The others leave out what the caller may not
-//     read, or report it in their result.
+//     does not say which. Only operations on a single tag or object fail with this error. The others omit what the caller
+//     cannot read, or report it in their result.
 //
 // Mirrors `com.vmware.cis.tagging.tag_association`.
 type TagAssociationServiceServer interface {
 	// Attaches a tag to an object. Mirrors `attach`.
 	//
-	// Idempotent in effect: a tag that is attached already is not an error. Needs the privileges
+	// Idempotent in effect: attaching a tag again is not an error. Requires the privileges
 	// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
 	//   - `NOT_FOUND`: the tag does not exist.
 	//   - `INVALID_ARGUMENT`: the object does not exist, the category does not allow its type, or the object has another
 	//     tag of a category with cardinality `SINGLE`.
 	AttachTag(context.Context, *AttachTagRequest) (*AttachTagResponse, error)
-	// Attaches several tags to one object, and reports those that could not be attached. Mirrors
+	// Attaches several tags to one object, and reports the tags that could not be attached. Mirrors
 	// `attach_multiple_tags_to_object`.
 	//
-	// Tags that are attached already are no errors. Needs the privileges `InventoryService.Tagging.AttachTag` on each tag
-	// and `System.Read` on the object.
+	// Tags that are already attached are not errors. Requires the privileges `InventoryService.Tagging.AttachTag` on each
+	// tag and `System.Read` on the object.
 	AttachMultipleTagsToObject(context.Context, *AttachMultipleTagsToObjectRequest) (*AttachMultipleTagsToObjectResponse, error)
-	// Attaches one tag to several objects, and reports those that it could not be attached to. Mirrors
+	// Attaches one tag to several objects, and reports the objects that it could not be attached to. Mirrors
 	// `attach_tag_to_multiple_objects`.
 	//
-	// Objects that have the tag already are no errors. Needs the privileges `InventoryService.Tagging.AttachTag` on the
-	// tag and `System.Read` on each object.
+	// Objects that already have the tag are not errors. Requires the privileges `InventoryService.Tagging.AttachTag` on
+	// the tag and `System.Read` on each object.
 	// - `NOT_FOUND`: the tag does not exist.
 	AttachTagToMultipleObjects(context.Context, *AttachTagToMultipleObjectsRequest) (*AttachTagToMultipleObjectsResponse, error)
 	// Detaches a tag from an object. Mirrors `detach`.
 	//
-	// Idempotent in effect: a tag that is not attached is not an error. Needs the privileges
+	// Idempotent in effect: detaching a tag that is not attached is not an error. Requires the privileges
 	// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
 	// - `NOT_FOUND`: the tag does not exist.
 	DetachTag(context.Context, *DetachTagRequest) (*DetachTagResponse, error)
-	// Detaches several tags from one object, and reports those that could not be detached. Mirrors
+	// Detaches several tags from one object, and reports the tags that could not be detached. Mirrors
 	// `detach_multiple_tags_from_object`.
 	//
-	// Tags that are not attached are no errors; tags that do not exist are. Needs the privileges
+	// Tags that are not attached are not errors; tags that do not exist are. Requires the privileges
 	// `InventoryService.Tagging.AttachTag` on each tag and `System.Read` on the object.
 	DetachMultipleTagsFromObject(context.Context, *DetachMultipleTagsFromObjectRequest) (*DetachMultipleTagsFromObjectResponse, error)
-	// Detaches one tag from several objects, and reports those that it could not be detached from. Mirrors
+	// Detaches one tag from several objects, and reports the objects that it could not be detached from. Mirrors
 	// `detach_tag_from_multiple_objects`.
 	//
-	// Objects that do not have the tag are no errors. Needs the privileges `InventoryService.Tagging.AttachTag` on the
-	// tag and `System.Read` on each object.
+	// Objects that do not have the tag are not errors. Requires the privileges `InventoryService.Tagging.AttachTag` on
+	// the tag and `System.Read` on each object.
 	// - `NOT_FOUND`: the tag does not exist.
 	DetachTagFromMultipleObjects(context.Context, *DetachTagFromMultipleObjectsRequest) (*DetachTagFromMultipleObjectsResponse, error)
-	// Lists the tags that could be attached to an object now. Mirrors `list_attachable_tags`.
+	// Lists the tags that can currently be attached to an object. Mirrors `list_attachable_tags`.
 	//
-	// Leaves out the tags that the object has, those whose category does not allow its type, and those that cardinality
-	// `SINGLE` rules out. Needs the privilege `System.Read` on the object. Tags that the caller may not read are left
-	// out.
+	// Omits tags that the object already has, tags whose category does not allow the object's type, and tags that
+	// cardinality `SINGLE` excludes. Requires the privilege `System.Read` on the object. Tags that the caller cannot read
+	// are omitted.
 	ListAttachableTags(context.Context, *ListAttachableTagsRequest) (*ListAttachableTagsResponse, error)
-	// Lists the objects that have a tag, as far as the caller may read them. Mirrors `list_attached_objects`.
+	// Lists the objects that have a tag, limited to those that the caller can read. Mirrors `list_attached_objects`.
 	//
-	// Needs the privilege `System.Read` on the tag.
+	// Requires the privilege `System.Read` on the tag.
 	// - `NOT_FOUND`: the tag does not exist.
 	ListAttachedObjects(context.Context, *ListAttachedObjectsRequest) (*ListAttachedObjectsResponse, error)
-	// Lists the objects that have any of several tags, tag by tag. Mirrors `list_attached_objects_on_tags`.
+	// Lists the objects that have any of several tags, grouped by tag. Mirrors `list_attached_objects_on_tags`.
 	//
-	// Tags that do not exist are left out. Tags and objects that the caller may not read are left out.
+	// Tags that do not exist are omitted. Tags and objects that the caller cannot read are omitted.
 	ListAttachedObjectsOnTags(context.Context, *ListAttachedObjectsOnTagsRequest) (*ListAttachedObjectsOnTagsResponse, error)
-	// Lists the tags of an object, as far as the caller may read them. Mirrors `list_attached_tags`.
+	// Lists the tags of an object, limited to those that the caller can read. Mirrors `list_attached_tags`.
 	//
-	// Needs the privilege `System.Read` on the object.
+	// Requires the privilege `System.Read` on the object.
 	ListAttachedTags(context.Context, *ListAttachedTagsRequest) (*ListAttachedTagsResponse, error)
-	// Lists the tags of several objects, object by object. Mirrors `list_attached_tags_on_objects`.
+	// Lists the tags of several objects, grouped by object. Mirrors `list_attached_tags_on_objects`.
 	//
-	// The usual way to read the tags of many machines: one call instead of one a machine. Objects that do not exist are
-	// left out. Objects and tags that the caller may not read are left out.
+	// The recommended way to read the tags of many machines: one call instead of one call for each machine. Objects that
+	// do not exist are omitted. Objects and tags that the caller cannot read are omitted.
 	ListAttachedTagsOnObjects(context.Context, *ListAttachedTagsOnObjectsRequest) (*ListAttachedTagsOnObjectsResponse, error)
 	mustEmbedUnimplementedTagAssociationServiceServer()
 }

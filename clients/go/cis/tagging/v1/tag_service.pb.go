@@ -26,11 +26,11 @@ const (
 // Request of `AddTagToUsedBy`.
 type AddTagToUsedByRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
-	// Name to add, usually that of a program or user, for instance `terraform`. vCenter does not check that there is
-	// such a user.
+	// Name to add, usually the name of a program or user, for example `terraform`. vCenter does not verify that the user
+	// exists.
 	UsedByEntity  *string `protobuf:"bytes,2,opt,name=used_by_entity,json=usedByEntity,proto3,oneof" json:"used_by_entity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -120,7 +120,7 @@ func (*AddTagToUsedByResponse) Descriptor() ([]byte, []int) {
 // Request of `CreateTag`.
 type CreateTagRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the new tag should be like. Name, description and category are required; the description can be empty.
+	// Properties of the new tag. Name, description and category are required; the description can be empty.
 	Spec          *TagCreateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -166,7 +166,7 @@ func (x *CreateTagRequest) GetSpec() *TagCreateSpec {
 // Response of `CreateTag`.
 type CreateTagResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the tag, for instance
+	// Identifier that vCenter assigned to the tag, for example
 	// `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`.
 	Tag           *string `protobuf:"bytes,1,opt,name=tag,proto3,oneof" json:"tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -213,8 +213,8 @@ func (x *CreateTagResponse) GetTag() string {
 // Request of `DeleteTag`.
 type DeleteTagRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId         string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -297,8 +297,8 @@ func (*DeleteTagResponse) Descriptor() ([]byte, []int) {
 // Request of `GetTag`.
 type GetTagRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId         string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -427,7 +427,7 @@ func (*ListTagsRequest) Descriptor() ([]byte, []int) {
 // Response of `ListTags`.
 type ListTagsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the tags, empty when there are none.
+	// Identifiers of the tags. Empty if there are none.
 	Tags          []string `protobuf:"bytes,1,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -473,9 +473,9 @@ func (x *ListTagsResponse) GetTags() []string {
 // Request of `ListTagsForCategory`.
 type ListTagsForCategoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the category, for instance
-	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as `ListCategories` and
-	// `CreateCategory` return it.
+	// Identifier of the category, for example
+	// `urn:vmomi:InventoryServiceCategory:9c9c1d53-9d2a-4f6a-bd32-6d39ebd6e27b:GLOBAL`, as returned by `ListCategories`
+	// and `CreateCategory`.
 	CategoryId    *string `protobuf:"bytes,1,opt,name=category_id,json=categoryId,proto3,oneof" json:"category_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -521,7 +521,7 @@ func (x *ListTagsForCategoryRequest) GetCategoryId() string {
 // Response of `ListTagsForCategory`.
 type ListTagsForCategoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the tags, empty when the category has none.
+	// Identifiers of the tags. Empty if the category has none.
 	Tags          []string `protobuf:"bytes,1,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -567,7 +567,7 @@ func (x *ListTagsForCategoryResponse) GetTags() []string {
 // Request of `ListUsedTags`.
 type ListUsedTagsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name to look for, spelled exactly.
+	// Name to look for, matched exactly.
 	UsedByEntity  *string `protobuf:"bytes,1,opt,name=used_by_entity,json=usedByEntity,proto3,oneof" json:"used_by_entity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -613,7 +613,7 @@ func (x *ListUsedTagsRequest) GetUsedByEntity() string {
 // Response of `ListUsedTags`.
 type ListUsedTagsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the tags, empty when none has the name.
+	// Identifiers of the tags. Empty if none has the name.
 	Tags          []string `protobuf:"bytes,1,rep,name=tags,proto3" json:"tags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -659,10 +659,10 @@ func (x *ListUsedTagsResponse) GetTags() []string {
 // Request of `RemoveTagFromUsedBy`.
 type RemoveTagFromUsedByRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
-	// Name to take out, spelled exactly.
+	// Name to remove, matched exactly.
 	UsedByEntity  *string `protobuf:"bytes,2,opt,name=used_by_entity,json=usedByEntity,proto3,oneof" json:"used_by_entity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -752,8 +752,8 @@ func (*RemoveTagFromUsedByResponse) Descriptor() ([]byte, []int) {
 // Request of `RevokeTagPropagatingPermissions`.
 type RevokeTagPropagatingPermissionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId         string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -836,8 +836,8 @@ func (*RevokeTagPropagatingPermissionsResponse) Descriptor() ([]byte, []int) {
 // Request of `UpdateTag`.
 type UpdateTagRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
-	// `ListTags` and `CreateTag` return it.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`, as
+	// returned by `ListTags` and `CreateTag`.
 	TagId string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3" json:"tag_id,omitempty"`
 	// What to change. An empty specification is valid and changes nothing.
 	Spec          *TagUpdateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
@@ -926,19 +926,18 @@ func (*UpdateTagResponse) Descriptor() ([]byte, []int) {
 	return file_cis_tagging_v1_tag_service_proto_rawDescGZIP(), []int{19}
 }
 
-// What a new tag should be like. Taken by `CreateTag`.
+// Properties of a new tag. Used by `CreateTag`.
 type TagCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the tag, 1 to 256 characters. Unique within its category; `ALREADY_EXISTS` when another tag of the category
-	// has it.
+	// Name of the tag, 1 to 256 characters. Unique within its category; otherwise, the call fails with `ALREADY_EXISTS`.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Description of the tag, which may be the empty string.
+	// Description of the tag. Can be empty.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Category that the tag should belong to, for good. It decides which objects can have the tag, and how many of its
-	// tags an object can have.
+	// Category of the tag. Cannot be changed later. It determines which objects can have the tag, and how many of the
+	// category's tags an object can have.
 	CategoryId *string `protobuf:"bytes,3,opt,name=category_id,json=categoryId,proto3,oneof" json:"category_id,omitempty"`
-	// Identifier that the tag should have, for instance
-	// `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`. When unset, vCenter chooses one.
+	// Identifier for the tag, for example `urn:vmomi:InventoryServiceTag:5fa5c9f0-1e3b-4ad1-9c51-0d7d5b0c5e41:GLOBAL`. If
+	// unset, vCenter chooses one.
 	TagId         *string `protobuf:"bytes,4,opt,name=tag_id,json=tagId,proto3,oneof" json:"tag_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1013,8 +1012,8 @@ type TagModel struct {
 	Name *string `protobuf:"bytes,3,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// Description of the tag.
 	Description *string `protobuf:"bytes,4,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Names of those that use the tag, as `AddTagToUsedBy` has noted them. Nothing but a note: a tag that is used can be
-	// changed and deleted.
+	// Names of the programs and users that use the tag, as recorded by `AddTagToUsedBy`. The list is informational: a tag
+	// that is in use can still be changed and deleted.
 	UsedBy        []string `protobuf:"bytes,5,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1085,12 +1084,12 @@ func (x *TagModel) GetUsedBy() []string {
 	return nil
 }
 
-// What to change of a tag. What is unset stays as it is. Taken by `UpdateTag`.
+// Changes to a tag. Unset fields stay unchanged. Used by `UpdateTag`.
 type TagUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name that the tag should have, 1 to 256 characters.
+	// New name of the tag, 1 to 256 characters.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Description that the tag should have.
+	// New description of the tag.
 	Description   *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -35,71 +35,70 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Creates, shows, changes and deletes tags, the labels that can be attached to objects.
+// Creates, reads, updates and deletes tags, labels that can be attached to objects.
 //
 // Each tag belongs to one category. `TagAssociationService` attaches tags to objects.
 //
-// Besides what the operations say about themselves, those that name a tag or a category or change something can fail
-// with
+// In addition to the errors listed for each operation, operations that name a tag or a category or change something can
+// fail with
 // - `NOT_FOUND`: the tag or category does not exist.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// Credentials that vCenter does not accept end in `UNAUTHENTICATED` here too, although most of these operations do not
-// document it.
+// Credentials that vCenter does not accept cause `UNAUTHENTICATED` here too, although vCenter does not document this
+// error for most of these operations.
 //
 // Mirrors `com.vmware.cis.tagging.tag`.
 type TagServiceClient interface {
-	// Notes that somebody uses a tag: adds a name to its `used_by`. Mirrors `add_to_used_by`.
+	// Records that a program or user uses a tag: adds a name to its `used_by`. Mirrors `add_to_used_by`.
 	//
-	// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
+	// Idempotent in effect: adding an existing name is not an error. vCenter does not interpret the names. Requires the
 	// privilege `InventoryService.Tagging.ModifyUsedByForTag` on the tag.
 	AddTagToUsedBy(ctx context.Context, in *AddTagToUsedByRequest, opts ...grpc.CallOption) (*AddTagToUsedByResponse, error)
 	// Creates a tag in a category, and returns its identifier. Mirrors `create`.
 	//
-	// Not idempotent: a second call with the same name fails. Needs the privilege `InventoryService.Tagging.CreateTag` on
-	// the category.
-	// - `ALREADY_EXISTS`: the category has a tag of that name, or a tag has the given `tag_id`.
+	// Not idempotent: a second call with the same name fails. Requires the privilege `InventoryService.Tagging.CreateTag`
+	// on the category.
+	// - `ALREADY_EXISTS`: the category has a tag with that name, or a tag with the given `tag_id` exists.
 	// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, or `tag_id` is malformed.
 	CreateTag(ctx context.Context, in *CreateTagRequest, opts ...grpc.CallOption) (*CreateTagResponse, error)
 	// Deletes a tag and detaches it from all objects. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `InventoryService.Tagging.DeleteTag` on
-	// the tag.
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege `InventoryService.Tagging.DeleteTag`
+	// on the tag.
 	DeleteTag(ctx context.Context, in *DeleteTagRequest, opts ...grpc.CallOption) (*DeleteTagResponse, error)
 	// Returns the properties of one tag. Mirrors `get`.
 	//
-	// Needs the privilege `System.Read` on the tag.
+	// Requires the privilege `System.Read` on the tag.
 	GetTag(ctx context.Context, in *GetTagRequest, opts ...grpc.CallOption) (*GetTagResponse, error)
-	// Lists all tags that the caller may read, those of all categories. Mirrors `list`.
+	// Lists all tags that the caller can read, in all categories. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetTag` shows one tag in full. Since vCenter 9.0, `vcenter.tagging.v1.TagsService` lists
-	// tags with their properties in pages.
+	// Returns only identifiers; `GetTag` returns all properties of a tag. Since vCenter 9.0,
+	// `vcenter.tagging.v1.TagsService` lists tags with their properties in pages.
 	ListTags(ctx context.Context, in *ListTagsRequest, opts ...grpc.CallOption) (*ListTagsResponse, error)
-	// Lists the tags of one category that the caller may read. Mirrors `list_tags_for_category`.
+	// Lists the tags of one category that the caller can read. Mirrors `list_tags_for_category`.
 	//
-	// Returns identifiers only. Needs the privilege `System.Read` on the category.
+	// Returns only identifiers. Requires the privilege `System.Read` on the category.
 	ListTagsForCategory(ctx context.Context, in *ListTagsForCategoryRequest, opts ...grpc.CallOption) (*ListTagsForCategoryResponse, error)
-	// Lists the tags that have a given name in their `used_by`. Mirrors `list_used_tags`.
+	// Lists the tags whose `used_by` contains a given name. Mirrors `list_used_tags`.
 	//
-	// Returns identifiers only. A name that nobody has added gives an empty list. Tags that the caller may not read are
-	// left out.
+	// Returns only identifiers. If no tag has the name, the list is empty. Tags that the caller cannot read are omitted.
 	ListUsedTags(ctx context.Context, in *ListUsedTagsRequest, opts ...grpc.CallOption) (*ListUsedTagsResponse, error)
-	// Takes a name out of a tag's `used_by`. Mirrors `remove_from_used_by`.
+	// Removes a name from a tag's `used_by`. Mirrors `remove_from_used_by`.
 	//
-	// Idempotent in effect: a name that is not there is no error. Needs the privilege
+	// Idempotent in effect: removing a name that is not in the list is not an error. Requires the privilege
 	// `InventoryService.Tagging.ModifyUsedByForTag` on the tag.
 	RemoveTagFromUsedBy(ctx context.Context, in *RemoveTagFromUsedByRequest, opts ...grpc.CallOption) (*RemoveTagFromUsedByResponse, error)
 	// Removes the permissions that a tag inherits from its category and from vCenter's inventory. Mirrors
 	// `revoke_propagating_permissions`.
 	//
-	// Afterwards only permissions on the tag itself count. Grant the administrators one first, or nobody but vCenter's
-	// own administrators can use it.
+	// Afterwards, only permissions on the tag itself apply. Grant your administrators such a permission first; otherwise,
+	// only vCenter's own administrators can use the tag.
 	RevokeTagPropagatingPermissions(ctx context.Context, in *RevokeTagPropagatingPermissionsRequest, opts ...grpc.CallOption) (*RevokeTagPropagatingPermissionsResponse, error)
 	// Changes the name and the description of a tag. Mirrors `update`.
 	//
-	// Idempotent: repeating it leaves the same configuration. A tag cannot move to another category. Needs the privilege
-	// `InventoryService.Tagging.EditTag` on the tag.
-	// - `ALREADY_EXISTS`: another tag of the category has the name.
+	// Idempotent: repeating the call leaves the same configuration. A tag cannot be moved to another category. Requires
+	// the privilege `InventoryService.Tagging.EditTag` on the tag.
+	// - `ALREADY_EXISTS`: another tag in the category has this name.
 	// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters.
 	UpdateTag(ctx context.Context, in *UpdateTagRequest, opts ...grpc.CallOption) (*UpdateTagResponse, error)
 }
@@ -216,71 +215,70 @@ func (c *tagServiceClient) UpdateTag(ctx context.Context, in *UpdateTagRequest, 
 // All implementations must embed UnimplementedTagServiceServer
 // for forward compatibility.
 //
-// Creates, shows, changes and deletes tags, the labels that can be attached to objects.
+// Creates, reads, updates and deletes tags, labels that can be attached to objects.
 //
 // Each tag belongs to one category. `TagAssociationService` attaches tags to objects.
 //
-// Besides what the operations say about themselves, those that name a tag or a category or change something can fail
-// with
+// In addition to the errors listed for each operation, operations that name a tag or a category or change something can
+// fail with
 // - `NOT_FOUND`: the tag or category does not exist.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// Credentials that vCenter does not accept end in `UNAUTHENTICATED` here too, although most of these operations do not
-// document it.
+// Credentials that vCenter does not accept cause `UNAUTHENTICATED` here too, although vCenter does not document this
+// error for most of these operations.
 //
 // Mirrors `com.vmware.cis.tagging.tag`.
 type TagServiceServer interface {
-	// Notes that somebody uses a tag: adds a name to its `used_by`. Mirrors `add_to_used_by`.
+	// Records that a program or user uses a tag: adds a name to its `used_by`. Mirrors `add_to_used_by`.
 	//
-	// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
+	// Idempotent in effect: adding an existing name is not an error. vCenter does not interpret the names. Requires the
 	// privilege `InventoryService.Tagging.ModifyUsedByForTag` on the tag.
 	AddTagToUsedBy(context.Context, *AddTagToUsedByRequest) (*AddTagToUsedByResponse, error)
 	// Creates a tag in a category, and returns its identifier. Mirrors `create`.
 	//
-	// Not idempotent: a second call with the same name fails. Needs the privilege `InventoryService.Tagging.CreateTag` on
-	// the category.
-	// - `ALREADY_EXISTS`: the category has a tag of that name, or a tag has the given `tag_id`.
+	// Not idempotent: a second call with the same name fails. Requires the privilege `InventoryService.Tagging.CreateTag`
+	// on the category.
+	// - `ALREADY_EXISTS`: the category has a tag with that name, or a tag with the given `tag_id` exists.
 	// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters, or `tag_id` is malformed.
 	CreateTag(context.Context, *CreateTagRequest) (*CreateTagResponse, error)
 	// Deletes a tag and detaches it from all objects. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `InventoryService.Tagging.DeleteTag` on
-	// the tag.
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege `InventoryService.Tagging.DeleteTag`
+	// on the tag.
 	DeleteTag(context.Context, *DeleteTagRequest) (*DeleteTagResponse, error)
 	// Returns the properties of one tag. Mirrors `get`.
 	//
-	// Needs the privilege `System.Read` on the tag.
+	// Requires the privilege `System.Read` on the tag.
 	GetTag(context.Context, *GetTagRequest) (*GetTagResponse, error)
-	// Lists all tags that the caller may read, those of all categories. Mirrors `list`.
+	// Lists all tags that the caller can read, in all categories. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetTag` shows one tag in full. Since vCenter 9.0, `vcenter.tagging.v1.TagsService` lists
-	// tags with their properties in pages.
+	// Returns only identifiers; `GetTag` returns all properties of a tag. Since vCenter 9.0,
+	// `vcenter.tagging.v1.TagsService` lists tags with their properties in pages.
 	ListTags(context.Context, *ListTagsRequest) (*ListTagsResponse, error)
-	// Lists the tags of one category that the caller may read. Mirrors `list_tags_for_category`.
+	// Lists the tags of one category that the caller can read. Mirrors `list_tags_for_category`.
 	//
-	// Returns identifiers only. Needs the privilege `System.Read` on the category.
+	// Returns only identifiers. Requires the privilege `System.Read` on the category.
 	ListTagsForCategory(context.Context, *ListTagsForCategoryRequest) (*ListTagsForCategoryResponse, error)
-	// Lists the tags that have a given name in their `used_by`. Mirrors `list_used_tags`.
+	// Lists the tags whose `used_by` contains a given name. Mirrors `list_used_tags`.
 	//
-	// Returns identifiers only. A name that nobody has added gives an empty list. Tags that the caller may not read are
-	// left out.
+	// Returns only identifiers. If no tag has the name, the list is empty. Tags that the caller cannot read are omitted.
 	ListUsedTags(context.Context, *ListUsedTagsRequest) (*ListUsedTagsResponse, error)
-	// Takes a name out of a tag's `used_by`. Mirrors `remove_from_used_by`.
+	// Removes a name from a tag's `used_by`. Mirrors `remove_from_used_by`.
 	//
-	// Idempotent in effect: a name that is not there is no error. Needs the privilege
+	// Idempotent in effect: removing a name that is not in the list is not an error. Requires the privilege
 	// `InventoryService.Tagging.ModifyUsedByForTag` on the tag.
 	RemoveTagFromUsedBy(context.Context, *RemoveTagFromUsedByRequest) (*RemoveTagFromUsedByResponse, error)
 	// Removes the permissions that a tag inherits from its category and from vCenter's inventory. Mirrors
 	// `revoke_propagating_permissions`.
 	//
-	// Afterwards only permissions on the tag itself count. Grant the administrators one first, or nobody but vCenter's
-	// own administrators can use it.
+	// Afterwards, only permissions on the tag itself apply. Grant your administrators such a permission first; otherwise,
+	// only vCenter's own administrators can use the tag.
 	RevokeTagPropagatingPermissions(context.Context, *RevokeTagPropagatingPermissionsRequest) (*RevokeTagPropagatingPermissionsResponse, error)
 	// Changes the name and the description of a tag. Mirrors `update`.
 	//
-	// Idempotent: repeating it leaves the same configuration. A tag cannot move to another category. Needs the privilege
-	// `InventoryService.Tagging.EditTag` on the tag.
-	// - `ALREADY_EXISTS`: another tag of the category has the name.
+	// Idempotent: repeating the call leaves the same configuration. A tag cannot be moved to another category. Requires
+	// the privilege `InventoryService.Tagging.EditTag` on the tag.
+	// - `ALREADY_EXISTS`: another tag in the category has this name.
 	// - `INVALID_ARGUMENT`: the name is empty or longer than 256 characters.
 	UpdateTag(context.Context, *UpdateTagRequest) (*UpdateTagResponse, error)
 	mustEmbedUnimplementedTagServiceServer()

@@ -24,17 +24,17 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How the verification of an item's certificate stands.
+// Status of the verification of an item's certificate.
 type ItemCertVerificationStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ItemCertVerificationStatus_ITEM_CERT_VERIFICATION_STATUS_UNSPECIFIED ItemCertVerificationStatus = 0
-	// The item cannot be verified, for instance because it was there before its library got a security policy.
+	// The item cannot be verified, for example because it existed before its library got a security policy.
 	ItemCertVerificationStatus_ITEM_CERT_VERIFICATION_STATUS_NOT_AVAILABLE ItemCertVerificationStatus = 1
 	// The certificate was verified, and vCenter trusts it.
 	ItemCertVerificationStatus_ITEM_CERT_VERIFICATION_STATUS_VERIFIED ItemCertVerificationStatus = 2
-	// The item was made by this vCenter's own content library, so there is nothing to verify.
+	// The item was created by this vCenter's own content library, so no verification is needed.
 	ItemCertVerificationStatus_ITEM_CERT_VERIFICATION_STATUS_INTERNAL ItemCertVerificationStatus = 3
 	// The verification failed.
 	ItemCertVerificationStatus_ITEM_CERT_VERIFICATION_STATUS_VERIFICATION_FAILURE ItemCertVerificationStatus = 4
@@ -98,14 +98,15 @@ type CopyItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the library item to copy.
 	SourceLibraryItemId string `protobuf:"bytes,1,opt,name=source_library_item_id,json=sourceLibraryItemId,proto3" json:"source_library_item_id,omitempty"`
-	// UUID that makes the call repeatable, for instance `5e2c81d7-40b3-4a6f-9d18-c7b0a2f3e64d`. A caller chooses a new
-	// one for each copy it wants; a second call with the same token returns the first copy and makes none.
+	// UUID that makes the call idempotent, for example `5e2c81d7-40b3-4a6f-9d18-c7b0a2f3e64d`. The caller chooses a new
+	// UUID for each copy; a second call with the same token returns the first copy instead of creating another.
 	//
-	// vCenter 7 and 8 expect it in the query, vCenter 9 in the header `Client-Token`; the gateway sends it accordingly.
+	// vCenter 7 and 8 expect it in the query, and vCenter 9 in the `Client-Token` header; the gateway sends it
+	// accordingly.
 	//
-	// When unset, every call makes a copy.
+	// If unset, every call creates a copy.
 	ClientToken *string `protobuf:"bytes,2,opt,name=client_token,json=clientToken,proto3,oneof" json:"client_token,omitempty"`
-	// What the copy should be like. `name` and `library_id` are needed, `description` is possible.
+	// Properties of the copy. `name` and `library_id` are required; `description` is optional.
 	Spec          *ItemModel `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -165,7 +166,7 @@ func (x *CopyItemRequest) GetSpec() *ItemModel {
 // Response of `CopyItem`.
 type CopyItemResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the copy, for instance `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
+	// Identifier of the copy, for example `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
 	Item          *string `protobuf:"bytes,1,opt,name=item,proto3,oneof" json:"item,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -211,15 +212,15 @@ func (x *CopyItemResponse) GetItem() string {
 // Request of `CreateItem`.
 type CreateItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the item should be like. `name` and `library_id` are needed, `description`, `type` and `source_id` are
-	// possible.
+	// Properties of the item. `name` and `library_id` are required; `description`, `type` and `source_id` are optional.
 	Spec *ItemModel `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
-	// UUID that makes the call repeatable, for instance `5e2c81d7-40b3-4a6f-9d18-c7b0a2f3e64d`. A caller chooses a new
-	// one for each item it wants; a second call with the same token returns the first item and creates none.
+	// UUID that makes the call idempotent, for example `5e2c81d7-40b3-4a6f-9d18-c7b0a2f3e64d`. The caller chooses a new
+	// UUID for each item; a second call with the same token returns the first item instead of creating another.
 	//
-	// vCenter 7 and 8 expect it in the query, vCenter 9 in the header `Client-Token`; the gateway sends it accordingly.
+	// vCenter 7 and 8 expect it in the query, and vCenter 9 in the `Client-Token` header; the gateway sends it
+	// accordingly.
 	//
-	// When unset, every call tries to create an item.
+	// If unset, every call tries to create an item.
 	ClientToken   *string `protobuf:"bytes,2,opt,name=client_token,json=clientToken,proto3,oneof" json:"client_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -272,7 +273,7 @@ func (x *CreateItemRequest) GetClientToken() string {
 // Response of `CreateItem`.
 type CreateItemResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the item, for instance `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
+	// Identifier of the item, for example `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
 	Item          *string `protobuf:"bytes,1,opt,name=item,proto3,oneof" json:"item,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -401,7 +402,7 @@ func (*DeleteItemResponse) Descriptor() ([]byte, []int) {
 // Request of `FindItems`.
 type FindItemsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Properties to look for. At least one has to be set.
+	// Properties to match. At least one must be set.
 	Spec          *ItemFindSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -447,7 +448,7 @@ func (x *FindItemsRequest) GetSpec() *ItemFindSpec {
 // Response of `FindItems`.
 type FindItemsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the items, for instance `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`. Empty when none matches.
+	// Identifiers of the items, for example `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`. Empty if none matches.
 	Items         []string `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -585,7 +586,7 @@ func (x *GetItemResponse) GetItem() *ItemModel {
 // Request of `ListItems`.
 type ListItemsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library, for instance `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`.
+	// Identifier of the library, for example `b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e`.
 	LibraryId     *string `protobuf:"bytes,1,opt,name=library_id,json=libraryId,proto3,oneof" json:"library_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -631,7 +632,7 @@ func (x *ListItemsRequest) GetLibraryId() string {
 // Response of `ListItems`.
 type ListItemsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the items, for instance `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`. Empty when the library has none.
+	// Identifiers of the items, for example `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`. Empty if the library has none.
 	Items         []string `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -679,12 +680,12 @@ type PublishItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the library item.
 	LibraryItemId string `protobuf:"bytes,1,opt,name=library_item_id,json=libraryItemId,proto3" json:"library_item_id,omitempty"`
-	// Whether subscribers are to copy the files now, and not only the item's properties. Relevant for subscribers that
-	// copy files only when they need them; the others always do.
+	// Whether subscribers copy the files immediately, in addition to the item's properties. Relevant only for subscribers
+	// that copy files on demand; the others always copy the files.
 	ForceSyncContent *bool `protobuf:"varint,2,opt,name=force_sync_content,json=forceSyncContent,proto3,oneof" json:"force_sync_content,omitempty"`
 	// Subscriptions to publish to.
 	//
-	// When empty, the item is published to all subscriptions of its library.
+	// If empty, the item is published to all subscriptions of its library.
 	Subscriptions []*ItemDestinationSpec `protobuf:"bytes,3,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -870,12 +871,12 @@ func (*UpdateItemResponse) Descriptor() ([]byte, []int) {
 	return file_content_library_v1_item_service_proto_rawDescGZIP(), []int{15}
 }
 
-// What vCenter found out about the certificate that an item is signed with.
+// Result of vCenter's verification of the certificate that an item is signed with.
 type ItemCertificateVerificationInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How far the verification has come, or how it ended.
+	// Progress or outcome of the verification.
 	Status *ItemCertVerificationStatus `protobuf:"varint,1,opt,name=status,proto3,enum=content.library.v1.ItemCertVerificationStatus,oneof" json:"status,omitempty"`
-	// Certificates that the item is signed with, from that of the signer on. Unset when there are none.
+	// Certificate chain that the item is signed with, starting with the signer's certificate. Unset if there are none.
 	CertChain     []string `protobuf:"bytes,2,rep,name=cert_chain,json=certChain,proto3" json:"cert_chain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -925,7 +926,7 @@ func (x *ItemCertificateVerificationInfo) GetCertChain() []string {
 	return nil
 }
 
-// One subscription to publish an item to. Taken by `PublishItem`.
+// A subscription to publish an item to. Used by `PublishItem`.
 type ItemDestinationSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the subscription, a UUID.
@@ -971,28 +972,28 @@ func (x *ItemDestinationSpec) GetSubscription() string {
 	return ""
 }
 
-// Properties of the items to find. An item has to match all that are set. Taken by `FindItems`.
+// Properties of the items to find. An item must match all that are set. Used by `FindItems`.
 type ItemFindSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the item, for instance `ubuntu-22.04`, whole, in upper or lower case.
+	// Name of the item, for example `ubuntu-22.04`, as a whole; not case-sensitive.
 	//
-	// When unset, items of any name match.
+	// If unset, items of any name match.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Identifier of the library that has the item.
+	// Identifier of the library that contains the item.
 	//
-	// When unset, items of all libraries match.
+	// If unset, items of all libraries match.
 	LibraryId *string `protobuf:"bytes,2,opt,name=library_id,json=libraryId,proto3,oneof" json:"library_id,omitempty"`
-	// Identifier that the item has at its publisher.
+	// Identifier of the item at its publisher.
 	//
-	// When unset, items of any origin match.
+	// If unset, items of any origin match.
 	SourceId *string `protobuf:"bytes,3,opt,name=source_id,json=sourceId,proto3,oneof" json:"source_id,omitempty"`
-	// Type of the item, for instance `ovf`, in upper or lower case. `ItemModel.type` lists the types.
+	// Type of the item, for example `ovf`; not case-sensitive. `ItemModel.type` lists the types.
 	//
-	// When unset, items of any type match.
+	// If unset, items of any type match.
 	Type *string `protobuf:"bytes,4,opt,name=type,proto3,oneof" json:"type,omitempty"`
 	// Whether all files of the item are on the library's storage.
 	//
-	// When unset, both match.
+	// If unset, both cases match.
 	Cached        *bool `protobuf:"varint,5,opt,name=cached,proto3,oneof" json:"cached,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1065,69 +1066,70 @@ func (x *ItemFindSpec) GetCached() bool {
 
 // An item of a content library.
 //
-// Returned by `GetItem`. `CreateItem`, `CopyItem` and `UpdateItem` take the same structure, but each uses only some of
-// its fields.
+// Returned by `GetItem`. `CreateItem`, `CopyItem` and `UpdateItem` accept the same structure, but each uses only some
+// of its fields.
 type ItemModel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the item, a UUID. Ignored in requests.
 	//
-	// vCenter's documentation says that answers leave it out, so do not rely on it: the caller of `GetItem` knows it.
+	// According to vCenter's documentation, responses omit this field, so do not rely on it: the caller of `GetItem`
+	// already knows the identifier.
 	Id *string `protobuf:"bytes,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// Identifier of the library that has the item. Always set in answers. Needed to create and to copy, ignored by
-	// `UpdateItem`.
+	// Identifier of the library that contains the item. Always set in responses. Required by `CreateItem` and `CopyItem`,
+	// ignored by `UpdateItem`.
 	LibraryId *string `protobuf:"bytes,2,opt,name=library_id,json=libraryId,proto3,oneof" json:"library_id,omitempty"`
-	// Version of the item's files, for instance `2`. Changes whenever files do. Always set in answers, ignored in
-	// requests.
+	// Version of the item's files, for example `2`. Changes whenever the files change. Always set in responses, ignored
+	// in requests.
 	ContentVersion *string `protobuf:"bytes,3,opt,name=content_version,json=contentVersion,proto3,oneof" json:"content_version,omitempty"`
-	// When the item was created. Always set in answers, ignored in requests.
+	// When the item was created. Always set in responses, ignored in requests.
 	CreationTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=creation_time,json=creationTime,proto3" json:"creation_time,omitempty"`
-	// Description for people. Always set in answers, possibly empty.
+	// Human-readable description. Always set in responses, possibly empty.
 	//
-	// When unset in `CreateItem`, it is empty. When unset in `UpdateItem`, it stays as it is.
+	// If unset in `CreateItem`, it is empty. If unset in `UpdateItem`, it stays unchanged.
 	Description *string `protobuf:"bytes,5,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// When a property or a file of the item was last changed. Always set in answers, ignored in requests.
+	// When a property or a file of the item was last changed. Always set in responses, ignored in requests.
 	//
 	// Changes to tags and to the library do not count.
 	LastModifiedTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_modified_time,json=lastModifiedTime,proto3" json:"last_modified_time,omitempty"`
 	// When the item was last synchronized with its publisher. Unset in a local library. Ignored in requests.
 	LastSyncTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_sync_time,json=lastSyncTime,proto3" json:"last_sync_time,omitempty"`
-	// Version of the item's properties, for instance `1`: it grows with each change to them. Always set in answers,
-	// ignored in requests.
+	// Version of the item's properties, for example `1`: a number that increases with each change to them. Always set in
+	// responses, ignored in requests.
 	MetadataVersion *string `protobuf:"bytes,8,opt,name=metadata_version,json=metadataVersion,proto3,oneof" json:"metadata_version,omitempty"`
-	// Name of the item, 1 to 80 characters, for instance `ubuntu-22.04`. Always set in answers. Needed to create and to
-	// copy.
+	// Name of the item, 1 to 80 characters, for example `ubuntu-22.04`. Always set in responses. Required by `CreateItem`
+	// and `CopyItem`.
 	//
-	// When unset in `UpdateItem`, it stays as it is.
+	// If unset in `UpdateItem`, it stays unchanged.
 	Name *string `protobuf:"bytes,9,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Whether all files of the item are on the library's storage. Always set in answers, ignored in requests.
+	// Whether all files of the item are on the library's storage. Always set in responses, ignored in requests.
 	//
-	// Only items of a subscribed library that copies files on demand can lack them.
+	// Only items in a subscribed library that copies files on demand can be without their files.
 	Cached *bool `protobuf:"varint,10,opt,name=cached,proto3,oneof" json:"cached,omitempty"`
-	// Size of all files together in bytes, as they are stored. 0 while they are not on the library's storage. Ignored in
+	// Total size of all files in bytes, as stored. 0 while the files are not on the library's storage. Ignored in
 	// requests.
 	Size *int64 `protobuf:"varint,11,opt,name=size,proto3,oneof" json:"size,omitempty"`
 	// Type of the item: `ovf` for an OVF template, `vm-template` for a virtual machine template, `iso` for an ISO image,
-	// or another text.
+	// or another string.
 	//
-	// When unset in `CreateItem`, and for types that vCenter does not know, the item is a set of files like any other.
-	// When unset in `UpdateItem`, it stays as it is.
+	// If unset in `CreateItem`, or if the type is unknown to vCenter, the item is a generic set of files. If unset in
+	// `UpdateItem`, it stays unchanged.
 	Type *string `protobuf:"bytes,12,opt,name=type,proto3,oneof" json:"type,omitempty"`
-	// Version of the item, for instance `3`: a number that grows with each change to its properties. Always set in
-	// answers.
+	// Version of the item, for example `3`: a number that increases with each change to its properties. Always set in
+	// responses.
 	//
-	// Set in `UpdateItem`, the call fails with `INVALID_ARGUMENT` unless it is the present version, so that nobody
-	// overwrites what another caller has changed meanwhile. When unset there, no such check takes place.
+	// If set in `UpdateItem`, the call fails with `INVALID_ARGUMENT` unless this is the current version. This check
+	// prevents a caller from overwriting another caller's changes. If unset, vCenter does not check the version.
 	Version *string `protobuf:"bytes,13,opt,name=version,proto3,oneof" json:"version,omitempty"`
-	// Identifier of the item that this one was made from.
+	// Identifier of the item that this one was created from.
 	//
-	// In a subscribed library, the identifier that the item has at its publisher. Elsewhere older releases leave it
-	// unset; from vCenter 9.1 on it says what the item was copied from, or what `CreateItem` was given. Ignored by
-	// `UpdateItem`.
+	// In a subscribed library, the identifier of the item at its publisher. In other libraries, older releases leave it
+	// unset; as of vCenter 9.1, it is the item that this one was copied from, or the value that was passed to
+	// `CreateItem`. Ignored by `UpdateItem`.
 	SourceId *string `protobuf:"bytes,14,opt,name=source_id,json=sourceId,proto3,oneof" json:"source_id,omitempty"`
 	// Whether the item complies with the security policy of its library. Ignored in requests.
 	SecurityCompliance *bool `protobuf:"varint,15,opt,name=security_compliance,json=securityCompliance,proto3,oneof" json:"security_compliance,omitempty"`
-	// What vCenter found out about the certificate that the item is signed with. Set only for OVF templates in a library
-	// that has a security policy. Ignored in requests.
+	// Result of vCenter's verification of the certificate that the item is signed with. Set only for OVF templates in a
+	// library with a security policy. Ignored in requests.
 	CertificateVerificationInfo *ItemCertificateVerificationInfo `protobuf:"bytes,16,opt,name=certificate_verification_info,json=certificateVerificationInfo,proto3" json:"certificate_verification_info,omitempty"`
 	unknownFields               protoimpl.UnknownFields
 	sizeCache                   protoimpl.SizeCache

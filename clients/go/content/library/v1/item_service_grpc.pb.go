@@ -33,39 +33,38 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Finds and maintains the items of content libraries.
+// Finds and manages the items of content libraries.
 //
 // An item is one unit of a library's contents: an OVF template, a virtual machine template, an ISO image, or any other
-// set of files. Its kind is its `type`. Items of a subscribed library cannot be changed here: they follow their
-// publisher. What can be deployed is deployed by `vcenter.ovf.v1` and `vcenter.vm_template.v1`.
+// set of files. `type` says which. Items of a subscribed library cannot be changed here, because they are synchronized
+// with their publisher. Templates are deployed with `vcenter.ovf.v1` and `vcenter.vm_template.v1`.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the item, or the library that is named, does not exist.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the item or the specified library does not exist.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// vCenter's documentation names the last two for `PublishItem` only. All of the operations need a session and
+// vCenter's documentation lists the last two only for `PublishItem`. All of the operations require a session and
 // privileges.
 //
 // Mirrors `com.vmware.content.library.item`.
 type ItemServiceClient interface {
-	// Copies an item within its library or into another one. Mirrors `copy`.
+	// Copies an item within its library or to another library. Mirrors `copy`.
 	//
-	// Returns the identifier of the new item as soon as that exists; its files are copied afterwards, by a task. If
-	// copying fails, vCenter deletes the new item again. Repeatable with a `client_token`; without one, each call makes
-	// another copy.
-	//   - `INVALID_ELEMENT_TYPE`: the library to copy to is a subscribed library.
+	// Returns the identifier of the new item as soon as the item exists; a task copies its files afterwards. If the task
+	// fails, vCenter deletes the new item. Idempotent with a `client_token`; without one, each call creates another copy.
+	//   - `INVALID_ELEMENT_TYPE`: the destination library is a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
 	//     characters, or `client_token` is not a UUID.
-	//   - `RESOURCE_INACCESSIBLE`: the files of the item, or the place to copy them to, cannot be accessed.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item, or those of the library to copy to, have been deleted from
-	//     their storage.
+	//   - `RESOURCE_INACCESSIBLE`: the files of the item or the destination cannot be accessed.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item or of the destination library have been deleted from their
+	//     storage.
 	CopyItem(ctx context.Context, in *CopyItemRequest, opts ...grpc.CallOption) (*CopyItemResponse, error)
-	// Creates an item that has no files yet. Mirrors `create`.
+	// Creates an item without files. Mirrors `create`.
 	//
-	// Returns the identifier of the item. Files are added by other services of vCenter, which this contract does not
-	// mirror. Repeatable with a `client_token`; without one, a second call fails with `ALREADY_EXISTS`.
-	//   - `ALREADY_EXISTS`: the library has an item of that name.
+	// Returns the identifier of the item. To add files, use other vCenter services, which this contract does not mirror.
+	// Idempotent with a `client_token`; without one, a second call fails with `ALREADY_EXISTS`.
+	//   - `ALREADY_EXISTS`: the library has an item with that name.
 	//   - `INVALID_ELEMENT_TYPE`: the library is a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
 	//     characters, or `client_token` is not a UUID.
@@ -73,44 +72,44 @@ type ItemServiceClient interface {
 	CreateItem(ctx context.Context, in *CreateItemRequest, opts ...grpc.CallOption) (*CreateItemResponse, error)
 	// Deletes an item and its files. Mirrors `delete`.
 	//
-	// The item is gone immediately. Its files are deleted afterwards, by a task; if that fails, they stay on the storage
-	// until someone removes them. Not idempotent: a second call fails with `NOT_FOUND`.
+	// The item is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
+	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
 	// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library. Delete it from the published library instead.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item is a virtual machine template, and a machine is checked out of it.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item is a virtual machine template, and a machine is checked out from it.
 	DeleteItem(ctx context.Context, in *DeleteItemRequest, opts ...grpc.CallOption) (*DeleteItemResponse, error)
-	// Finds the items that have all the given properties. Mirrors `find`.
+	// Finds the items that match all given properties. Mirrors `find`.
 	//
-	// Only items that the caller may see are found. Finding none is not an error: the list is empty then.
+	// Returns only items that the caller can see. If none matches, the list is empty; this is not an error.
 	// - `INVALID_ARGUMENT`: no property is set.
 	FindItems(ctx context.Context, in *FindItemsRequest, opts ...grpc.CallOption) (*FindItemsResponse, error)
 	// Returns the properties of one item. Mirrors `get`.
 	//
-	// Works for items of local and of subscribed libraries.
+	// Works for items of local and subscribed libraries.
 	GetItem(ctx context.Context, in *GetItemRequest, opts ...grpc.CallOption) (*GetItemResponse, error)
 	// Lists the items of one library. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetItem` shows one item in full.
+	// Returns only identifiers; `GetItem` returns all properties of an item.
 	ListItems(ctx context.Context, in *ListItemsRequest, opts ...grpc.CallOption) (*ListItemsResponse, error)
 	// Publishes an item to subscribers of its library. Mirrors `publish`.
 	//
-	// Subscribers that vCenter knows by a subscription are told to synchronize the item now. Repeating it synchronizes
-	// again.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library of the item is not published.
+	// vCenter notifies the subscribers that have a subscription to synchronize the item immediately. Repeating the call
+	// synchronizes the item again.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item's library is not published.
 	// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library.
-	// - `INVALID_ARGUMENT`: the library has no such subscription.
-	// - `ERROR`: vCenter failed for another reason, which its message tells.
+	// - `INVALID_ARGUMENT`: the library does not have the subscription.
+	// - `ERROR`: vCenter failed for another reason; the message describes it.
 	PublishItem(ctx context.Context, in *PublishItemRequest, opts ...grpc.CallOption) (*PublishItemResponse, error)
 	// Changes the name, the description and the type of an item. Mirrors `update`.
 	//
-	// What is unset stays as it is. Idempotent: repeating it leaves the same properties, unless `version` is set, which
-	// is out of date after the first call.
-	//   - `ALREADY_EXISTS`: the library has another item of that name.
+	// Unset fields stay unchanged. Idempotent: repeating the call leaves the same properties, unless `version` is set,
+	// which is outdated after the first call.
+	//   - `ALREADY_EXISTS`: the library has another item with that name.
 	//   - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
-	//     characters, or `version` is not the item's present version. Read the item again in the latter case, and decide
-	//     anew.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item have been deleted from their storage, and its library is
-	//     one that stores descriptions as JSON files.
+	//     characters, or `version` is not the item's current version. If the version does not match, read the item again
+	//     before you retry.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item have been deleted from their storage, and its library
+	//     stores descriptions as JSON files.
 	UpdateItem(ctx context.Context, in *UpdateItemRequest, opts ...grpc.CallOption) (*UpdateItemResponse, error)
 }
 
@@ -206,39 +205,38 @@ func (c *itemServiceClient) UpdateItem(ctx context.Context, in *UpdateItemReques
 // All implementations must embed UnimplementedItemServiceServer
 // for forward compatibility.
 //
-// Finds and maintains the items of content libraries.
+// Finds and manages the items of content libraries.
 //
 // An item is one unit of a library's contents: an OVF template, a virtual machine template, an ISO image, or any other
-// set of files. Its kind is its `type`. Items of a subscribed library cannot be changed here: they follow their
-// publisher. What can be deployed is deployed by `vcenter.ovf.v1` and `vcenter.vm_template.v1`.
+// set of files. `type` says which. Items of a subscribed library cannot be changed here, because they are synchronized
+// with their publisher. Templates are deployed with `vcenter.ovf.v1` and `vcenter.vm_template.v1`.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the item, or the library that is named, does not exist.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the item or the specified library does not exist.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// vCenter's documentation names the last two for `PublishItem` only. All of the operations need a session and
+// vCenter's documentation lists the last two only for `PublishItem`. All of the operations require a session and
 // privileges.
 //
 // Mirrors `com.vmware.content.library.item`.
 type ItemServiceServer interface {
-	// Copies an item within its library or into another one. Mirrors `copy`.
+	// Copies an item within its library or to another library. Mirrors `copy`.
 	//
-	// Returns the identifier of the new item as soon as that exists; its files are copied afterwards, by a task. If
-	// copying fails, vCenter deletes the new item again. Repeatable with a `client_token`; without one, each call makes
-	// another copy.
-	//   - `INVALID_ELEMENT_TYPE`: the library to copy to is a subscribed library.
+	// Returns the identifier of the new item as soon as the item exists; a task copies its files afterwards. If the task
+	// fails, vCenter deletes the new item. Idempotent with a `client_token`; without one, each call creates another copy.
+	//   - `INVALID_ELEMENT_TYPE`: the destination library is a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
 	//     characters, or `client_token` is not a UUID.
-	//   - `RESOURCE_INACCESSIBLE`: the files of the item, or the place to copy them to, cannot be accessed.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item, or those of the library to copy to, have been deleted from
-	//     their storage.
+	//   - `RESOURCE_INACCESSIBLE`: the files of the item or the destination cannot be accessed.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item or of the destination library have been deleted from their
+	//     storage.
 	CopyItem(context.Context, *CopyItemRequest) (*CopyItemResponse, error)
-	// Creates an item that has no files yet. Mirrors `create`.
+	// Creates an item without files. Mirrors `create`.
 	//
-	// Returns the identifier of the item. Files are added by other services of vCenter, which this contract does not
-	// mirror. Repeatable with a `client_token`; without one, a second call fails with `ALREADY_EXISTS`.
-	//   - `ALREADY_EXISTS`: the library has an item of that name.
+	// Returns the identifier of the item. To add files, use other vCenter services, which this contract does not mirror.
+	// Idempotent with a `client_token`; without one, a second call fails with `ALREADY_EXISTS`.
+	//   - `ALREADY_EXISTS`: the library has an item with that name.
 	//   - `INVALID_ELEMENT_TYPE`: the library is a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
 	//     characters, or `client_token` is not a UUID.
@@ -246,44 +244,44 @@ type ItemServiceServer interface {
 	CreateItem(context.Context, *CreateItemRequest) (*CreateItemResponse, error)
 	// Deletes an item and its files. Mirrors `delete`.
 	//
-	// The item is gone immediately. Its files are deleted afterwards, by a task; if that fails, they stay on the storage
-	// until someone removes them. Not idempotent: a second call fails with `NOT_FOUND`.
+	// The item is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
+	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
 	// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library. Delete it from the published library instead.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item is a virtual machine template, and a machine is checked out of it.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item is a virtual machine template, and a machine is checked out from it.
 	DeleteItem(context.Context, *DeleteItemRequest) (*DeleteItemResponse, error)
-	// Finds the items that have all the given properties. Mirrors `find`.
+	// Finds the items that match all given properties. Mirrors `find`.
 	//
-	// Only items that the caller may see are found. Finding none is not an error: the list is empty then.
+	// Returns only items that the caller can see. If none matches, the list is empty; this is not an error.
 	// - `INVALID_ARGUMENT`: no property is set.
 	FindItems(context.Context, *FindItemsRequest) (*FindItemsResponse, error)
 	// Returns the properties of one item. Mirrors `get`.
 	//
-	// Works for items of local and of subscribed libraries.
+	// Works for items of local and subscribed libraries.
 	GetItem(context.Context, *GetItemRequest) (*GetItemResponse, error)
 	// Lists the items of one library. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetItem` shows one item in full.
+	// Returns only identifiers; `GetItem` returns all properties of an item.
 	ListItems(context.Context, *ListItemsRequest) (*ListItemsResponse, error)
 	// Publishes an item to subscribers of its library. Mirrors `publish`.
 	//
-	// Subscribers that vCenter knows by a subscription are told to synchronize the item now. Repeating it synchronizes
-	// again.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library of the item is not published.
+	// vCenter notifies the subscribers that have a subscription to synchronize the item immediately. Repeating the call
+	// synchronizes the item again.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item's library is not published.
 	// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library.
-	// - `INVALID_ARGUMENT`: the library has no such subscription.
-	// - `ERROR`: vCenter failed for another reason, which its message tells.
+	// - `INVALID_ARGUMENT`: the library does not have the subscription.
+	// - `ERROR`: vCenter failed for another reason; the message describes it.
 	PublishItem(context.Context, *PublishItemRequest) (*PublishItemResponse, error)
 	// Changes the name, the description and the type of an item. Mirrors `update`.
 	//
-	// What is unset stays as it is. Idempotent: repeating it leaves the same properties, unless `version` is set, which
-	// is out of date after the first call.
-	//   - `ALREADY_EXISTS`: the library has another item of that name.
+	// Unset fields stay unchanged. Idempotent: repeating the call leaves the same properties, unless `version` is set,
+	// which is outdated after the first call.
+	//   - `ALREADY_EXISTS`: the library has another item with that name.
 	//   - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
-	//     characters, or `version` is not the item's present version. Read the item again in the latter case, and decide
-	//     anew.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item have been deleted from their storage, and its library is
-	//     one that stores descriptions as JSON files.
+	//     characters, or `version` is not the item's current version. If the version does not match, read the item again
+	//     before you retry.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the files of the item have been deleted from their storage, and its library
+	//     stores descriptions as JSON files.
 	UpdateItem(context.Context, *UpdateItemRequest) (*UpdateItemResponse, error)
 	mustEmbedUnimplementedItemServiceServer()
 }

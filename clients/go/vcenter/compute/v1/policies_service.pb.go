@@ -25,13 +25,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Kinds of managers of a compute policy.
+// Types of managers of a compute policy.
 type PoliciesManagedByEntity int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	PoliciesManagedByEntity_POLICIES_MANAGED_BY_ENTITY_UNSPECIFIED PoliciesManagedByEntity = 0
-	// Nothing: anyone who has the privilege can manage the policy.
+	// No manager: anyone with the privilege can manage the policy.
 	PoliciesManagedByEntity_POLICIES_MANAGED_BY_ENTITY_NONE PoliciesManagedByEntity = 1
 	// A Supervisor of vSphere's Kubernetes service.
 	PoliciesManagedByEntity_POLICIES_MANAGED_BY_ENTITY_SUPERVISOR PoliciesManagedByEntity = 2
@@ -81,10 +81,10 @@ func (PoliciesManagedByEntity) EnumDescriptor() ([]byte, []int) {
 // Request of `CreateComputePolicy`.
 type CreateComputePolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the policy should be like: a structure of the type that `create_spec_type` of the capability names. Its JSON
-	// form is unconfirmed.
+	// Properties of the policy: a structure of the type that the capability's `create_spec_type` names. Its JSON form is
+	// unconfirmed.
 	//
-	// It has at least `capability`, the identifier of the capability, `name` and `description`.
+	// It contains at least `capability` (the identifier of the capability), `name` and `description`.
 	Spec          *structpb.Struct `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -130,7 +130,7 @@ func (x *CreateComputePolicyRequest) GetSpec() *structpb.Struct {
 // Response of `CreateComputePolicy`.
 type CreateComputePolicyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new policy, for instance `7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1`.
+	// Identifier that vCenter assigned to the new policy, for example `7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1`.
 	Policy        *string `protobuf:"bytes,1,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -397,7 +397,7 @@ func (x *DeleteTagsAndPoliciesRequest) GetSpec() *PoliciesDeleteTagsAndPoliciesS
 // Response of `DeleteTagsAndPolicies`.
 type DeleteTagsAndPoliciesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What could not be deleted.
+	// Policies that could not be deleted.
 	Result        *PoliciesDeleteResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -489,7 +489,7 @@ func (x *GetComputePolicyRequest) GetPolicy() string {
 // Response of `GetComputePolicy`.
 type GetComputePolicyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The policy: a structure of the type that `info_type` of its capability names. Its JSON form is unconfirmed.
+	// The policy: a structure of the type that its capability's `info_type` names. Its JSON form is unconfirmed.
 	Policy        *structpb.Struct `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -572,7 +572,7 @@ func (*ListComputePoliciesRequest) Descriptor() ([]byte, []int) {
 // Response of `ListComputePolicies`.
 type ListComputePoliciesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The policies, empty when there are none.
+	// The policies. Empty if there are none.
 	Policies      []*PoliciesSummary `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -707,14 +707,14 @@ func (*UpdateComputePolicyResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_compute_v1_policies_service_proto_rawDescGZIP(), []int{13}
 }
 
-// A policy that `CreateTagsAndPolicies` should create.
+// A policy for `CreateTagsAndPolicies` to create.
 //
 // Since vCenter 9.1.1.0.
 type PoliciesCreateItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the policy should be like, as in `CreateComputePolicyRequest`. Its JSON form is unconfirmed.
+	// Properties of the policy, as in `CreateComputePolicyRequest`. Its JSON form is unconfirmed.
 	//
-	// Where it names a tag by name and category, the tag is created if it does not exist.
+	// If it specifies a tag by name and category, the tag is created if it does not exist.
 	Spec          *structpb.Struct `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -764,7 +764,7 @@ type PoliciesCreateResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The policies that were created, by name.
 	Policies map[string]*PoliciesCreateResultInfo `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Why the others were not, by name.
+	// Reasons why the others were not created, by name.
 	Errors        map[string]*v1.ReportedError `protobuf:"bytes,2,rep,name=errors,proto3" json:"errors,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -821,7 +821,7 @@ type PoliciesCreateResultInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the policy.
 	Policy *string `protobuf:"bytes,1,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
-	// The policy, as `GetComputePolicy` returns it. Its JSON form is unconfirmed.
+	// The policy, as returned by `GetComputePolicy`. Its JSON form is unconfirmed.
 	Info          *structpb.Struct `protobuf:"bytes,2,opt,name=info,proto3" json:"info,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -871,12 +871,12 @@ func (x *PoliciesCreateResultInfo) GetInfo() *structpb.Struct {
 	return nil
 }
 
-// The policies that `CreateTagsAndPolicies` should create.
+// The policies for `CreateTagsAndPolicies` to create.
 //
 // Since vCenter 9.1.1.0.
 type PoliciesCreateTagsAndPoliciesSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The policies, each with a name of its own.
+	// The policies. Each must have a unique name.
 	Policies      []*PoliciesCreateItem `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -919,12 +919,12 @@ func (x *PoliciesCreateTagsAndPoliciesSpec) GetPolicies() []*PoliciesCreateItem 
 	return nil
 }
 
-// What `DeleteTagsAndPolicies` could not delete.
+// Policies that `DeleteTagsAndPolicies` could not delete.
 //
 // Since vCenter 9.1.1.0.
 type PoliciesDeleteResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Why a policy was not deleted, by its identifier. Empty when all of them were.
+	// Reasons why policies were not deleted, by identifier. Empty if all of them were deleted.
 	Errors        map[string]*v1.ReportedError `protobuf:"bytes,1,rep,name=errors,proto3" json:"errors,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -967,7 +967,7 @@ func (x *PoliciesDeleteResult) GetErrors() map[string]*v1.ReportedError {
 	return nil
 }
 
-// The policies that `DeleteTagsAndPolicies` should delete.
+// The policies for `DeleteTagsAndPolicies` to delete.
 //
 // Since vCenter 9.1.1.0.
 type PoliciesDeleteTagsAndPoliciesSpec struct {
@@ -1015,12 +1015,12 @@ func (x *PoliciesDeleteTagsAndPoliciesSpec) GetPolicies() []string {
 	return nil
 }
 
-// What manages a compute policy.
+// Manager of a compute policy.
 //
 // Since vCenter 9.1.0.0.
 type PoliciesManagedBy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of manager.
+	// Type of manager.
 	Entity        *PoliciesManagedByEntity `protobuf:"varint,1,opt,name=entity,proto3,enum=vcenter.compute.v1.PoliciesManagedByEntity,oneof" json:"entity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1063,16 +1063,16 @@ func (x *PoliciesManagedBy) GetEntity() PoliciesManagedByEntity {
 	return PoliciesManagedByEntity_POLICIES_MANAGED_BY_ENTITY_UNSPECIFIED
 }
 
-// What a list shows of a compute policy. `GetComputePolicy` shows the rest.
+// Summary of a compute policy, as returned by list operations. `GetComputePolicy` returns the other properties.
 type PoliciesSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the policy, for instance `7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1`.
+	// Identifier of the policy, for example `7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1`.
 	Policy *string `protobuf:"bytes,1,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
 	// Name of the policy.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What the policy is for.
+	// Description of the policy.
 	Description *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Identifier of the capability, for instance `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity`.
+	// Identifier of the capability, for example `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity`.
 	Capability    *string `protobuf:"bytes,4,opt,name=capability,proto3,oneof" json:"capability,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1136,14 +1136,14 @@ func (x *PoliciesSummary) GetCapability() string {
 	return ""
 }
 
-// What to change of a compute policy. What is unset stays as it is. Taken by `UpdateComputePolicy`.
+// Changes to a compute policy. Unset fields stay unchanged. Used by `UpdateComputePolicy`.
 //
 // Since vCenter 9.1.0.0.
 type PoliciesUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What manages the policy. It can decide who may delete it.
+	// Manager of the policy. It can determine who is allowed to delete the policy.
 	ManagedBy *PoliciesManagedBy `protobuf:"bytes,1,opt,name=managed_by,json=managedBy,proto3" json:"managed_by,omitempty"`
-	// What the policy is for.
+	// Description of the policy.
 	Description   *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

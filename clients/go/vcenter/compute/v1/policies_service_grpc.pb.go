@@ -32,34 +32,35 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Manages compute policies, which say how virtual machines are to be placed on hosts, for instance together or apart.
+// Manages compute policies, which define how virtual machines are placed on hosts, for example together or apart.
 //
-// A policy is an instance of a capability: the capability says what kind of policy it is, tags say which machines and
-// hosts it is about. `CapabilitiesService` tells which capabilities there are, and
-// `vcenter.vm.compute.v1.PoliciesService` whether a machine complies.
+// A policy is an instance of a capability: the capability defines the type of policy, and tags define which machines
+// and hosts it applies to. `CapabilitiesService` lists the available capabilities, and
+// `vcenter.vm.compute.v1.PoliciesService` reports whether a machine complies.
 //
-// The structure of a policy depends on its capability, so that here it is a `Struct`. Its JSON form is unconfirmed: in
-// which way vCenter tells the type of such a structure in its REST API is not documented. Read an existing policy with
-// `GetComputePolicy` to see the form that your vCenter uses.
+// The structure of a policy depends on its capability, so this service uses a `Struct`. Its JSON form is unconfirmed:
+// how vCenter's REST API represents the type of such a structure is not documented. To see the form that your vCenter
+// uses, read an existing policy with `GetComputePolicy`.
 //
-// All operations can fail with
-// - `UNAUTHORIZED`: the caller lacks a privilege. Reading needs `System.Read`, everything else `ComputePolicy.Manage`.
+// Every operation can fail with
+//   - `UNAUTHORIZED`: the caller lacks a privilege. Reading requires `System.Read`; everything else requires
+//     `ComputePolicy.Manage`.
 //
 // Mirrors `com.vmware.vcenter.compute.policies`.
 type PoliciesServiceClient interface {
 	// Creates a compute policy. Mirrors `create`.
 	//
 	// Returns the identifier of the policy. Not idempotent: a second call fails with `ALREADY_EXISTS`.
-	//   - `ALREADY_EXISTS`: there is a policy with that name.
-	//   - `INVALID_ARGUMENT`: the specification is not that of a known capability, or a value in it is not valid, for
-	//     instance a tag that does not exist.
+	//   - `ALREADY_EXISTS`: a policy with that name exists.
+	//   - `INVALID_ARGUMENT`: the specification is not one of a known capability, or a value in it is not valid, for
+	//     example a tag that does not exist.
 	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: vCenter already has 100 policies.
 	CreateComputePolicy(ctx context.Context, in *CreateComputePolicyRequest, opts ...grpc.CallOption) (*CreateComputePolicyResponse, error)
-	// Creates several compute policies, and tags that they name and that do not exist. Mirrors
+	// Creates several compute policies, and the tags that they name if the tags do not exist. Mirrors
 	// `create_tags_and_policies`.
 	//
-	// Each policy succeeds or fails by itself: read the errors in the result. Not idempotent: policies that exist already
-	// are reported as errors.
+	// Each policy succeeds or fails independently; check the errors in the result. Not idempotent: policies that already
+	// exist are reported as errors.
 	//
 	// Since vCenter 9.1.1.0.
 	CreateTagsAndPolicies(ctx context.Context, in *CreateTagsAndPoliciesRequest, opts ...grpc.CallOption) (*CreateTagsAndPoliciesResponse, error)
@@ -70,8 +71,8 @@ type PoliciesServiceClient interface {
 	DeleteComputePolicy(ctx context.Context, in *DeleteComputePolicyRequest, opts ...grpc.CallOption) (*DeleteComputePolicyResponse, error)
 	// Deletes several compute policies. Mirrors `delete_tags_and_policies`.
 	//
-	// Each deletion succeeds or fails by itself: read the errors in the result. Tags that `CreateTagsAndPolicies` made
-	// for a policy are deleted with the last policy that uses them.
+	// Each deletion succeeds or fails independently; check the errors in the result. Tags that `CreateTagsAndPolicies`
+	// created for a policy are deleted with the last policy that uses them.
 	//
 	// Since vCenter 9.1.1.0.
 	DeleteTagsAndPolicies(ctx context.Context, in *DeleteTagsAndPoliciesRequest, opts ...grpc.CallOption) (*DeleteTagsAndPoliciesResponse, error)
@@ -81,11 +82,11 @@ type PoliciesServiceClient interface {
 	GetComputePolicy(ctx context.Context, in *GetComputePolicyRequest, opts ...grpc.CallOption) (*GetComputePolicyResponse, error)
 	// Lists the compute policies. Mirrors `list`.
 	//
-	// All of them come in one answer.
+	// All of them are returned in one response.
 	ListComputePolicies(ctx context.Context, in *ListComputePoliciesRequest, opts ...grpc.CallOption) (*ListComputePoliciesResponse, error)
-	// Changes the description of a compute policy, or what it is managed by. Mirrors `update`.
+	// Changes the description or the manager of a compute policy. Mirrors `update`.
 	//
-	// Idempotent: repeating it leaves the same policy.
+	// Idempotent: repeating the call leaves the same policy.
 	// - `NOT_FOUND`: the policy does not exist.
 	// - `INVALID_ARGUMENT`: a value is not valid.
 	// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
@@ -176,34 +177,35 @@ func (c *policiesServiceClient) UpdateComputePolicy(ctx context.Context, in *Upd
 // All implementations must embed UnimplementedPoliciesServiceServer
 // for forward compatibility.
 //
-// Manages compute policies, which say how virtual machines are to be placed on hosts, for instance together or apart.
+// Manages compute policies, which define how virtual machines are placed on hosts, for example together or apart.
 //
-// A policy is an instance of a capability: the capability says what kind of policy it is, tags say which machines and
-// hosts it is about. `CapabilitiesService` tells which capabilities there are, and
-// `vcenter.vm.compute.v1.PoliciesService` whether a machine complies.
+// A policy is an instance of a capability: the capability defines the type of policy, and tags define which machines
+// and hosts it applies to. `CapabilitiesService` lists the available capabilities, and
+// `vcenter.vm.compute.v1.PoliciesService` reports whether a machine complies.
 //
-// The structure of a policy depends on its capability, so that here it is a `Struct`. Its JSON form is unconfirmed: in
-// which way vCenter tells the type of such a structure in its REST API is not documented. Read an existing policy with
-// `GetComputePolicy` to see the form that your vCenter uses.
+// The structure of a policy depends on its capability, so this service uses a `Struct`. Its JSON form is unconfirmed:
+// how vCenter's REST API represents the type of such a structure is not documented. To see the form that your vCenter
+// uses, read an existing policy with `GetComputePolicy`.
 //
-// All operations can fail with
-// - `UNAUTHORIZED`: the caller lacks a privilege. Reading needs `System.Read`, everything else `ComputePolicy.Manage`.
+// Every operation can fail with
+//   - `UNAUTHORIZED`: the caller lacks a privilege. Reading requires `System.Read`; everything else requires
+//     `ComputePolicy.Manage`.
 //
 // Mirrors `com.vmware.vcenter.compute.policies`.
 type PoliciesServiceServer interface {
 	// Creates a compute policy. Mirrors `create`.
 	//
 	// Returns the identifier of the policy. Not idempotent: a second call fails with `ALREADY_EXISTS`.
-	//   - `ALREADY_EXISTS`: there is a policy with that name.
-	//   - `INVALID_ARGUMENT`: the specification is not that of a known capability, or a value in it is not valid, for
-	//     instance a tag that does not exist.
+	//   - `ALREADY_EXISTS`: a policy with that name exists.
+	//   - `INVALID_ARGUMENT`: the specification is not one of a known capability, or a value in it is not valid, for
+	//     example a tag that does not exist.
 	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: vCenter already has 100 policies.
 	CreateComputePolicy(context.Context, *CreateComputePolicyRequest) (*CreateComputePolicyResponse, error)
-	// Creates several compute policies, and tags that they name and that do not exist. Mirrors
+	// Creates several compute policies, and the tags that they name if the tags do not exist. Mirrors
 	// `create_tags_and_policies`.
 	//
-	// Each policy succeeds or fails by itself: read the errors in the result. Not idempotent: policies that exist already
-	// are reported as errors.
+	// Each policy succeeds or fails independently; check the errors in the result. Not idempotent: policies that already
+	// exist are reported as errors.
 	//
 	// Since vCenter 9.1.1.0.
 	CreateTagsAndPolicies(context.Context, *CreateTagsAndPoliciesRequest) (*CreateTagsAndPoliciesResponse, error)
@@ -214,8 +216,8 @@ type PoliciesServiceServer interface {
 	DeleteComputePolicy(context.Context, *DeleteComputePolicyRequest) (*DeleteComputePolicyResponse, error)
 	// Deletes several compute policies. Mirrors `delete_tags_and_policies`.
 	//
-	// Each deletion succeeds or fails by itself: read the errors in the result. Tags that `CreateTagsAndPolicies` made
-	// for a policy are deleted with the last policy that uses them.
+	// Each deletion succeeds or fails independently; check the errors in the result. Tags that `CreateTagsAndPolicies`
+	// created for a policy are deleted with the last policy that uses them.
 	//
 	// Since vCenter 9.1.1.0.
 	DeleteTagsAndPolicies(context.Context, *DeleteTagsAndPoliciesRequest) (*DeleteTagsAndPoliciesResponse, error)
@@ -225,11 +227,11 @@ type PoliciesServiceServer interface {
 	GetComputePolicy(context.Context, *GetComputePolicyRequest) (*GetComputePolicyResponse, error)
 	// Lists the compute policies. Mirrors `list`.
 	//
-	// All of them come in one answer.
+	// All of them are returned in one response.
 	ListComputePolicies(context.Context, *ListComputePoliciesRequest) (*ListComputePoliciesResponse, error)
-	// Changes the description of a compute policy, or what it is managed by. Mirrors `update`.
+	// Changes the description or the manager of a compute policy. Mirrors `update`.
 	//
-	// Idempotent: repeating it leaves the same policy.
+	// Idempotent: repeating the call leaves the same policy.
 	// - `NOT_FOUND`: the policy does not exist.
 	// - `INVALID_ARGUMENT`: a value is not valid.
 	// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.

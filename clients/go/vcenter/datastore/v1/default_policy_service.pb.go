@@ -26,7 +26,7 @@ const (
 // Request of `GetDefaultPolicy`.
 type GetDefaultPolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore, for instance `datastore-11`, as `ListDatastores` returns it.
+	// Identifier of the datastore, for example `datastore-11`, as returned by `ListDatastores`.
 	Datastore     string `protobuf:"bytes,1,opt,name=datastore,proto3" json:"datastore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -72,8 +72,8 @@ func (x *GetDefaultPolicyRequest) GetDatastore() string {
 // Response of `GetDefaultPolicy`.
 type GetDefaultPolicyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the storage policy, a UUID such as `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`. Unset when the datastore
-	// has no default policy.
+	// Identifier of the storage policy, a UUID such as `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`. Unset if the datastore has
+	// no default policy.
 	DefaultPolicy *string `protobuf:"bytes,1,opt,name=default_policy,json=defaultPolicy,proto3,oneof" json:"default_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -26,20 +26,20 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows the storage policy that vCenter applies on a datastore when a caller names none.
+// Returns the storage policy that vCenter applies on a datastore if the caller specifies none.
 //
-// Its operation can fail with
-// - `ERROR`: vCenter could not find out the policy.
+// The operation can fail with
+// - `ERROR`: vCenter could not determine the policy.
 // - `NOT_FOUND`: the datastore does not exist.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.datastore.default_policy`.
 type DefaultPolicyServiceClient interface {
 	// Returns the identifier of a datastore's default storage policy. Mirrors `get`.
 	//
-	// A datastore without a default policy is a success with an empty response.
+	// If the datastore has no default policy, the call succeeds with an empty response.
 	GetDefaultPolicy(ctx context.Context, in *GetDefaultPolicyRequest, opts ...grpc.CallOption) (*GetDefaultPolicyResponse, error)
 }
 
@@ -65,20 +65,20 @@ func (c *defaultPolicyServiceClient) GetDefaultPolicy(ctx context.Context, in *G
 // All implementations must embed UnimplementedDefaultPolicyServiceServer
 // for forward compatibility.
 //
-// Shows the storage policy that vCenter applies on a datastore when a caller names none.
+// Returns the storage policy that vCenter applies on a datastore if the caller specifies none.
 //
-// Its operation can fail with
-// - `ERROR`: vCenter could not find out the policy.
+// The operation can fail with
+// - `ERROR`: vCenter could not determine the policy.
 // - `NOT_FOUND`: the datastore does not exist.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.datastore.default_policy`.
 type DefaultPolicyServiceServer interface {
 	// Returns the identifier of a datastore's default storage policy. Mirrors `get`.
 	//
-	// A datastore without a default policy is a success with an empty response.
+	// If the datastore has no default policy, the call succeeds with an empty response.
 	GetDefaultPolicy(context.Context, *GetDefaultPolicyRequest) (*GetDefaultPolicyResponse, error)
 	mustEmbedUnimplementedDefaultPolicyServiceServer()
 }

@@ -23,7 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether calls reach vCenter.
+// State of the circuit breaker: whether calls reach vCenter.
 type CircuitState int32
 
 const (
@@ -31,9 +31,9 @@ const (
 	CircuitState_CIRCUIT_STATE_UNSPECIFIED CircuitState = 0
 	// Calls reach vCenter.
 	CircuitState_CIRCUIT_STATE_CLOSED CircuitState = 1
-	// vCenter did not answer several calls in a row; the gateway refuses calls with `VCENTER_CIRCUIT_OPEN`.
+	// vCenter did not respond to several calls in a row; the gateway rejects calls with `VCENTER_CIRCUIT_OPEN`.
 	CircuitState_CIRCUIT_STATE_OPEN CircuitState = 2
-	// Single calls go through, to see whether vCenter answers again.
+	// The gateway sends single calls to test whether vCenter responds again.
 	CircuitState_CIRCUIT_STATE_HALF_OPEN CircuitState = 3
 )
 
@@ -120,7 +120,7 @@ func (*GetGatewayRequest) Descriptor() ([]byte, []int) {
 // Response of `GetGateway`.
 type GetGatewayResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What there is to know about the gateway.
+	// Information about the gateway.
 	Gateway       *GatewayInfo `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -166,7 +166,8 @@ func (x *GetGatewayResponse) GetGateway() *GatewayInfo {
 // Request of `WatchGateway`.
 type WatchGatewayRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+	// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+	// seconds.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,1,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -212,7 +213,7 @@ func (x *WatchGatewayRequest) GetHeartbeatInterval() *durationpb.Duration {
 // One message of `WatchGateway`.
 type WatchGatewayResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the message says.
+	// Content of the message.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -283,12 +284,12 @@ type isWatchGatewayResponse_Event interface {
 }
 
 type WatchGatewayResponse_State struct {
-	// The whole state, first of all and after each change.
+	// The full state; sent first and after each change.
 	State *GatewayState `protobuf:"bytes,1,opt,name=state,proto3,oneof"`
 }
 
 type WatchGatewayResponse_Heartbeat struct {
-	// Nothing has changed; the stream is alive.
+	// Nothing has changed; the stream is still open.
 	Heartbeat *Heartbeat `protobuf:"bytes,2,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -296,18 +297,18 @@ func (*WatchGatewayResponse_State) isWatchGatewayResponse_Event() {}
 
 func (*WatchGatewayResponse_Heartbeat) isWatchGatewayResponse_Event() {}
 
-// What does not change while a gateway runs, or only with vCenter's version.
+// Properties of a gateway that are constant while it runs, or that change only with vCenter's version.
 //
 // Returned by `GetGateway`.
 type GatewayInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Version of the gateway, for instance `0.2.0`.
+	// Version of the gateway, for example `0.2.0`.
 	Version *string `protobuf:"bytes,1,opt,name=version,proto3,oneof" json:"version,omitempty"`
 	// The vCenter behind the gateway.
 	Vcenter *VCenterInfo `protobuf:"bytes,2,opt,name=vcenter,proto3" json:"vcenter,omitempty"`
-	// What works with this vCenter and the credentials of this call, and what does not.
+	// Features, and whether each is available with this vCenter and this call's credentials.
 	Features []*Feature `protobuf:"bytes,3,rep,name=features,proto3" json:"features,omitempty"`
-	// Limits that the gateway imposes on calls.
+	// Limits that the gateway enforces on calls.
 	Limits        *GatewayLimits `protobuf:"bytes,4,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -371,14 +372,14 @@ func (x *GatewayInfo) GetLimits() *GatewayLimits {
 	return nil
 }
 
-// The vCenter behind a gateway, as far as it is known without a login.
+// The vCenter behind a gateway: what the gateway can determine without logging in.
 type VCenterInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Version of vCenter's API, for instance `8.0.3.0`. Unset when vCenter could not be asked.
+	// Version of vCenter's API, for example `8.0.3.0`. Unset if the gateway could not retrieve it.
 	ApiVersion *string `protobuf:"bytes,1,opt,name=api_version,json=apiVersion,proto3,oneof" json:"api_version,omitempty"`
-	// Releases of vCenter's API that this vCenter still speaks, the newest first, for instance `8.0.3.0`, `8.0.2.0`, `7.0`.
+	// Releases of vCenter's API that this vCenter supports, newest first, for example `8.0.3.0`, `8.0.2.0`, `7.0`.
 	Releases []string `protobuf:"bytes,2,rep,name=releases,proto3" json:"releases,omitempty"`
-	// Why the version is unknown. Unset when it is known.
+	// Why the version is unknown. Unset if it is known.
 	Problem       *string `protobuf:"bytes,3,opt,name=problem,proto3,oneof" json:"problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -435,14 +436,14 @@ func (x *VCenterInfo) GetProblem() string {
 	return ""
 }
 
-// Something that a gateway can do when vCenter and the credentials allow it.
+// A feature whose availability depends on vCenter and on the credentials.
 type Feature struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the feature, for instance `streams`, `shared-reads` or `policy`. Newer gateways may list further ones.
+	// Name of the feature, for example `streams`, `shared-reads` or `policy`. Newer gateways may list other features.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Whether it works for this call's credentials.
+	// Whether the feature is available with this call's credentials.
 	Available *bool `protobuf:"varint,2,opt,name=available,proto3,oneof" json:"available,omitempty"`
-	// Why it does not work, or under which condition it does; unset where there is nothing to say.
+	// Why the feature is unavailable, or under what conditions it works. Unset if neither applies.
 	Explanation   *string `protobuf:"bytes,3,opt,name=explanation,proto3,oneof" json:"explanation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -499,26 +500,26 @@ func (x *Feature) GetExplanation() string {
 	return ""
 }
 
-// Limits that a gateway imposes, for each of its processes.
+// Limits that a gateway enforces. They apply to each of its processes separately.
 type GatewayLimits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Size of the largest request in bytes.
+	// Maximum size of a request in bytes.
 	MaxRequestBytes *int64 `protobuf:"varint,1,opt,name=max_request_bytes,json=maxRequestBytes,proto3,oneof" json:"max_request_bytes,omitempty"`
-	// Size of the largest response in bytes.
+	// Maximum size of a response in bytes.
 	MaxResponseBytes *int64 `protobuf:"varint,2,opt,name=max_response_bytes,json=maxResponseBytes,proto3,oneof" json:"max_response_bytes,omitempty"`
-	// Calls that are with vCenter at the same time. Further calls wait for their turn.
+	// Maximum number of calls in flight to vCenter. Additional calls are queued.
 	MaxConcurrentCalls *int32 `protobuf:"varint,3,opt,name=max_concurrent_calls,json=maxConcurrentCalls,proto3,oneof" json:"max_concurrent_calls,omitempty"`
-	// Calls that wait for their turn. The gateway refuses further ones with `OVERLOADED`.
+	// Maximum number of queued calls. The gateway rejects additional calls with the reason `OVERLOADED`.
 	MaxWaitingCalls *int32 `protobuf:"varint,4,opt,name=max_waiting_calls,json=maxWaitingCalls,proto3,oneof" json:"max_waiting_calls,omitempty"`
-	// Streams that one caller may have open.
+	// Maximum number of open streams for each caller.
 	MaxStreamsPerCaller *int32 `protobuf:"varint,5,opt,name=max_streams_per_caller,json=maxStreamsPerCaller,proto3,oneof" json:"max_streams_per_caller,omitempty"`
-	// Streams that all callers together may have open.
+	// Maximum number of open streams for all callers together.
 	MaxStreams *int32 `protobuf:"varint,6,opt,name=max_streams,json=maxStreams,proto3,oneof" json:"max_streams,omitempty"`
-	// How long a call without side effects may take when the caller sets no deadline.
+	// Default timeout of a call without side effects, used if the caller sets no deadline.
 	ReadTimeout *durationpb.Duration `protobuf:"bytes,7,opt,name=read_timeout,json=readTimeout,proto3" json:"read_timeout,omitempty"`
-	// How long any other call may take when the caller sets no deadline.
+	// Default timeout of any other call, used if the caller sets no deadline.
 	ChangeTimeout *durationpb.Duration `protobuf:"bytes,8,opt,name=change_timeout,json=changeTimeout,proto3" json:"change_timeout,omitempty"`
-	// How long a call may take, whatever deadline the caller sets. Does not apply to streams.
+	// Maximum duration of a call, regardless of the deadline that the caller sets. Does not apply to streams.
 	MaxTimeout    *durationpb.Duration `protobuf:"bytes,9,opt,name=max_timeout,json=maxTimeout,proto3" json:"max_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -617,24 +618,25 @@ func (x *GatewayLimits) GetMaxTimeout() *durationpb.Duration {
 	return nil
 }
 
-// The state of a gateway at one moment.
+// The state of a gateway at a point in time.
 //
 // Sent by `WatchGateway`.
 type GatewayState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When the gateway saw this state, by its own clock.
+	// When the gateway observed this state, by its own clock.
 	ObservedAt *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=observed_at,json=observedAt,proto3" json:"observed_at,omitempty"`
-	// Whether calls reach vCenter.
+	// State of the circuit breaker: whether calls reach vCenter.
 	Circuit *CircuitState `protobuf:"varint,2,opt,name=circuit,proto3,enum=vcenter.gateway.v1.CircuitState,oneof" json:"circuit,omitempty"`
-	// Why the circuit is not closed, in a sentence: the failure that opened it. Unset while it is closed.
+	// The failure that opened the circuit, as a sentence. Unset while the circuit is closed.
 	CircuitCause *string `protobuf:"bytes,3,opt,name=circuit_cause,json=circuitCause,proto3,oneof" json:"circuit_cause,omitempty"`
-	// When the gateway next lets a call through to see whether vCenter answers. Unset while the circuit is closed.
+	// When the gateway next sends a call to test whether vCenter responds. Unset while the circuit is closed.
 	NextProbe *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=next_probe,json=nextProbe,proto3" json:"next_probe,omitempty"`
-	// Logins to vCenter since this process started.
+	// Counts of logins to vCenter since this process started.
 	Logins *Logins `protobuf:"bytes,5,opt,name=logins,proto3" json:"logins,omitempty"`
-	// When vCenter's certificate expires, as seen on the newest connection. Unset without TLS and before the first call.
+	// When vCenter's certificate expires, as presented on the most recent connection. Unset without TLS and before the
+	// first call.
 	VcenterCertificateExpires *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=vcenter_certificate_expires,json=vcenterCertificateExpires,proto3" json:"vcenter_certificate_expires,omitempty"`
-	// Whether this replica is stopping. It takes no new calls then.
+	// Whether this replica is shutting down. While it is, it accepts no new calls.
 	Draining      *bool `protobuf:"varint,7,opt,name=draining,proto3,oneof" json:"draining,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -722,11 +724,11 @@ func (x *GatewayState) GetDraining() bool {
 // Counts of logins to vCenter.
 type Logins struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Logins that vCenter accepted.
+	// Number of logins that vCenter accepted.
 	Succeeded *int64 `protobuf:"varint,1,opt,name=succeeded,proto3,oneof" json:"succeeded,omitempty"`
-	// Logins that vCenter refused because of the user name or the password.
+	// Number of logins that vCenter rejected because of the username or password.
 	Rejected *int64 `protobuf:"varint,2,opt,name=rejected,proto3,oneof" json:"rejected,omitempty"`
-	// Sessions that are open now.
+	// Number of sessions that are currently open.
 	OpenSessions  *int32 `protobuf:"varint,3,opt,name=open_sessions,json=openSessions,proto3,oneof" json:"open_sessions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -786,7 +788,7 @@ func (x *Logins) GetOpenSessions() int32 {
 // Sent when nothing has changed for the heartbeat interval.
 type Heartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The gateway's clock.
+	// Current time of the gateway's clock.
 	SentAt        *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

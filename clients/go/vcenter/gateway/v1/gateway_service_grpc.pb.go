@@ -27,25 +27,26 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells clients and dashboards about the gateway itself.
+// Provides clients and dashboards with information about the gateway itself.
 //
-// The gateway implements this service; it mirrors no service of vCenter. Both rpcs need the same credentials as any other
-// call and only read.
+// The gateway implements this service; it does not mirror a vCenter service. Both rpcs are read-only and require the
+// same credentials as any other call.
 type GatewayServiceClient interface {
-	// Returns the versions of the gateway and of vCenter, the features that work with this vCenter and these credentials,
-	// and the limits in force.
+	// Returns the versions of the gateway and of vCenter, the features that are available with this vCenter and these
+	// credentials, and the limits in effect.
 	//
-	// Answers also while vCenter cannot be reached. The gateway asks vCenter for its version at most once a minute.
+	// Responds even while vCenter is unreachable. The gateway requests vCenter's version at most once a minute.
 	GetGateway(ctx context.Context, in *GetGatewayRequest, opts ...grpc.CallOption) (*GetGatewayResponse, error)
 	// Streams the state of vCenter as this replica of the gateway sees it.
 	//
-	// The first message has the whole state. A message with the whole state follows each change, and a heartbeat follows when
-	// nothing has changed for the heartbeat interval. Changes that come faster than the client reads are merged: the newest
-	// state wins. The stream has no default deadline. It ends
-	//   - with `UNAVAILABLE` and the reason `GATEWAY_STOPPING` when this replica stops; open it again.
-	//   - with `UNAUTHENTICATED` or `PERMISSION_DENIED` when the gateway no longer accepts the credentials, or the policy no
-	//     longer allows the call.
-	//   - with `RESOURCE_EXHAUSTED` and the reason `TOO_MANY_STREAMS`, before the first message, when too many are open.
+	// The first message contains the full state. After each change, the gateway sends the full state again; if nothing
+	// changes for the heartbeat interval, it sends a heartbeat. If changes occur faster than the client reads, the
+	// gateway merges them and sends only the newest state. The stream has no default deadline. It ends
+	//   - with `UNAVAILABLE` and the reason `GATEWAY_STOPPING` when this replica shuts down; reopen the stream.
+	//   - with `UNAUTHENTICATED` or `PERMISSION_DENIED` when the gateway no longer accepts the credentials, or the policy
+	//     no longer permits the call.
+	//   - with `RESOURCE_EXHAUSTED` and the reason `TOO_MANY_STREAMS`, before the first message, when too many streams are
+	//     open.
 	WatchGateway(ctx context.Context, in *WatchGatewayRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchGatewayResponse], error)
 }
 
@@ -90,25 +91,26 @@ type GatewayService_WatchGatewayClient = grpc.ServerStreamingClient[WatchGateway
 // All implementations must embed UnimplementedGatewayServiceServer
 // for forward compatibility.
 //
-// Tells clients and dashboards about the gateway itself.
+// Provides clients and dashboards with information about the gateway itself.
 //
-// The gateway implements this service; it mirrors no service of vCenter. Both rpcs need the same credentials as any other
-// call and only read.
+// The gateway implements this service; it does not mirror a vCenter service. Both rpcs are read-only and require the
+// same credentials as any other call.
 type GatewayServiceServer interface {
-	// Returns the versions of the gateway and of vCenter, the features that work with this vCenter and these credentials,
-	// and the limits in force.
+	// Returns the versions of the gateway and of vCenter, the features that are available with this vCenter and these
+	// credentials, and the limits in effect.
 	//
-	// Answers also while vCenter cannot be reached. The gateway asks vCenter for its version at most once a minute.
+	// Responds even while vCenter is unreachable. The gateway requests vCenter's version at most once a minute.
 	GetGateway(context.Context, *GetGatewayRequest) (*GetGatewayResponse, error)
 	// Streams the state of vCenter as this replica of the gateway sees it.
 	//
-	// The first message has the whole state. A message with the whole state follows each change, and a heartbeat follows when
-	// nothing has changed for the heartbeat interval. Changes that come faster than the client reads are merged: the newest
-	// state wins. The stream has no default deadline. It ends
-	//   - with `UNAVAILABLE` and the reason `GATEWAY_STOPPING` when this replica stops; open it again.
-	//   - with `UNAUTHENTICATED` or `PERMISSION_DENIED` when the gateway no longer accepts the credentials, or the policy no
-	//     longer allows the call.
-	//   - with `RESOURCE_EXHAUSTED` and the reason `TOO_MANY_STREAMS`, before the first message, when too many are open.
+	// The first message contains the full state. After each change, the gateway sends the full state again; if nothing
+	// changes for the heartbeat interval, it sends a heartbeat. If changes occur faster than the client reads, the
+	// gateway merges them and sends only the newest state. The stream has no default deadline. It ends
+	//   - with `UNAVAILABLE` and the reason `GATEWAY_STOPPING` when this replica shuts down; reopen the stream.
+	//   - with `UNAUTHENTICATED` or `PERMISSION_DENIED` when the gateway no longer accepts the credentials, or the policy
+	//     no longer permits the call.
+	//   - with `RESOURCE_EXHAUSTED` and the reason `TOO_MANY_STREAMS`, before the first message, when too many streams are
+	//     open.
 	WatchGateway(*WatchGatewayRequest, grpc.ServerStreamingServer[WatchGatewayResponse]) error
 	mustEmbedUnimplementedGatewayServiceServer()
 }

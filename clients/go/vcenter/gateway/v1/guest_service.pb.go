@@ -26,10 +26,10 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// One message to `RunProgram`.
+// One request message of `RunProgram`.
 type RunProgramRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the message says.
+	// Content of the message.
 	//
 	// Types that are valid to be assigned to Message:
 	//
@@ -100,13 +100,13 @@ type isRunProgramRequest_Message interface {
 }
 
 type RunProgramRequest_Start struct {
-	// What to run; the first message, and only the first.
+	// The program to run. Required in the first message and not allowed in any other.
 	Start *ProgramStart `protobuf:"bytes,1,opt,name=start,proto3,oneof"`
 }
 
 type RunProgramRequest_Input struct {
-	// Part of the standard input, of which there may be 1 MiB in all; for more, upload a file. The program starts when the
-	// client has sent all of it and closed its side of the stream.
+	// Part of the standard input: at most 1 MiB in total. For more input, upload a file. The program starts after the
+	// client has sent all input and closed its side of the stream.
 	Input []byte `protobuf:"bytes,2,opt,name=input,proto3,oneof"`
 }
 
@@ -119,28 +119,29 @@ type ProgramStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest.
+	// Credentials of an account in the guest.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
-	// What to run.
+	// The program or command to run.
 	//
 	// Types that are valid to be assigned to Program:
 	//
 	//	*ProgramStart_ShellCommand
 	//	*ProgramStart_Path
 	Program isProgramStart_Program `protobuf_oneof:"program"`
-	// Arguments of the program at `path`, each passed as it is.
+	// Arguments of the program at `path`. Each is passed unchanged.
 	Arguments []string `protobuf:"bytes,5,rep,name=arguments,proto3" json:"arguments,omitempty"`
-	// Directory to run it in. The account's home directory when unset.
+	// Working directory of the program. Defaults to the account's home directory.
 	WorkingDirectory *string `protobuf:"bytes,6,opt,name=working_directory,json=workingDirectory,proto3,oneof" json:"working_directory,omitempty"`
-	// Environment variables, beside those of the account.
+	// Environment variables, in addition to those of the account.
 	Environment map[string]string `protobuf:"bytes,7,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// How long it may run: up to 24 hours. The call's deadline when unset, and one hour without a deadline.
+	// Maximum run time: up to 24 hours. Defaults to the call's deadline, or one hour if the call has no deadline.
 	Timeout *durationpb.Duration `protobuf:"bytes,8,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	// How many bytes of output, standard output and error together, it may write: up to 1 GiB. 64 MiB when unset.
+	// Maximum total size of standard output and standard error in bytes: up to 1 GiB. Defaults to 64 MiB.
 	MaxOutputBytes *int64 `protobuf:"varint,9,opt,name=max_output_bytes,json=maxOutputBytes,proto3,oneof" json:"max_output_bytes,omitempty"`
-	// Whether the program is stopped when the client goes before it has ended. It is not when unset.
+	// Whether the gateway stops the program if the client disconnects before the program ends. Defaults to false.
 	StopOnDisconnect *bool `protobuf:"varint,10,opt,name=stop_on_disconnect,json=stopOnDisconnect,proto3,oneof" json:"stop_on_disconnect,omitempty"`
-	// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+	// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+	// seconds.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,11,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -274,7 +275,7 @@ type ProgramStart_ShellCommand struct {
 }
 
 type ProgramStart_Path struct {
-	// Path of a program, or its name where the guest's shell finds it. Its arguments are in `arguments`.
+	// Path of a program, or its name if the guest's shell can find it. Specify its arguments in `arguments`.
 	Path string `protobuf:"bytes,4,opt,name=path,proto3,oneof"`
 }
 
@@ -285,7 +286,7 @@ func (*ProgramStart_Path) isProgramStart_Program() {}
 // One message of `RunProgram`.
 type RunProgramResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the message says.
+	// Content of the message.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -386,7 +387,7 @@ type isRunProgramResponse_Event interface {
 }
 
 type RunProgramResponse_Started struct {
-	// The program runs; the first message.
+	// The program has started; the first message.
 	Started *ProgramStarted `protobuf:"bytes,1,opt,name=started,proto3,oneof"`
 }
 
@@ -406,7 +407,7 @@ type RunProgramResponse_Exited struct {
 }
 
 type RunProgramResponse_Heartbeat struct {
-	// Nothing was written; the program runs.
+	// The program has not written output, but is still running.
 	Heartbeat *Heartbeat `protobuf:"bytes,5,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -420,12 +421,12 @@ func (*RunProgramResponse_Exited) isRunProgramResponse_Event() {}
 
 func (*RunProgramResponse_Heartbeat) isRunProgramResponse_Event() {}
 
-// A program that runs.
+// A program that has started.
 type ProgramStarted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Process identifier in the guest.
 	Pid *int64 `protobuf:"varint,1,opt,name=pid,proto3,oneof" json:"pid,omitempty"`
-	// When it was started, by the guest's clock.
+	// When the program started, by the guest's clock.
 	Started       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=started,proto3" json:"started,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -480,11 +481,11 @@ type ProgramExited struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Exit code.
 	ExitCode *int64 `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
-	// When it was started, by the guest's clock.
+	// When the program started, by the guest's clock.
 	Started *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=started,proto3" json:"started,omitempty"`
-	// When it ended, by the guest's clock.
+	// When the program ended, by the guest's clock.
 	Ended *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=ended,proto3" json:"ended,omitempty"`
-	// Temporary files in the guest that could not be removed. Empty when nothing is left over.
+	// Temporary files in the guest that the gateway could not remove. Empty if it removed all of them.
 	LeftOver      []string `protobuf:"bytes,4,rep,name=left_over,json=leftOver,proto3" json:"left_over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -548,10 +549,10 @@ func (x *ProgramExited) GetLeftOver() []string {
 	return nil
 }
 
-// One message to `UploadFile`.
+// One request message of `UploadFile`.
 type UploadFileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the message says.
+	// Content of the message.
 	//
 	// Types that are valid to be assigned to Message:
 	//
@@ -622,7 +623,7 @@ type isUploadFileRequest_Message interface {
 }
 
 type UploadFileRequest_Start struct {
-	// Where the file goes; the first message, and only the first.
+	// The file to write. Required in the first message and not allowed in any other.
 	Start *UploadStart `protobuf:"bytes,1,opt,name=start,proto3,oneof"`
 }
 
@@ -640,17 +641,17 @@ type UploadStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest.
+	// Credentials of an account in the guest.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Absolute path of the file in the guest.
 	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
-	// Size of the file in bytes. vCenter needs it before the first byte.
+	// Size of the file in bytes. vCenter requires it before the transfer starts.
 	Size *int64 `protobuf:"varint,4,opt,name=size,proto3,oneof" json:"size,omitempty"`
-	// SHA-256 of the file in hexadecimal digits, to be compared with what arrives. Not compared when unset.
+	// Expected SHA-256 checksum of the file in hexadecimal. If unset, the gateway does not compare checksums.
 	Sha256 *string `protobuf:"bytes,5,opt,name=sha256,proto3,oneof" json:"sha256,omitempty"`
-	// Whether a file that exists is replaced. It is not when unset.
+	// Whether to replace an existing file. Defaults to false.
 	Overwrite *bool `protobuf:"varint,6,opt,name=overwrite,proto3,oneof" json:"overwrite,omitempty"`
-	// Attributes of the new file. Those of a new file of the account where unset.
+	// Attributes of the new file. Unset attributes default to those that the guest gives a new file of the account.
 	Attributes    *GuestFileAttributes `protobuf:"bytes,7,opt,name=attributes,proto3" json:"attributes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -735,14 +736,14 @@ func (x *UploadStart) GetAttributes() *GuestFileAttributes {
 	return nil
 }
 
-// Attributes of a file in a guest. In a request, a field that is not set is left to the guest.
+// Attributes of a file in a guest. In a request, the guest decides on unset fields.
 type GuestFileAttributes struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When it was changed.
+	// When the file was last modified.
 	Modified *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=modified,proto3" json:"modified,omitempty"`
-	// When it was read.
+	// When the file was last accessed.
 	Accessed *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=accessed,proto3" json:"accessed,omitempty"`
-	// Permissions as chmod has them, for instance 420, which is octal 0644. POSIX only.
+	// Permissions as for `chmod`, for example 420, which is octal 0644. POSIX only.
 	Mode *int32 `protobuf:"varint,3,opt,name=mode,proto3,oneof" json:"mode,omitempty"`
 	// Numeric user id of the owner. POSIX only.
 	Owner *int32 `protobuf:"varint,4,opt,name=owner,proto3,oneof" json:"owner,omitempty"`
@@ -838,11 +839,11 @@ func (x *GuestFileAttributes) GetReadOnly() bool {
 // Response of `UploadFile`.
 type UploadFileResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Bytes written.
+	// Number of bytes written.
 	Size *int64 `protobuf:"varint,1,opt,name=size,proto3,oneof" json:"size,omitempty"`
-	// SHA-256 of them in hexadecimal digits.
+	// SHA-256 checksum of the bytes written, in hexadecimal.
 	Sha256 *string `protobuf:"bytes,2,opt,name=sha256,proto3,oneof" json:"sha256,omitempty"`
-	// Temporary file in the guest that could not be removed. Unset when nothing is left over.
+	// Temporary file in the guest that the gateway could not remove. Unset if it removed the file.
 	LeftOver      *string `protobuf:"bytes,3,opt,name=left_over,json=leftOver,proto3,oneof" json:"left_over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -904,13 +905,13 @@ type DownloadFileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest.
+	// Credentials of an account in the guest.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Absolute path of the file in the guest.
 	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
-	// Bytes to skip. None when unset.
+	// Number of bytes to skip. Defaults to 0.
 	Offset *int64 `protobuf:"varint,4,opt,name=offset,proto3,oneof" json:"offset,omitempty"`
-	// Bytes in each chunk but the last: 1 KiB to 1 MiB. 256 KiB when unset.
+	// Size of each chunk except the last one in bytes: 1 KiB to 1 MiB. Defaults to 256 KiB.
 	ChunkSize     *int32 `protobuf:"varint,5,opt,name=chunk_size,json=chunkSize,proto3,oneof" json:"chunk_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -984,7 +985,7 @@ func (x *DownloadFileRequest) GetChunkSize() int32 {
 // One message of `DownloadFile`.
 type DownloadFileResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the message says.
+	// Content of the message.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -1065,7 +1066,7 @@ type isDownloadFileResponse_Event interface {
 }
 
 type DownloadFileResponse_Started struct {
-	// The file; the first message.
+	// The size and attributes of the file; the first message.
 	Started *DownloadStarted `protobuf:"bytes,1,opt,name=started,proto3,oneof"`
 }
 
@@ -1090,7 +1091,7 @@ type DownloadStarted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Size of the whole file in bytes.
 	Size *int64 `protobuf:"varint,1,opt,name=size,proto3,oneof" json:"size,omitempty"`
-	// Its attributes.
+	// Attributes of the file.
 	Attributes    *GuestFileAttributes `protobuf:"bytes,2,opt,name=attributes,proto3" json:"attributes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1140,12 +1141,12 @@ func (x *DownloadStarted) GetAttributes() *GuestFileAttributes {
 	return nil
 }
 
-// The end of a file.
+// The end of a download.
 type DownloadEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Bytes sent, less than the whole file when `offset` was set.
+	// Number of bytes sent. Less than the size of the file if `offset` was set.
 	Size *int64 `protobuf:"varint,1,opt,name=size,proto3,oneof" json:"size,omitempty"`
-	// SHA-256 of the bytes sent, in hexadecimal digits.
+	// SHA-256 checksum of the bytes sent, in hexadecimal.
 	Sha256        *string `protobuf:"bytes,2,opt,name=sha256,proto3,oneof" json:"sha256,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -28,42 +28,45 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Runs programs in guest operating systems, and copies files to and from them.
+// Runs programs in guest operating systems and copies files to and from them.
 //
-// The gateway implements this service with vCenter's operations for guests: nothing but VMware Tools has to run in the
-// guest, and no network has to lead there. Calls need credentials of the guest besides those of vCenter.
+// The gateway implements this service with vCenter's guest operations. The guest needs only VMware Tools; no network
+// connection to the guest is required. Calls require guest credentials in addition to vCenter credentials.
 //
-// Besides what the rpcs say about themselves, all of them can fail with
-// - `UNAVAILABLE` with reason `SERVICE_UNAVAILABLE`: VMware Tools do not run.
-// - `UNAUTHENTICATED`: the guest refuses the credentials, or vCenter those of the call; the message says which.
-// - `NOT_FOUND`: the machine, or the file in the guest, does not exist.
+// In addition to the errors listed for each rpc, every rpc can fail with
+//   - `UNAVAILABLE` with reason `SERVICE_UNAVAILABLE`: VMware Tools is not running.
+//   - `UNAUTHENTICATED`: the guest rejected the guest credentials, or vCenter rejected the call's credentials; the
+//     message says which.
+//   - `NOT_FOUND`: the machine or the file in the guest does not exist.
 type GuestServiceClient interface {
-	// Runs a program in a guest, and streams its output.
+	// Runs a program in a guest and streams its output.
 	//
-	// The first request is `start`; input may follow. vCenter has no pipes into guests: input is written to a temporary file
-	// before the program starts, output comes from temporary files that the gateway reads on while the program runs, about
-	// once a second. The gateway removes the files whatever happens, and says in `exited` what it could not remove. When the
-	// call is cancelled or its connection is lost, the program goes on unless `start.stop_on_disconnect` is set.
-	// A program that the guest's shell cannot start ends like one that fails, for instance with exit code 127.
-	//   - `DEADLINE_EXCEEDED` with reason `PROGRAM_TIMEOUT`: the program ran longer than `start.timeout`. It was stopped.
-	//   - `RESOURCE_EXHAUSTED` with reason `PROGRAM_OUTPUT_TOO_LARGE`: the output is larger than `start.max_output_bytes`. The
-	//     program was stopped.
-	//   - `INVALID_ARGUMENT`: the first request is not `start`, the working directory does not exist, or an argument has a
-	//     sign that the guest's shell cannot be told.
+	// The first request is `start`; input may follow. vCenter cannot pipe data into or out of guests: the gateway writes
+	// the input to a temporary file before the program starts, and reads the output from temporary files about once a
+	// second while the program runs. The gateway removes the temporary files even if the call fails, and lists any that
+	// it could not remove in `exited`. If the call is canceled or its connection is lost, the program keeps running
+	// unless `start.stop_on_disconnect` is set. If the guest's shell cannot start the program, the call ends like that of
+	// a program that fails, for example with exit code 127.
+	//   - `DEADLINE_EXCEEDED` with reason `PROGRAM_TIMEOUT`: the program ran longer than `start.timeout` and was stopped.
+	//   - `RESOURCE_EXHAUSTED` with reason `PROGRAM_OUTPUT_TOO_LARGE`: the output exceeded `start.max_output_bytes`, and
+	//     the program was stopped.
+	//   - `INVALID_ARGUMENT`: the first request is not `start`, the working directory does not exist, or an argument
+	//     contains a character that cannot be passed to the guest's shell.
 	RunProgram(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[RunProgramRequest, RunProgramResponse], error)
 	// Writes a file in a guest.
 	//
-	// The first request is `start`, the others are chunks. The file appears in its place when it is complete: the gateway
-	// writes it under a temporary name beside it, and moves it. A call that fails leaves the old file as it was.
+	// The first request is `start`; all others are chunks. The gateway writes the data to a temporary file in the same
+	// directory and renames it when it is complete. If the call fails, an existing file stays unchanged.
 	// - `ALREADY_EXISTS`: the file exists, and `start.overwrite` is not set.
-	// - `DATA_LOSS` with reason `FILE_MISMATCH`: the size or the checksum is not what `start` announced.
+	// - `DATA_LOSS` with reason `FILE_MISMATCH`: the size or the checksum does not match `start`.
 	// - `RESOURCE_EXHAUSTED`: the guest's file system is full.
 	UploadFile(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadFileRequest, UploadFileResponse], error)
-	// Reads a file of a guest.
+	// Reads a file in a guest.
 	//
-	// The first message has the size and the attributes, the last one the checksum of what was sent. A client that reads
-	// slowly slows the transfer down; nothing is buffered. To resume, set `offset` to the number of bytes received.
-	// - `FAILED_PRECONDITION` with reason `FILE_CHANGED`: the file became shorter than `offset`.
+	// The first message contains the size and the attributes, and the last one contains the checksum of the data sent.
+	// The gateway does not buffer data: if the client reads slowly, the transfer slows down. To resume a download, set
+	// `offset` to the number of bytes received.
+	// - `FAILED_PRECONDITION` with reason `FILE_CHANGED`: the file is now shorter than `offset`.
 	DownloadFile(ctx context.Context, in *DownloadFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadFileResponse], error)
 }
 
@@ -124,42 +127,45 @@ type GuestService_DownloadFileClient = grpc.ServerStreamingClient[DownloadFileRe
 // All implementations must embed UnimplementedGuestServiceServer
 // for forward compatibility.
 //
-// Runs programs in guest operating systems, and copies files to and from them.
+// Runs programs in guest operating systems and copies files to and from them.
 //
-// The gateway implements this service with vCenter's operations for guests: nothing but VMware Tools has to run in the
-// guest, and no network has to lead there. Calls need credentials of the guest besides those of vCenter.
+// The gateway implements this service with vCenter's guest operations. The guest needs only VMware Tools; no network
+// connection to the guest is required. Calls require guest credentials in addition to vCenter credentials.
 //
-// Besides what the rpcs say about themselves, all of them can fail with
-// - `UNAVAILABLE` with reason `SERVICE_UNAVAILABLE`: VMware Tools do not run.
-// - `UNAUTHENTICATED`: the guest refuses the credentials, or vCenter those of the call; the message says which.
-// - `NOT_FOUND`: the machine, or the file in the guest, does not exist.
+// In addition to the errors listed for each rpc, every rpc can fail with
+//   - `UNAVAILABLE` with reason `SERVICE_UNAVAILABLE`: VMware Tools is not running.
+//   - `UNAUTHENTICATED`: the guest rejected the guest credentials, or vCenter rejected the call's credentials; the
+//     message says which.
+//   - `NOT_FOUND`: the machine or the file in the guest does not exist.
 type GuestServiceServer interface {
-	// Runs a program in a guest, and streams its output.
+	// Runs a program in a guest and streams its output.
 	//
-	// The first request is `start`; input may follow. vCenter has no pipes into guests: input is written to a temporary file
-	// before the program starts, output comes from temporary files that the gateway reads on while the program runs, about
-	// once a second. The gateway removes the files whatever happens, and says in `exited` what it could not remove. When the
-	// call is cancelled or its connection is lost, the program goes on unless `start.stop_on_disconnect` is set.
-	// A program that the guest's shell cannot start ends like one that fails, for instance with exit code 127.
-	//   - `DEADLINE_EXCEEDED` with reason `PROGRAM_TIMEOUT`: the program ran longer than `start.timeout`. It was stopped.
-	//   - `RESOURCE_EXHAUSTED` with reason `PROGRAM_OUTPUT_TOO_LARGE`: the output is larger than `start.max_output_bytes`. The
-	//     program was stopped.
-	//   - `INVALID_ARGUMENT`: the first request is not `start`, the working directory does not exist, or an argument has a
-	//     sign that the guest's shell cannot be told.
+	// The first request is `start`; input may follow. vCenter cannot pipe data into or out of guests: the gateway writes
+	// the input to a temporary file before the program starts, and reads the output from temporary files about once a
+	// second while the program runs. The gateway removes the temporary files even if the call fails, and lists any that
+	// it could not remove in `exited`. If the call is canceled or its connection is lost, the program keeps running
+	// unless `start.stop_on_disconnect` is set. If the guest's shell cannot start the program, the call ends like that of
+	// a program that fails, for example with exit code 127.
+	//   - `DEADLINE_EXCEEDED` with reason `PROGRAM_TIMEOUT`: the program ran longer than `start.timeout` and was stopped.
+	//   - `RESOURCE_EXHAUSTED` with reason `PROGRAM_OUTPUT_TOO_LARGE`: the output exceeded `start.max_output_bytes`, and
+	//     the program was stopped.
+	//   - `INVALID_ARGUMENT`: the first request is not `start`, the working directory does not exist, or an argument
+	//     contains a character that cannot be passed to the guest's shell.
 	RunProgram(grpc.BidiStreamingServer[RunProgramRequest, RunProgramResponse]) error
 	// Writes a file in a guest.
 	//
-	// The first request is `start`, the others are chunks. The file appears in its place when it is complete: the gateway
-	// writes it under a temporary name beside it, and moves it. A call that fails leaves the old file as it was.
+	// The first request is `start`; all others are chunks. The gateway writes the data to a temporary file in the same
+	// directory and renames it when it is complete. If the call fails, an existing file stays unchanged.
 	// - `ALREADY_EXISTS`: the file exists, and `start.overwrite` is not set.
-	// - `DATA_LOSS` with reason `FILE_MISMATCH`: the size or the checksum is not what `start` announced.
+	// - `DATA_LOSS` with reason `FILE_MISMATCH`: the size or the checksum does not match `start`.
 	// - `RESOURCE_EXHAUSTED`: the guest's file system is full.
 	UploadFile(grpc.ClientStreamingServer[UploadFileRequest, UploadFileResponse]) error
-	// Reads a file of a guest.
+	// Reads a file in a guest.
 	//
-	// The first message has the size and the attributes, the last one the checksum of what was sent. A client that reads
-	// slowly slows the transfer down; nothing is buffered. To resume, set `offset` to the number of bytes received.
-	// - `FAILED_PRECONDITION` with reason `FILE_CHANGED`: the file became shorter than `offset`.
+	// The first message contains the size and the attributes, and the last one contains the checksum of the data sent.
+	// The gateway does not buffer data: if the client reads slowly, the transfer slows down. To resume a download, set
+	// `offset` to the number of bytes received.
+	// - `FAILED_PRECONDITION` with reason `FILE_CHANGED`: the file is now shorter than `offset`.
 	DownloadFile(*DownloadFileRequest, grpc.ServerStreamingServer[DownloadFileResponse]) error
 	mustEmbedUnimplementedGuestServiceServer()
 }

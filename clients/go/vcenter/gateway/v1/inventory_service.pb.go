@@ -25,7 +25,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Kinds of nodes of the inventory tree.
+// Types of nodes in the inventory tree.
 type InventoryNodeType int32
 
 const (
@@ -99,9 +99,10 @@ type StreamVmsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which machines to read.
 	Filter *VmFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Fields of `VmState` to read, for instance `name,power_state,addresses`. All fields when unset; `vm` is always there.
+	// Fields of `VmState` to return, for example `name,power_state,addresses`. Defaults to all fields; `vm` is always
+	// set.
 	Fields *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=fields,proto3" json:"fields,omitempty"`
-	// Machines in one message: 1 to 1,000. 100 when unset.
+	// Maximum number of machines in one message: 1 to 1,000. Defaults to 100.
 	PageSize      *int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -161,7 +162,7 @@ func (x *StreamVmsRequest) GetPageSize() int32 {
 // One message of `StreamVms`.
 type StreamVmsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the message says.
+	// Content of the message.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -242,7 +243,7 @@ type isStreamVmsResponse_Event interface {
 }
 
 type StreamVmsResponse_Started struct {
-	// Where the state comes from; the first message.
+	// The source of the state; the first message.
 	Started *StreamVmsStarted `protobuf:"bytes,1,opt,name=started,proto3,oneof"`
 }
 
@@ -262,12 +263,12 @@ func (*StreamVmsResponse_Page) isStreamVmsResponse_Event() {}
 
 func (*StreamVmsResponse_Ended) isStreamVmsResponse_Event() {}
 
-// Where the machines of a stream come from.
+// The source of the machines in a stream.
 type StreamVmsStarted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The source.
 	Source *Source `protobuf:"varint,1,opt,name=source,proto3,enum=vcenter.gateway.v1.Source,oneof" json:"source,omitempty"`
-	// The gateway's clock.
+	// Current time of the gateway's clock.
 	ObservedAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=observed_at,json=observedAt,proto3" json:"observed_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -317,7 +318,7 @@ func (x *StreamVmsStarted) GetObservedAt() *timestamppb.Timestamp {
 	return nil
 }
 
-// Some virtual machines.
+// A page of virtual machines.
 type VmPage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The machines, in no particular order.
@@ -368,9 +369,9 @@ type StreamVmsEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of machines sent.
 	Vms *int64 `protobuf:"varint,1,opt,name=vms,proto3,oneof" json:"vms,omitempty"`
-	// Whether these are all machines that match and that the caller may see.
+	// Whether the stream contained all machines that match and that the caller is allowed to see.
 	Complete *bool `protobuf:"varint,2,opt,name=complete,proto3,oneof" json:"complete,omitempty"`
-	// Why some may be missing. Unset when the state is complete.
+	// Why machines may be missing. Unset if `complete` is true.
 	Problem       *string `protobuf:"bytes,3,opt,name=problem,proto3,oneof" json:"problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -430,7 +431,7 @@ func (x *StreamVmsEnded) GetProblem() string {
 // Request of `FindVms`. Exactly one kind of key is set.
 type FindVmsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What to find machines by.
+	// Key to find machines by.
 	//
 	// Types that are valid to be assigned to By:
 	//
@@ -440,7 +441,7 @@ type FindVmsRequest struct {
 	//	*FindVmsRequest_DnsName
 	//	*FindVmsRequest_InventoryPath
 	By isFindVmsRequest_By `protobuf_oneof:"by"`
-	// Fields of `VmState` to return. All fields when unset; `vm` is always there.
+	// Fields of `VmState` to return. Defaults to all fields; `vm` is always set.
 	Fields        *fieldmaskpb.FieldMask `protobuf:"bytes,6,opt,name=fields,proto3" json:"fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -560,7 +561,7 @@ type FindVmsRequest_DnsName struct {
 }
 
 type FindVmsRequest_InventoryPath struct {
-	// Path in the inventory, for instance `/DC0/vm/Production/web-0001`. A slash within a name is written `%2f`.
+	// Inventory path, for example `/DC0/vm/Production/web-0001`. A slash in a name is written as `%2f`.
 	InventoryPath string `protobuf:"bytes,5,opt,name=inventory_path,json=inventoryPath,proto3,oneof"`
 }
 
@@ -577,7 +578,7 @@ func (*FindVmsRequest_InventoryPath) isFindVmsRequest_By() {}
 // Response of `FindVms`.
 type FindVmsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The machines found, empty when there is none.
+	// The machines found. Empty if no machine matches.
 	Vms           []*VmState `protobuf:"bytes,1,rep,name=vms,proto3" json:"vms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -623,7 +624,7 @@ func (x *FindVmsResponse) GetVms() []*VmState {
 // Request of `GetInventoryTree`.
 type GetInventoryTreeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the folder or datacenter to start at. The whole inventory when unset.
+	// Identifier of the folder or datacenter to start at. Defaults to the root of the inventory.
 	Root          *string `protobuf:"bytes,1,opt,name=root,proto3,oneof" json:"root,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -715,15 +716,15 @@ func (x *GetInventoryTreeResponse) GetNodes() []*InventoryNode {
 // A folder or a datacenter.
 type InventoryNode struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier, for instance `group-v4` or `datacenter-3`.
+	// Identifier, for example `group-v4` or `datacenter-3`.
 	Node *string `protobuf:"bytes,1,opt,name=node,proto3,oneof" json:"node,omitempty"`
-	// Name, with `/` where VIM has `%2f`.
+	// Name. Slashes are unescaped: `/` where VIM returns `%2f`.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Path from the root, for instance `/DC0/vm/Production`; a slash within a name is written `%2f`.
+	// Path from the root, for example `/DC0/vm/Production`; a slash in a name is written as `%2f`.
 	Path *string `protobuf:"bytes,3,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// Identifier of the folder or datacenter that holds this one. Unset for the root.
+	// Identifier of the parent folder or datacenter. Unset for the root.
 	Parent *string `protobuf:"bytes,4,opt,name=parent,proto3,oneof" json:"parent,omitempty"`
-	// What the node is.
+	// Type of the node.
 	Type          *InventoryNodeType `protobuf:"varint,5,opt,name=type,proto3,enum=vcenter.gateway.v1.InventoryNodeType,oneof" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -28,27 +28,30 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Reads inventories of any size, and finds machines by what people know of them.
+// Reads inventories of any size, and finds virtual machines by UUID, address, name or path.
 //
-// The gateway implements this service; it mirrors no service of vCenter. `VmService.ListVms` stops at 4,000 machines and has
-// no pages; these rpcs do not. A policy that limits machines leaves out all others. All rpcs only read.
+// The gateway implements this service; it does not mirror a vCenter service. `VmService.ListVms` returns at most 4,000
+// machines and has no pagination; these rpcs have no such limit. If the gateway's policy restricts the caller to
+// certain machines, all others are omitted. All rpcs are read-only.
 type InventoryServiceClient interface {
 	// Streams every virtual machine that matches a filter, in pages.
 	//
-	// The first message says where the state comes from, the last one how many machines there were. With VIM, a page shows
-	// the state at the moment it was read. Without VIM the gateway reads by REST, and splits the inventory by datacenter,
-	// cluster, folder and host until no list is cut; `complete` is false in the end where that was not possible.
-	// - `UNAVAILABLE`: vCenter was lost on the way. The pages so far are valid, the rest is missing: start again.
+	// The first message names the source of the state, and the last one contains the number of machines. With VIM, each
+	// page shows the state at the time it was read. Without VIM, the gateway reads through REST and splits the inventory
+	// by datacenter, cluster, folder and host until no list is truncated; if that is not possible, `complete` is false in
+	// the last message.
+	//   - `UNAVAILABLE`: the connection to vCenter was lost. The pages received so far are valid, but the rest are missing;
+	//     start again.
 	StreamVms(ctx context.Context, in *StreamVmsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamVmsResponse], error)
 	// Finds virtual machines by UUID, IP address, DNS name or inventory path.
 	//
 	// Several machines can share an address, a name or a BIOS UUID; all of them are returned. Addresses and DNS names are
-	// those that VMware Tools report. Templates are found as well.
-	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+	// those reported by VMware Tools. Templates are included.
+	// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 	FindVms(ctx context.Context, in *FindVmsRequest, opts ...grpc.CallOption) (*FindVmsResponse, error)
 	// Returns the folders and datacenters of the inventory as a tree, with the path of each.
-	// - `NOT_FOUND`: there is no such folder or datacenter.
-	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+	// - `NOT_FOUND`: the folder or datacenter does not exist.
+	// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 	GetInventoryTree(ctx context.Context, in *GetInventoryTreeRequest, opts ...grpc.CallOption) (*GetInventoryTreeResponse, error)
 }
 
@@ -103,27 +106,30 @@ func (c *inventoryServiceClient) GetInventoryTree(ctx context.Context, in *GetIn
 // All implementations must embed UnimplementedInventoryServiceServer
 // for forward compatibility.
 //
-// Reads inventories of any size, and finds machines by what people know of them.
+// Reads inventories of any size, and finds virtual machines by UUID, address, name or path.
 //
-// The gateway implements this service; it mirrors no service of vCenter. `VmService.ListVms` stops at 4,000 machines and has
-// no pages; these rpcs do not. A policy that limits machines leaves out all others. All rpcs only read.
+// The gateway implements this service; it does not mirror a vCenter service. `VmService.ListVms` returns at most 4,000
+// machines and has no pagination; these rpcs have no such limit. If the gateway's policy restricts the caller to
+// certain machines, all others are omitted. All rpcs are read-only.
 type InventoryServiceServer interface {
 	// Streams every virtual machine that matches a filter, in pages.
 	//
-	// The first message says where the state comes from, the last one how many machines there were. With VIM, a page shows
-	// the state at the moment it was read. Without VIM the gateway reads by REST, and splits the inventory by datacenter,
-	// cluster, folder and host until no list is cut; `complete` is false in the end where that was not possible.
-	// - `UNAVAILABLE`: vCenter was lost on the way. The pages so far are valid, the rest is missing: start again.
+	// The first message names the source of the state, and the last one contains the number of machines. With VIM, each
+	// page shows the state at the time it was read. Without VIM, the gateway reads through REST and splits the inventory
+	// by datacenter, cluster, folder and host until no list is truncated; if that is not possible, `complete` is false in
+	// the last message.
+	//   - `UNAVAILABLE`: the connection to vCenter was lost. The pages received so far are valid, but the rest are missing;
+	//     start again.
 	StreamVms(*StreamVmsRequest, grpc.ServerStreamingServer[StreamVmsResponse]) error
 	// Finds virtual machines by UUID, IP address, DNS name or inventory path.
 	//
 	// Several machines can share an address, a name or a BIOS UUID; all of them are returned. Addresses and DNS names are
-	// those that VMware Tools report. Templates are found as well.
-	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+	// those reported by VMware Tools. Templates are included.
+	// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 	FindVms(context.Context, *FindVmsRequest) (*FindVmsResponse, error)
 	// Returns the folders and datacenters of the inventory as a tree, with the path of each.
-	// - `NOT_FOUND`: there is no such folder or datacenter.
-	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+	// - `NOT_FOUND`: the folder or datacenter does not exist.
+	// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 	GetInventoryTree(context.Context, *GetInventoryTreeRequest) (*GetInventoryTreeResponse, error)
 	mustEmbedUnimplementedInventoryServiceServer()
 }

@@ -67,7 +67,7 @@ type ListMetricsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The metrics, by name.
 	Metrics []*MetricInfo `protobuf:"bytes,1,rep,name=metrics,proto3" json:"metrics,omitempty"`
-	// Intervals at which vCenter keeps samples, the shortest first. The first one is live.
+	// Intervals at which vCenter keeps samples, shortest first. The first one is the live interval.
 	Intervals     []*MetricInterval `protobuf:"bytes,2,rep,name=intervals,proto3" json:"intervals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -120,13 +120,13 @@ func (x *ListMetricsResponse) GetIntervals() []*MetricInterval {
 // A metric that vCenter collects.
 type MetricInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name: group, counter and rollup, for instance `cpu.usage.average`.
+	// Name: group, counter and rollup, for example `cpu.usage.average`.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What it is, in vCenter's words.
+	// Description, as provided by vCenter.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Unit of its values, for instance `percent`, `megaHertz`, `kiloBytes` or `millisecond`.
+	// Unit of the values, for example `percent`, `megaHertz`, `kiloBytes` or `millisecond`.
 	Unit *string `protobuf:"bytes,3,opt,name=unit,proto3,oneof" json:"unit,omitempty"`
-	// Lowest level of vCenter's statistics at which it is kept beyond the live samples, 1 to 4.
+	// Lowest statistics level of vCenter, 1 to 4, at which samples are kept beyond the live ones.
 	Level         *int32 `protobuf:"varint,4,opt,name=level,proto3,oneof" json:"level,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -195,9 +195,9 @@ type MetricInterval struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Time between samples.
 	Interval *durationpb.Duration `protobuf:"bytes,1,opt,name=interval,proto3" json:"interval,omitempty"`
-	// How long samples are kept.
+	// How long vCenter keeps the samples.
 	Kept *durationpb.Duration `protobuf:"bytes,2,opt,name=kept,proto3" json:"kept,omitempty"`
-	// Name, for instance `Past day`.
+	// Name, for example `Past day`.
 	Name *string `protobuf:"bytes,3,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// Whether these are the live samples of the host.
 	Live          *bool `protobuf:"varint,4,opt,name=live,proto3,oneof" json:"live,omitempty"`
@@ -270,15 +270,17 @@ type QueryMetricsRequest struct {
 	Vms []string `protobuf:"bytes,1,rep,name=vms,proto3" json:"vms,omitempty"`
 	// Names of metrics, at most 64.
 	Metrics []string `protobuf:"bytes,2,rep,name=metrics,proto3" json:"metrics,omitempty"`
-	// Time between samples, one of those that `ListMetrics` returns. 20 seconds, which is live, when unset.
+	// Time between samples: one of the intervals that `ListMetrics` returns. Defaults to 20 seconds, the live interval.
 	Interval *durationpb.Duration `protobuf:"bytes,3,opt,name=interval,proto3" json:"interval,omitempty"`
-	// Only samples after this time.
+	// Returns only samples after this time.
 	Start *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start,proto3" json:"start,omitempty"`
-	// Only samples up to this time.
+	// Returns only samples at or before this time.
 	End *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end,proto3" json:"end,omitempty"`
-	// The newest samples only, as many as this for each series: 1 to 10,000. All when unset; 1 when no time is set either.
+	// Maximum number of samples for each series, newest first: 1 to 10,000. Defaults to all samples in the time range, or
+	// to 1 if no time is set.
 	MaxSamples *int32 `protobuf:"varint,6,opt,name=max_samples,json=maxSamples,proto3,oneof" json:"max_samples,omitempty"`
-	// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
+	// Whether to return a series for each instance, such as each CPU or disk, in addition to the series of the whole
+	// machine.
 	Instances     *bool `protobuf:"varint,7,opt,name=instances,proto3,oneof" json:"instances,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -366,7 +368,7 @@ func (x *QueryMetricsRequest) GetInstances() bool {
 // Response of `QueryMetrics`.
 type QueryMetricsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The series. Machines without samples have none.
+	// The series. Machines without samples have no series.
 	Series        []*MetricSeries `protobuf:"bytes,1,rep,name=series,proto3" json:"series,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -416,9 +418,9 @@ type MetricSeries struct {
 	Vm *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
 	// Name of the metric.
 	Metric *string `protobuf:"bytes,2,opt,name=metric,proto3,oneof" json:"metric,omitempty"`
-	// Instance, for instance `4000` for a network adapter. Empty for the machine as a whole.
+	// Instance, for example `4000` for a network adapter. Empty for the whole machine.
 	Instance *string `protobuf:"bytes,3,opt,name=instance,proto3,oneof" json:"instance,omitempty"`
-	// Samples, the oldest first.
+	// Samples, oldest first.
 	Samples       []*MetricSample `protobuf:"bytes,4,rep,name=samples,proto3" json:"samples,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -544,9 +546,11 @@ type StreamMetricsRequest struct {
 	Filter *VmFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Names of metrics, at most 64.
 	Metrics []string `protobuf:"bytes,2,rep,name=metrics,proto3" json:"metrics,omitempty"`
-	// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
+	// Whether to return a series for each instance, such as each CPU or disk, in addition to the series of the whole
+	// machine.
 	Instances *bool `protobuf:"varint,3,opt,name=instances,proto3,oneof" json:"instances,omitempty"`
-	// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+	// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+	// seconds.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,4,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -613,7 +617,7 @@ func (x *StreamMetricsRequest) GetHeartbeatInterval() *durationpb.Duration {
 // One message of `StreamMetrics`.
 type StreamMetricsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the message says.
+	// Content of the message.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -689,7 +693,7 @@ type StreamMetricsResponse_Samples struct {
 }
 
 type StreamMetricsResponse_Heartbeat struct {
-	// There are none yet; the stream is alive.
+	// No new samples are available; the stream is still open.
 	Heartbeat *Heartbeat `protobuf:"bytes,2,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -697,7 +701,7 @@ func (*StreamMetricsResponse_Samples) isStreamMetricsResponse_Event() {}
 
 func (*StreamMetricsResponse_Heartbeat) isStreamMetricsResponse_Event() {}
 
-// Some series.
+// A page of series.
 type MetricPage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The series.

@@ -30,23 +30,25 @@ const (
 //
 // Reads vCenter's performance counters of virtual machines, by name.
 //
-// The gateway implements this service through VIM. Values come in the units that `ListMetrics` tells: percentages as 0 to
-// 100, where vCenter counts in hundredths. Where vCenter has a gap there is no sample.
+// The gateway implements this service through VIM. Values are in the units that `ListMetrics` returns; percentages
+// range from 0 to 100, whereas vCenter uses hundredths of a percent. Gaps in vCenter's data have no samples.
 //
-// Besides what the rpcs say about themselves, all of them can fail with
-// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+// In addition to the errors listed for each rpc, every rpc can fail with
+// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 type MetricsServiceClient interface {
 	// Lists the metrics that vCenter collects.
 	ListMetrics(ctx context.Context, in *ListMetricsRequest, opts ...grpc.CallOption) (*ListMetricsResponse, error)
 	// Returns samples of metrics of virtual machines.
-	// - `INVALID_ARGUMENT`: a metric has an unknown name, or there is no such interval.
-	// - `RESOURCE_EXHAUSTED`: vCenter's limit of metrics in one query is exceeded: ask for fewer machines or metrics.
+	//   - `INVALID_ARGUMENT`: a metric name is unknown, or the interval does not exist.
+	//   - `RESOURCE_EXHAUSTED`: the query exceeds vCenter's limit on the number of metrics. Request fewer machines or
+	//     metrics.
 	QueryMetrics(ctx context.Context, in *QueryMetricsRequest, opts ...grpc.CallOption) (*QueryMetricsResponse, error)
 	// Streams live samples of metrics of virtual machines, every 20 seconds.
 	//
-	// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples. A
-	// policy that limits machines hides all others. A client that reads slowly misses samples.
-	// - `INVALID_ARGUMENT`: a metric has an unknown name, or more than 1,000 machines match the filter.
+	// Any number of streams for the same machines and metrics share one query to vCenter. A machine that is powered off
+	// has no samples. If the gateway's policy restricts the caller to certain machines, all other machines are hidden. If
+	// the client reads too slowly, it misses samples.
+	// - `INVALID_ARGUMENT`: a metric name is unknown, or more than 1,000 machines match the filter.
 	StreamMetrics(ctx context.Context, in *StreamMetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamMetricsResponse], error)
 }
 
@@ -103,23 +105,25 @@ type MetricsService_StreamMetricsClient = grpc.ServerStreamingClient[StreamMetri
 //
 // Reads vCenter's performance counters of virtual machines, by name.
 //
-// The gateway implements this service through VIM. Values come in the units that `ListMetrics` tells: percentages as 0 to
-// 100, where vCenter counts in hundredths. Where vCenter has a gap there is no sample.
+// The gateway implements this service through VIM. Values are in the units that `ListMetrics` returns; percentages
+// range from 0 to 100, whereas vCenter uses hundredths of a percent. Gaps in vCenter's data have no samples.
 //
-// Besides what the rpcs say about themselves, all of them can fail with
-// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+// In addition to the errors listed for each rpc, every rpc can fail with
+// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 type MetricsServiceServer interface {
 	// Lists the metrics that vCenter collects.
 	ListMetrics(context.Context, *ListMetricsRequest) (*ListMetricsResponse, error)
 	// Returns samples of metrics of virtual machines.
-	// - `INVALID_ARGUMENT`: a metric has an unknown name, or there is no such interval.
-	// - `RESOURCE_EXHAUSTED`: vCenter's limit of metrics in one query is exceeded: ask for fewer machines or metrics.
+	//   - `INVALID_ARGUMENT`: a metric name is unknown, or the interval does not exist.
+	//   - `RESOURCE_EXHAUSTED`: the query exceeds vCenter's limit on the number of metrics. Request fewer machines or
+	//     metrics.
 	QueryMetrics(context.Context, *QueryMetricsRequest) (*QueryMetricsResponse, error)
 	// Streams live samples of metrics of virtual machines, every 20 seconds.
 	//
-	// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples. A
-	// policy that limits machines hides all others. A client that reads slowly misses samples.
-	// - `INVALID_ARGUMENT`: a metric has an unknown name, or more than 1,000 machines match the filter.
+	// Any number of streams for the same machines and metrics share one query to vCenter. A machine that is powered off
+	// has no samples. If the gateway's policy restricts the caller to certain machines, all other machines are hidden. If
+	// the client reads too slowly, it misses samples.
+	// - `INVALID_ARGUMENT`: a metric name is unknown, or more than 1,000 machines match the filter.
 	StreamMetrics(*StreamMetricsRequest, grpc.ServerStreamingServer[StreamMetricsResponse]) error
 	mustEmbedUnimplementedMetricsServiceServer()
 }

@@ -21,20 +21,20 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Reasons of the errors that the gateway itself reports.
+// Reasons for errors that the gateway itself reports.
 //
-// The status of such an error carries a `google.rpc.ErrorInfo` with the domain `vcenter-gateway`. Its `reason` is the name
-// of one of these values less the prefix `REASON_`. An error with the domain `vcenter.vmware.com` comes from vCenter; its
-// reason is vCenter's own error type, or `HTTP_<status>` where vCenter sent none.
+// The status of such an error carries a `google.rpc.ErrorInfo` with the domain `vcenter-gateway`. Its `reason` is the
+// name of one of these values without the prefix `REASON_`. An error with the domain `vcenter.vmware.com` comes from
+// vCenter; its reason is vCenter's own error type, or `HTTP_<status>` if vCenter sent none.
 //
-// Newer gateways may report further reasons. A client that does not know a reason should go by the gRPC code.
+// Newer gateways may report other reasons. A client that does not recognize a reason should rely on the gRPC code.
 type Reason int32
 
 const (
 	// The reason is unknown to this version of the client, or vCenter reported the error.
 	Reason_REASON_UNSPECIFIED Reason = 0
-	// The request breaks a rule of the contract. The gateway did not call vCenter. The gRPC code is `INVALID_ARGUMENT`; the
-	// details have a `google.rpc.BadRequest` with one violation for each field.
+	// The request violates the API contract. The gateway did not call vCenter. The gRPC code is `INVALID_ARGUMENT`; the
+	// details include a `google.rpc.BadRequest` with one violation for each invalid field.
 	//
 	//	{"reason": "REQUEST_INVALID", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_REQUEST_INVALID Reason = 1
@@ -42,12 +42,13 @@ const (
 	//
 	//	{"reason": "CREDENTIALS_MISSING", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_CREDENTIALS_MISSING Reason = 2
-	// The gateway cannot read the call's credentials. It did not call vCenter. The gRPC code is `UNAUTHENTICATED`.
+	// The call's credentials are malformed. The gateway did not call vCenter. The gRPC code is `UNAUTHENTICATED`.
 	//
 	//	{"reason": "CREDENTIALS_MALFORMED", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_CREDENTIALS_MALFORMED Reason = 3
-	// vCenter refused the user name or the password. The gRPC code is `UNAUTHENTICATED`. The gateway does not try the same
-	// credentials again before the `google.rpc.RetryInfo` says, so that vCenter does not lock the account.
+	// vCenter rejected the username or password. The gRPC code is `UNAUTHENTICATED`. To keep vCenter from locking the
+	// account, the gateway does not try the same credentials again until the delay in the `google.rpc.RetryInfo` has
+	// passed.
 	//
 	//	{"reason": "CREDENTIALS_REJECTED", "domain": "vcenter-gateway",
 	//	 "metadata": {"operation": "POST /api/session", "http_status": "401"}}
@@ -57,116 +58,120 @@ const (
 	//	{"reason": "VCENTER_UNREACHABLE", "domain": "vcenter-gateway",
 	//	 "metadata": {"operation": "GET /api/vcenter/vm"}}
 	Reason_REASON_VCENTER_UNREACHABLE Reason = 5
-	// The connection to vCenter broke after the call was sent, or the answer was not HTTP. The gRPC code is `UNAVAILABLE`.
+	// The connection to vCenter was lost after the gateway sent the call, or the response was not HTTP. The gRPC code is
+	// `UNAVAILABLE`.
 	//
 	//	{"reason": "VCENTER_CONNECTION_LOST", "domain": "vcenter-gateway",
 	//	 "metadata": {"operation": "POST /api/vcenter/vm/{vm}/power?action=start", "may_have_executed": "true"}}
 	Reason_REASON_VCENTER_CONNECTION_LOST Reason = 6
-	// The gateway does not trust vCenter's certificate. It sent nothing. The gRPC code is `UNAVAILABLE`. Only an operator of
-	// the gateway can correct this.
+	// The gateway does not trust vCenter's certificate. It did not send the call. The gRPC code is `UNAVAILABLE`. Only an
+	// operator of the gateway can fix this.
 	//
 	//	{"reason": "VCENTER_CERTIFICATE_INVALID", "domain": "vcenter-gateway",
 	//	 "metadata": {"operation": "GET /api/vcenter/vm"}}
 	Reason_REASON_VCENTER_CERTIFICATE_INVALID Reason = 7
-	// vCenter did not answer in time. The gRPC code is `DEADLINE_EXCEEDED`, or `UNAVAILABLE` where no connection was
+	// vCenter did not respond in time. The gRPC code is `DEADLINE_EXCEEDED`, or `UNAVAILABLE` if no connection was
 	// established in time.
 	//
 	//	{"reason": "VCENTER_TIMEOUT", "domain": "vcenter-gateway",
 	//	 "metadata": {"operation": "DELETE /api/vcenter/vm/{vm}/hardware/disk/{disk}", "may_have_executed": "true"}}
 	Reason_REASON_VCENTER_TIMEOUT Reason = 8
-	// The gateway cannot read vCenter's answer, or the answer does not fit the contract. The gRPC code is `INTERNAL`.
+	// The gateway cannot parse vCenter's response, or the response does not match the API contract. The gRPC code is
+	// `INTERNAL`.
 	//
 	//	{"reason": "VCENTER_RESPONSE_INVALID", "domain": "vcenter-gateway",
 	//	 "metadata": {"operation": "GET /api/vcenter/vm/{vm}", "http_status": "200"}}
 	Reason_REASON_VCENTER_RESPONSE_INVALID Reason = 9
-	// vCenter's answer is larger than the gateway accepts or sends. The gRPC code is `RESOURCE_EXHAUSTED`.
+	// vCenter's response is larger than the gateway accepts or can return. The gRPC code is `RESOURCE_EXHAUSTED`.
 	//
 	//	{"reason": "VCENTER_RESPONSE_TOO_LARGE", "domain": "vcenter-gateway",
 	//	 "metadata": {"operation": "GET /api/vcenter/vm"}}
 	Reason_REASON_VCENTER_RESPONSE_TOO_LARGE Reason = 10
-	// The circuit breaker is open: vCenter did not answer several calls in a row, so the gateway did not send this one. The
-	// gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries vCenter again.
+	// The circuit breaker is open: vCenter did not respond to several calls in a row, so the gateway did not send this
+	// one. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries vCenter again.
 	//
 	//	{"reason": "VCENTER_CIRCUIT_OPEN", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_VCENTER_CIRCUIT_OPEN Reason = 11
-	// Too many calls already wait for vCenter. The gateway did not send this one. The gRPC code is `RESOURCE_EXHAUSTED`.
+	// Too many calls are already waiting for vCenter. The gateway did not send this one. The gRPC code is
+	// `RESOURCE_EXHAUSTED`.
 	//
 	//	{"reason": "OVERLOADED", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_OVERLOADED Reason = 12
 	// The gateway does not accept the caller's bearer token or certificate. It did not call vCenter. The gRPC code is
-	// `UNAUTHENTICATED`. On a stream: the gateway no longer accepts them, for instance because the token has expired.
+	// `UNAUTHENTICATED`. On a stream, this reason means that the gateway no longer accepts them, for example because the
+	// token has expired.
 	//
 	//	{"reason": "CALLER_REJECTED", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_CALLER_REJECTED Reason = 13
-	// The gateway's policy does not allow the caller to call this rpc, or not on the resources that the request names. The
-	// gateway did not call vCenter. The gRPC code is `PERMISSION_DENIED`.
+	// The gateway's policy does not permit the caller to call this rpc, or to use it on the resources that the request
+	// names. The gateway did not call vCenter. The gRPC code is `PERMISSION_DENIED`.
 	//
 	//	{"reason": "POLICY_DENIED", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_POLICY_DENIED Reason = 14
-	// The gateway failed in a way that it did not foresee. The gRPC code is `INTERNAL`. The gateway's log has more under the
-	// request id of the call.
+	// An unexpected error occurred in the gateway. The gRPC code is `INTERNAL`. For details, search the gateway's log for
+	// the request ID of the call.
 	//
 	//	{"reason": "GATEWAY_BUG", "domain": "vcenter-gateway",
 	//	 "metadata": {"operation": "GET /api/vcenter/vm"}}
 	Reason_REASON_GATEWAY_BUG Reason = 15
-	// The gateway stops, and ends its streams while other replicas serve. The gRPC code is `UNAVAILABLE`. Open the stream
-	// again; the connection leads to another replica.
+	// The gateway is shutting down and ends its streams while other replicas keep serving. The gRPC code is
+	// `UNAVAILABLE`. Reopen the stream; the new connection goes to another replica.
 	//
 	//	{"reason": "GATEWAY_STOPPING", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_GATEWAY_STOPPING Reason = 16
-	// The caller, or all callers together, have as many streams open as the gateway allows. The gRPC code is
+	// The caller, or all callers together, reached the maximum number of open streams. The gRPC code is
 	// `RESOURCE_EXHAUSTED`; the `google.rpc.RetryInfo` says when to try again.
 	//
 	//	{"reason": "TOO_MANY_STREAMS", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_TOO_MANY_STREAMS Reason = 17
-	// The gateway cannot write its audit log and is configured to refuse changes that it cannot record. It did not call
+	// The gateway cannot write its audit log and is configured to reject changes that it cannot record. It did not call
 	// vCenter. The gRPC code is `UNAVAILABLE`.
 	//
 	//	{"reason": "AUDIT_UNAVAILABLE", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_AUDIT_UNAVAILABLE Reason = 18
-	// vCenter refused the account that the gateway itself uses. The caller's credentials are accepted; only an operator of
-	// the gateway can correct this. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries
-	// the account again.
+	// vCenter rejected the gateway's service account. The caller's credentials are valid; only an operator of the gateway
+	// can fix this. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries the account
+	// again.
 	//
 	//	{"reason": "SERVICE_ACCOUNT_REJECTED", "domain": "vcenter-gateway",
 	//	 "metadata": {"operation": "POST /api/session", "http_status": "401"}}
 	Reason_REASON_SERVICE_ACCOUNT_REJECTED Reason = 19
-	// This vCenter is too old for the call, or for the call with this kind of credentials. The gRPC code is
-	// `UNIMPLEMENTED`. The message says which release it needs.
+	// This vCenter is too old for the call, or for the call with this type of credentials. The gRPC code is
+	// `UNIMPLEMENTED`. The message says which release is required.
 	//
 	//	{"reason": "VCENTER_TOO_OLD", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_VCENTER_TOO_OLD Reason = 20
-	// What a call waits for has not come within its time: `WaitForVm`, `WaitForTask`. The gRPC code is `DEADLINE_EXCEEDED`.
-	// The message says what is missing.
+	// The condition that the call waits for was not met in time (`WaitForVm`, `WaitForTask`). The gRPC code is
+	// `DEADLINE_EXCEEDED`. The message says what is missing.
 	//
 	//	{"reason": "CONDITION_NOT_MET", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_CONDITION_NOT_MET Reason = 21
-	// As many files are being copied to and from guests as the gateway allows. The gRPC code is `RESOURCE_EXHAUSTED`; the
-	// `google.rpc.RetryInfo` says when to try again.
+	// The gateway reached the maximum number of concurrent file transfers to and from guests. The gRPC code is
+	// `RESOURCE_EXHAUSTED`; the `google.rpc.RetryInfo` says when to try again.
 	//
 	//	{"reason": "TOO_MANY_TRANSFERS", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_TOO_MANY_TRANSFERS Reason = 30
-	// What was uploaded is not what the call announced: another size, or another checksum. The file in the guest is as it
-	// was. The gRPC code is `DATA_LOSS`.
+	// The size or checksum of the uploaded file does not match the one that the call declared. The file in the guest is
+	// unchanged. The gRPC code is `DATA_LOSS`.
 	//
 	//	{"reason": "FILE_MISMATCH", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_FILE_MISMATCH Reason = 31
-	// The file in the guest is shorter than the offset to resume from: it has changed since. The gRPC code is
-	// `FAILED_PRECONDITION`. Begin anew.
+	// The file in the guest has changed: it is shorter than the offset to resume from. The gRPC code is
+	// `FAILED_PRECONDITION`. Restart the download from the beginning.
 	//
 	//	{"reason": "FILE_CHANGED", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_FILE_CHANGED Reason = 32
-	// The program in the guest ran longer than allowed, and was stopped. The gRPC code is `DEADLINE_EXCEEDED`.
+	// The program in the guest ran longer than allowed and was stopped. The gRPC code is `DEADLINE_EXCEEDED`.
 	//
 	//	{"reason": "PROGRAM_TIMEOUT", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
 	Reason_REASON_PROGRAM_TIMEOUT Reason = 33
-	// The program in the guest wrote more than allowed, and was stopped. The gRPC code is `RESOURCE_EXHAUSTED`.
+	// The program in the guest wrote more output than allowed and was stopped. The gRPC code is `RESOURCE_EXHAUSTED`.
 	//
 	//	{"reason": "PROGRAM_OUTPUT_TOO_LARGE", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
 	Reason_REASON_PROGRAM_OUTPUT_TOO_LARGE Reason = 34
-	// The gateway cannot check the caller's JWT: it does not know the key that signed it, and cannot fetch the keys of the
-	// JWT's issuer at the moment. It did not call vCenter. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says
-	// when the gateway tries again.
+	// The gateway cannot verify the caller's JWT: it does not have the signing key and currently cannot fetch the keys of
+	// the JWT's issuer. It did not call vCenter. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the
+	// gateway tries again.
 	//
 	//	{"reason": "ISSUER_UNREACHABLE", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_ISSUER_UNREACHABLE Reason = 40

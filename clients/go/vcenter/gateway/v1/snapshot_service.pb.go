@@ -75,9 +75,9 @@ func (x *ListSnapshotsRequest) GetVm() string {
 // Response of `ListSnapshots`.
 type ListSnapshotsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Snapshots without a parent, each with those below it. Empty when there is none.
+	// Root snapshots, each with its descendants. Empty if the machine has no snapshots.
 	Snapshots []*SnapshotInfo `protobuf:"bytes,1,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
-	// Identifier of the snapshot that the machine's present state is based on. Unset when there is none.
+	// Identifier of the snapshot that the machine's current state is based on. Unset if the machine has no snapshots.
 	Current       *string `protobuf:"bytes,2,opt,name=current,proto3,oneof" json:"current,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -127,26 +127,27 @@ func (x *ListSnapshotsResponse) GetCurrent() string {
 	return ""
 }
 
-// One snapshot.
+// A snapshot.
 type SnapshotInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the snapshot, for instance `snapshot-12`.
+	// Identifier of the snapshot, for example `snapshot-12`.
 	Snapshot *string `protobuf:"bytes,1,opt,name=snapshot,proto3,oneof" json:"snapshot,omitempty"`
-	// Name, not necessarily unique.
+	// Name. Not necessarily unique.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// Description.
 	Description *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// When it was taken.
+	// When the snapshot was created.
 	Created *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created,proto3" json:"created,omitempty"`
-	// Power state of the machine in the snapshot. With `POWER_STATE_POWERED_ON` the snapshot has the memory.
+	// Power state of the machine in the snapshot. `POWER_STATE_POWERED_ON` means that the snapshot includes the machine's
+	// memory.
 	PowerState *v1.PowerState `protobuf:"varint,5,opt,name=power_state,json=powerState,proto3,enum=vcenter.vm.v1.PowerState,oneof" json:"power_state,omitempty"`
 	// Whether the guest's file systems were quiesced.
 	Quiesced *bool `protobuf:"varint,6,opt,name=quiesced,proto3,oneof" json:"quiesced,omitempty"`
-	// Size of the snapshot's own files in bytes. Unset where it is not known.
+	// Size of the snapshot's files in bytes. Unset if it is unknown.
 	Size *int64 `protobuf:"varint,7,opt,name=size,proto3,oneof" json:"size,omitempty"`
-	// Whether the machine's present state is based on this snapshot.
+	// Whether the machine's current state is based on this snapshot.
 	Current *bool `protobuf:"varint,8,opt,name=current,proto3,oneof" json:"current,omitempty"`
-	// Snapshots that were taken on top of this one.
+	// Snapshots that are based on this one.
 	Children      []*SnapshotInfo `protobuf:"bytes,9,rep,name=children,proto3" json:"children,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -252,14 +253,14 @@ type CreateSnapshotRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Name of the snapshot, at most 80 characters.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Description. Empty when unset.
+	// Description. Defaults to an empty string.
 	Description *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Whether the memory of a machine that is on becomes part of the snapshot. It does not when unset.
+	// Whether the snapshot includes the memory of a machine that is powered on. Defaults to false.
 	Memory *bool `protobuf:"varint,4,opt,name=memory,proto3,oneof" json:"memory,omitempty"`
-	// Whether VMware Tools first bring the guest's file systems into a consistent state. They do not when unset. Excludes
-	// `memory`.
+	// Whether VMware Tools first quiesces the guest's file systems, which brings them into a consistent state. Defaults
+	// to false. Cannot be combined with `memory`.
 	Quiesce *bool `protobuf:"varint,5,opt,name=quiesce,proto3,oneof" json:"quiesce,omitempty"`
-	// How long quiescing may take: 5 minutes to 4 hours. vCenter's default when unset. Needs `quiesce`.
+	// Timeout for quiescing: 5 minutes to 4 hours. If unset, vCenter's default applies. Requires `quiesce`.
 	QuiesceTimeout *durationpb.Duration `protobuf:"bytes,6,opt,name=quiesce_timeout,json=quiesceTimeout,proto3" json:"quiesce_timeout,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -388,9 +389,9 @@ type RevertToSnapshotRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the snapshot. The current one when unset.
+	// Identifier of the snapshot. Defaults to the current snapshot.
 	Snapshot *string `protobuf:"bytes,2,opt,name=snapshot,proto3,oneof" json:"snapshot,omitempty"`
-	// Whether the machine stays off even when the snapshot was taken while it was on. It does not when unset.
+	// Whether the machine stays powered off even if the snapshot was created while it was powered on. Defaults to false.
 	SuppressPowerOn *bool `protobuf:"varint,3,opt,name=suppress_power_on,json=suppressPowerOn,proto3,oneof" json:"suppress_power_on,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -500,9 +501,9 @@ type RemoveSnapshotRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the snapshot.
 	Snapshot string `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
-	// Whether the snapshots below it are removed too. They are not when unset.
+	// Whether the snapshot's descendants are removed too. Defaults to false.
 	RemoveChildren *bool `protobuf:"varint,3,opt,name=remove_children,json=removeChildren,proto3,oneof" json:"remove_children,omitempty"`
-	// Whether the disks are consolidated. They are when unset.
+	// Whether vCenter consolidates the disks. Defaults to true.
 	Consolidate   *bool `protobuf:"varint,4,opt,name=consolidate,proto3,oneof" json:"consolidate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -617,7 +618,7 @@ type RemoveAllSnapshotsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Whether the disks are consolidated. They are when unset.
+	// Whether vCenter consolidates the disks. Defaults to true.
 	Consolidate   *bool `protobuf:"varint,2,opt,name=consolidate,proto3,oneof" json:"consolidate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -713,7 +714,7 @@ func (x *RemoveAllSnapshotsResponse) GetTask() string {
 	return ""
 }
 
-// Request of `RenameSnapshot`. A field that is not set stays as it is.
+// Request of `RenameSnapshot`. Unset fields stay unchanged.
 type RenameSnapshotRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.

@@ -31,29 +31,31 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Manages the snapshots of virtual machines, which REST lacks.
+// Manages the snapshots of virtual machines, which vCenter's REST API does not support.
 //
-// The gateway implements this service through VIM. Each change returns a task at once; follow it with
-// `WatchService.WatchTask` or `WatchService.WaitForTask`, which end in the failure of the operation as its own error.
+// The gateway implements this service through VIM. Unless stated otherwise, each change returns a task immediately;
+// follow it with `WatchService.WatchTask` or `WatchService.WaitForTask`, which report a failed operation with its own
+// error.
 //
-// Besides what the rpcs say about themselves, all of them can fail with
+// In addition to the errors listed for each rpc, every rpc can fail with
 // - `NOT_FOUND`: the machine or the snapshot does not exist.
-// - `ABORTED` with reason `RESOURCE_BUSY`: the machine carries out another operation.
-// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+// - `ABORTED` with reason `RESOURCE_BUSY`: another operation is in progress on the machine.
+// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 type SnapshotServiceClient interface {
 	// Returns the snapshots of a virtual machine as a tree.
 	ListSnapshots(ctx context.Context, in *ListSnapshotsRequest, opts ...grpc.CallOption) (*ListSnapshotsResponse, error)
-	// Takes a snapshot of a virtual machine. The result of the task is the identifier of the snapshot.
-	// - `FAILED_PRECONDITION`: the machine's state or its devices do not allow it, or the guest could not be quiesced.
+	// Creates a snapshot of a virtual machine. The result of the task is the identifier of the snapshot.
+	//   - `FAILED_PRECONDITION`: the machine's state or devices do not allow a snapshot, or the guest could not be
+	//     quiesced.
 	CreateSnapshot(ctx context.Context, in *CreateSnapshotRequest, opts ...grpc.CallOption) (*CreateSnapshotResponse, error)
-	// Brings a virtual machine back to the state of a snapshot. Everything since then is lost unless it is in another
-	// snapshot.
+	// Reverts a virtual machine to the state of a snapshot. All changes since then are lost unless another snapshot
+	// contains them.
 	RevertToSnapshot(ctx context.Context, in *RevertToSnapshotRequest, opts ...grpc.CallOption) (*RevertToSnapshotResponse, error)
-	// Removes a snapshot. The machine's present state stays as it is.
+	// Removes a snapshot. The machine's current state does not change.
 	RemoveSnapshot(ctx context.Context, in *RemoveSnapshotRequest, opts ...grpc.CallOption) (*RemoveSnapshotResponse, error)
 	// Removes all snapshots of a virtual machine.
 	RemoveAllSnapshots(ctx context.Context, in *RemoveAllSnapshotsRequest, opts ...grpc.CallOption) (*RemoveAllSnapshotsResponse, error)
-	// Changes name and description of a snapshot. Returns when that is done: there is no task.
+	// Changes the name and description of a snapshot. Returns when the change is complete, without a task.
 	RenameSnapshot(ctx context.Context, in *RenameSnapshotRequest, opts ...grpc.CallOption) (*RenameSnapshotResponse, error)
 }
 
@@ -129,29 +131,31 @@ func (c *snapshotServiceClient) RenameSnapshot(ctx context.Context, in *RenameSn
 // All implementations must embed UnimplementedSnapshotServiceServer
 // for forward compatibility.
 //
-// Manages the snapshots of virtual machines, which REST lacks.
+// Manages the snapshots of virtual machines, which vCenter's REST API does not support.
 //
-// The gateway implements this service through VIM. Each change returns a task at once; follow it with
-// `WatchService.WatchTask` or `WatchService.WaitForTask`, which end in the failure of the operation as its own error.
+// The gateway implements this service through VIM. Unless stated otherwise, each change returns a task immediately;
+// follow it with `WatchService.WatchTask` or `WatchService.WaitForTask`, which report a failed operation with its own
+// error.
 //
-// Besides what the rpcs say about themselves, all of them can fail with
+// In addition to the errors listed for each rpc, every rpc can fail with
 // - `NOT_FOUND`: the machine or the snapshot does not exist.
-// - `ABORTED` with reason `RESOURCE_BUSY`: the machine carries out another operation.
-// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+// - `ABORTED` with reason `RESOURCE_BUSY`: another operation is in progress on the machine.
+// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 type SnapshotServiceServer interface {
 	// Returns the snapshots of a virtual machine as a tree.
 	ListSnapshots(context.Context, *ListSnapshotsRequest) (*ListSnapshotsResponse, error)
-	// Takes a snapshot of a virtual machine. The result of the task is the identifier of the snapshot.
-	// - `FAILED_PRECONDITION`: the machine's state or its devices do not allow it, or the guest could not be quiesced.
+	// Creates a snapshot of a virtual machine. The result of the task is the identifier of the snapshot.
+	//   - `FAILED_PRECONDITION`: the machine's state or devices do not allow a snapshot, or the guest could not be
+	//     quiesced.
 	CreateSnapshot(context.Context, *CreateSnapshotRequest) (*CreateSnapshotResponse, error)
-	// Brings a virtual machine back to the state of a snapshot. Everything since then is lost unless it is in another
-	// snapshot.
+	// Reverts a virtual machine to the state of a snapshot. All changes since then are lost unless another snapshot
+	// contains them.
 	RevertToSnapshot(context.Context, *RevertToSnapshotRequest) (*RevertToSnapshotResponse, error)
-	// Removes a snapshot. The machine's present state stays as it is.
+	// Removes a snapshot. The machine's current state does not change.
 	RemoveSnapshot(context.Context, *RemoveSnapshotRequest) (*RemoveSnapshotResponse, error)
 	// Removes all snapshots of a virtual machine.
 	RemoveAllSnapshots(context.Context, *RemoveAllSnapshotsRequest) (*RemoveAllSnapshotsResponse, error)
-	// Changes name and description of a snapshot. Returns when that is done: there is no task.
+	// Changes the name and description of a snapshot. Returns when the change is complete, without a task.
 	RenameSnapshot(context.Context, *RenameSnapshotRequest) (*RenameSnapshotResponse, error)
 	mustEmbedUnimplementedSnapshotServiceServer()
 }

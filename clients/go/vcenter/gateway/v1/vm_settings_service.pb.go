@@ -120,9 +120,9 @@ type UpdateAnnotationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// New notes. Empty removes them.
+	// New notes. An empty string removes the notes.
 	Annotation string `protobuf:"bytes,2,opt,name=annotation,proto3" json:"annotation,omitempty"`
-	// The version of the configuration that the change is meant for. Not compared when unset.
+	// Version of the configuration that the change is based on. If unset, the gateway does not compare versions.
 	ChangeVersion *string `protobuf:"bytes,3,opt,name=change_version,json=changeVersion,proto3,oneof" json:"change_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -221,7 +221,7 @@ type GetExtraConfigRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Keys to return. All keys when empty.
+	// Keys to return. If empty, all keys are returned.
 	Keys          []string `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -274,9 +274,9 @@ func (x *GetExtraConfigRequest) GetKeys() []string {
 // Response of `GetExtraConfig`.
 type GetExtraConfigResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Values by key. A key that is not set is not there.
+	// Values by key. Keys that are not set are omitted.
 	Values map[string]string `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The version of the configuration that the values are from.
+	// Version of the configuration that the values were read from.
 	ChangeVersion *string `protobuf:"bytes,2,opt,name=change_version,json=changeVersion,proto3,oneof" json:"change_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -331,11 +331,12 @@ type UpdateExtraConfigRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Values to set by key, for instance `guestinfo.role`. vCenter silently ignores keys that other settings own.
+	// Values to set, by key, for example `guestinfo.role`. vCenter silently ignores keys that are managed by other
+	// settings.
 	Values map[string]string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Keys to remove.
 	RemovedKeys []string `protobuf:"bytes,3,rep,name=removed_keys,json=removedKeys,proto3" json:"removed_keys,omitempty"`
-	// The version of the configuration that the change is meant for. Not compared when unset.
+	// Version of the configuration that the change is based on. If unset, the gateway does not compare versions.
 	ChangeVersion *string `protobuf:"bytes,4,opt,name=change_version,json=changeVersion,proto3,oneof" json:"change_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -436,21 +437,21 @@ func (*UpdateExtraConfigResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{7}
 }
 
-// Request of `SetCloudInit`. Data that is not set stays as it is; empty data is removed.
+// Request of `SetCloudInit`. Unset data stays unchanged; setting empty data removes it.
 type SetCloudInitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// User data, for instance a `#cloud-config` document.
+	// User data, for example a `#cloud-config` document.
 	UserData []byte `protobuf:"bytes,2,opt,name=user_data,json=userData,proto3,oneof" json:"user_data,omitempty"`
 	// Metadata: instance id, host name and network configuration, as YAML or JSON.
 	Metadata []byte `protobuf:"bytes,3,opt,name=metadata,proto3,oneof" json:"metadata,omitempty"`
 	// Vendor data.
 	VendorData []byte `protobuf:"bytes,4,opt,name=vendor_data,json=vendorData,proto3,oneof" json:"vendor_data,omitempty"`
-	// Whether the gateway compresses the data with gzip before it encodes it. It does when unset and the data is longer than
-	// 32 KiB.
+	// Whether the gateway compresses the data with gzip before encoding it. If unset, the gateway compresses data that is
+	// larger than 32 KiB.
 	Compress *bool `protobuf:"varint,5,opt,name=compress,proto3,oneof" json:"compress,omitempty"`
-	// The version of the configuration that the change is meant for. Not compared when unset.
+	// Version of the configuration that the change is based on. If unset, the gateway does not compare versions.
 	ChangeVersion *string `protobuf:"bytes,6,opt,name=change_version,json=changeVersion,proto3,oneof" json:"change_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -614,9 +615,9 @@ func (x *GetBootOptionsRequest) GetVm() string {
 // Response of `GetBootOptions`.
 type GetBootOptionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the firmware starts only what is signed. Only with EFI firmware.
+	// Whether secure boot is enabled: the firmware starts only signed software. EFI firmware only.
 	SecureBoot *bool `protobuf:"varint,1,opt,name=secure_boot,json=secureBoot,proto3,oneof" json:"secure_boot,omitempty"`
-	// The version of the configuration that the options are from.
+	// Version of the configuration that the options were read from.
 	ChangeVersion *string `protobuf:"bytes,2,opt,name=change_version,json=changeVersion,proto3,oneof" json:"change_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -671,9 +672,9 @@ type UpdateBootOptionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Whether the firmware starts only what is signed. Only with EFI firmware.
+	// Whether secure boot is enabled: the firmware starts only signed software. EFI firmware only.
 	SecureBoot *bool `protobuf:"varint,2,opt,name=secure_boot,json=secureBoot,proto3,oneof" json:"secure_boot,omitempty"`
-	// The version of the configuration that the change is meant for. Not compared when unset.
+	// Version of the configuration that the change is based on. If unset, the gateway does not compare versions.
 	ChangeVersion *string `protobuf:"bytes,3,opt,name=change_version,json=changeVersion,proto3,oneof" json:"change_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -853,11 +854,11 @@ func (x *ListCustomAttributesResponse) GetAttributes() []*CustomAttribute {
 // A custom attribute.
 type CustomAttribute struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// vCenter's key of the attribute.
+	// Key that vCenter assigned to the attribute.
 	Key *int32 `protobuf:"varint,1,opt,name=key,proto3,oneof" json:"key,omitempty"`
-	// Its name.
+	// Name of the attribute.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Whether it is for virtual machines only, and not for all kinds of objects.
+	// Whether the attribute is only for virtual machines rather than for all types of objects.
 	VmsOnly       *bool `protobuf:"varint,3,opt,name=vms_only,json=vmsOnly,proto3,oneof" json:"vms_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1094,7 +1095,7 @@ type SetCustomAttributesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Values by the attribute's name. An empty value removes one.
+	// Values by attribute name. An empty value removes the attribute's value.
 	Values        map[string]string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1271,7 +1272,7 @@ type MarkAsVirtualMachineRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the resource pool for the machine.
 	ResourcePool string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3" json:"resource_pool,omitempty"`
-	// Identifier of the host. vCenter chooses one when unset.
+	// Identifier of the host. If unset, vCenter chooses one.
 	Host          *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1370,7 +1371,7 @@ type AnswerQuestionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the question. The pending one when unset.
+	// Identifier of the question. Defaults to the pending question.
 	Question *string `protobuf:"bytes,2,opt,name=question,proto3,oneof" json:"question,omitempty"`
 	// Key of the answer.
 	Choice        string `protobuf:"bytes,3,opt,name=choice,proto3" json:"choice,omitempty"`
@@ -1524,9 +1525,9 @@ func (x *TakeScreenshotRequest) GetVm() string {
 // Response of `TakeScreenshot`.
 type TakeScreenshotResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The picture in PNG format.
+	// The screenshot in PNG format.
 	Png []byte `protobuf:"bytes,1,opt,name=png,proto3,oneof" json:"png,omitempty"`
-	// Path of the file on the datastore that could not be removed. Unset when nothing is left over.
+	// Path of the file on the datastore that the gateway could not remove. Unset if it removed the file.
 	LeftOver      *string `protobuf:"bytes,2,opt,name=left_over,json=leftOver,proto3,oneof" json:"left_over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

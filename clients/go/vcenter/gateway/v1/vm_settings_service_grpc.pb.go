@@ -41,56 +41,59 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Changes what REST cannot change of a virtual machine: its name, notes, extra configuration, custom attributes, folder,
-// and whether it is a template.
+// Changes settings of virtual machines that REST cannot change: name, notes, extra configuration, custom attributes,
+// folder, and template status.
 //
-// The gateway implements this service through VIM. Unless they say otherwise, the rpcs return when the change is done.
+// The gateway implements this service through VIM. Unless stated otherwise, the rpcs return when the change is
+// complete.
 //
-// Besides what the rpcs say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine does not exist.
-// - `ABORTED` with reason `RESOURCE_BUSY`: the machine carries out another operation.
-// - `ABORTED` with reason `CONCURRENT_CHANGE`: `change_version` is set, and the configuration changed since it was read.
-// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+// In addition to the errors listed for each rpc, every rpc can fail with
+//   - `NOT_FOUND`: the machine does not exist.
+//   - `ABORTED` with reason `RESOURCE_BUSY`: another operation is in progress on the machine.
+//   - `ABORTED` with reason `CONCURRENT_CHANGE`: `change_version` is set, and the configuration has changed since the
+//     caller read it.
+//   - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 type VmSettingsServiceClient interface {
-	// Renames a virtual machine. Its files keep their names.
-	// - `ALREADY_EXISTS`: another machine in the folder has the name.
+	// Renames a virtual machine. Its files are not renamed.
+	// - `ALREADY_EXISTS`: another machine in the folder has this name.
 	RenameVm(ctx context.Context, in *RenameVmRequest, opts ...grpc.CallOption) (*RenameVmResponse, error)
 	// Changes the notes of a virtual machine.
 	UpdateAnnotation(ctx context.Context, in *UpdateAnnotationRequest, opts ...grpc.CallOption) (*UpdateAnnotationResponse, error)
-	// Returns extra configuration of a virtual machine by key. Values can hold secrets.
+	// Returns the extra configuration of a virtual machine by key. Values can contain secrets.
 	GetExtraConfig(ctx context.Context, in *GetExtraConfigRequest, opts ...grpc.CallOption) (*GetExtraConfigResponse, error)
-	// Sets and removes extra configuration by key. Other keys stay as they are.
+	// Sets and removes extra configuration by key. Other keys stay unchanged.
 	UpdateExtraConfig(ctx context.Context, in *UpdateExtraConfigRequest, opts ...grpc.CallOption) (*UpdateExtraConfigResponse, error)
-	// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata` and
-	// `guestinfo.vendordata` with their encodings. The gateway compresses and encodes it.
+	// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata`
+	// and `guestinfo.vendordata` with their encodings. The gateway compresses and encodes the data.
 	SetCloudInit(ctx context.Context, in *SetCloudInitRequest, opts ...grpc.CallOption) (*SetCloudInitResponse, error)
-	// Returns the boot options that REST lacks. `vcenter.vm.hardware.v1.BootService` has the others.
+	// Returns the boot options that REST does not support. For all others, see `vcenter.vm.hardware.v1.BootService`.
 	GetBootOptions(ctx context.Context, in *GetBootOptionsRequest, opts ...grpc.CallOption) (*GetBootOptionsResponse, error)
-	// Changes the boot options that REST lacks. The machine must be powered off.
+	// Changes the boot options that REST does not support. The machine must be powered off.
 	UpdateBootOptions(ctx context.Context, in *UpdateBootOptionsRequest, opts ...grpc.CallOption) (*UpdateBootOptionsResponse, error)
 	// Lists the custom attributes that virtual machines can have.
 	ListCustomAttributes(ctx context.Context, in *ListCustomAttributesRequest, opts ...grpc.CallOption) (*ListCustomAttributesResponse, error)
 	// Defines a custom attribute for virtual machines.
-	// - `ALREADY_EXISTS`: there is one of this name.
+	// - `ALREADY_EXISTS`: an attribute with this name exists.
 	CreateCustomAttribute(ctx context.Context, in *CreateCustomAttributeRequest, opts ...grpc.CallOption) (*CreateCustomAttributeResponse, error)
-	// Removes a custom attribute, with its values of all machines.
+	// Removes a custom attribute and its values on all machines.
 	DeleteCustomAttribute(ctx context.Context, in *DeleteCustomAttributeRequest, opts ...grpc.CallOption) (*DeleteCustomAttributeResponse, error)
-	// Sets values of custom attributes of a virtual machine, by the attribute's name. An empty value removes one.
-	// - `NOT_FOUND`: there is no attribute of this name.
+	// Sets values of custom attributes of a virtual machine by attribute name. An empty value removes the attribute's
+	// value.
+	// - `NOT_FOUND`: no attribute with this name exists.
 	SetCustomAttributes(ctx context.Context, in *SetCustomAttributesRequest, opts ...grpc.CallOption) (*SetCustomAttributesResponse, error)
-	// Turns a virtual machine into a template. The machine must be powered off.
+	// Converts a virtual machine to a template. The machine must be powered off.
 	MarkAsTemplate(ctx context.Context, in *MarkAsTemplateRequest, opts ...grpc.CallOption) (*MarkAsTemplateResponse, error)
-	// Turns a template into a virtual machine.
+	// Converts a template to a virtual machine.
 	MarkAsVirtualMachine(ctx context.Context, in *MarkAsVirtualMachineRequest, opts ...grpc.CallOption) (*MarkAsVirtualMachineResponse, error)
-	// Answers a question that a virtual machine waits for. `WatchService.WatchVms` shows pending questions.
+	// Answers a question that blocks a virtual machine. `WatchService.WatchVms` returns pending questions.
 	// - `NOT_FOUND`: the question is not pending.
-	// - `INVALID_ARGUMENT`: it has no such answer.
+	// - `INVALID_ARGUMENT`: `choice` is not one of the possible answers.
 	AnswerQuestion(ctx context.Context, in *AnswerQuestionRequest, opts ...grpc.CallOption) (*AnswerQuestionResponse, error)
-	// Returns a picture of a virtual machine's screen. The machine must be powered on. The file that vCenter leaves on the
-	// datastore is removed.
+	// Takes a screenshot of a virtual machine. The machine must be powered on. The gateway removes the file that vCenter
+	// creates on the datastore.
 	TakeScreenshot(ctx context.Context, in *TakeScreenshotRequest, opts ...grpc.CallOption) (*TakeScreenshotResponse, error)
-	// Moves a virtual machine into another folder of its datacenter. Returns a task.
-	// - `ALREADY_EXISTS`: a machine in the folder has the name.
+	// Moves a virtual machine to another folder in its datacenter. Returns a task.
+	// - `ALREADY_EXISTS`: a machine with the same name exists in the folder.
 	MoveVm(ctx context.Context, in *MoveVmRequest, opts ...grpc.CallOption) (*MoveVmResponse, error)
 }
 
@@ -266,56 +269,59 @@ func (c *vmSettingsServiceClient) MoveVm(ctx context.Context, in *MoveVmRequest,
 // All implementations must embed UnimplementedVmSettingsServiceServer
 // for forward compatibility.
 //
-// Changes what REST cannot change of a virtual machine: its name, notes, extra configuration, custom attributes, folder,
-// and whether it is a template.
+// Changes settings of virtual machines that REST cannot change: name, notes, extra configuration, custom attributes,
+// folder, and template status.
 //
-// The gateway implements this service through VIM. Unless they say otherwise, the rpcs return when the change is done.
+// The gateway implements this service through VIM. Unless stated otherwise, the rpcs return when the change is
+// complete.
 //
-// Besides what the rpcs say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine does not exist.
-// - `ABORTED` with reason `RESOURCE_BUSY`: the machine carries out another operation.
-// - `ABORTED` with reason `CONCURRENT_CHANGE`: `change_version` is set, and the configuration changed since it was read.
-// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+// In addition to the errors listed for each rpc, every rpc can fail with
+//   - `NOT_FOUND`: the machine does not exist.
+//   - `ABORTED` with reason `RESOURCE_BUSY`: another operation is in progress on the machine.
+//   - `ABORTED` with reason `CONCURRENT_CHANGE`: `change_version` is set, and the configuration has changed since the
+//     caller read it.
+//   - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 type VmSettingsServiceServer interface {
-	// Renames a virtual machine. Its files keep their names.
-	// - `ALREADY_EXISTS`: another machine in the folder has the name.
+	// Renames a virtual machine. Its files are not renamed.
+	// - `ALREADY_EXISTS`: another machine in the folder has this name.
 	RenameVm(context.Context, *RenameVmRequest) (*RenameVmResponse, error)
 	// Changes the notes of a virtual machine.
 	UpdateAnnotation(context.Context, *UpdateAnnotationRequest) (*UpdateAnnotationResponse, error)
-	// Returns extra configuration of a virtual machine by key. Values can hold secrets.
+	// Returns the extra configuration of a virtual machine by key. Values can contain secrets.
 	GetExtraConfig(context.Context, *GetExtraConfigRequest) (*GetExtraConfigResponse, error)
-	// Sets and removes extra configuration by key. Other keys stay as they are.
+	// Sets and removes extra configuration by key. Other keys stay unchanged.
 	UpdateExtraConfig(context.Context, *UpdateExtraConfigRequest) (*UpdateExtraConfigResponse, error)
-	// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata` and
-	// `guestinfo.vendordata` with their encodings. The gateway compresses and encodes it.
+	// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata`
+	// and `guestinfo.vendordata` with their encodings. The gateway compresses and encodes the data.
 	SetCloudInit(context.Context, *SetCloudInitRequest) (*SetCloudInitResponse, error)
-	// Returns the boot options that REST lacks. `vcenter.vm.hardware.v1.BootService` has the others.
+	// Returns the boot options that REST does not support. For all others, see `vcenter.vm.hardware.v1.BootService`.
 	GetBootOptions(context.Context, *GetBootOptionsRequest) (*GetBootOptionsResponse, error)
-	// Changes the boot options that REST lacks. The machine must be powered off.
+	// Changes the boot options that REST does not support. The machine must be powered off.
 	UpdateBootOptions(context.Context, *UpdateBootOptionsRequest) (*UpdateBootOptionsResponse, error)
 	// Lists the custom attributes that virtual machines can have.
 	ListCustomAttributes(context.Context, *ListCustomAttributesRequest) (*ListCustomAttributesResponse, error)
 	// Defines a custom attribute for virtual machines.
-	// - `ALREADY_EXISTS`: there is one of this name.
+	// - `ALREADY_EXISTS`: an attribute with this name exists.
 	CreateCustomAttribute(context.Context, *CreateCustomAttributeRequest) (*CreateCustomAttributeResponse, error)
-	// Removes a custom attribute, with its values of all machines.
+	// Removes a custom attribute and its values on all machines.
 	DeleteCustomAttribute(context.Context, *DeleteCustomAttributeRequest) (*DeleteCustomAttributeResponse, error)
-	// Sets values of custom attributes of a virtual machine, by the attribute's name. An empty value removes one.
-	// - `NOT_FOUND`: there is no attribute of this name.
+	// Sets values of custom attributes of a virtual machine by attribute name. An empty value removes the attribute's
+	// value.
+	// - `NOT_FOUND`: no attribute with this name exists.
 	SetCustomAttributes(context.Context, *SetCustomAttributesRequest) (*SetCustomAttributesResponse, error)
-	// Turns a virtual machine into a template. The machine must be powered off.
+	// Converts a virtual machine to a template. The machine must be powered off.
 	MarkAsTemplate(context.Context, *MarkAsTemplateRequest) (*MarkAsTemplateResponse, error)
-	// Turns a template into a virtual machine.
+	// Converts a template to a virtual machine.
 	MarkAsVirtualMachine(context.Context, *MarkAsVirtualMachineRequest) (*MarkAsVirtualMachineResponse, error)
-	// Answers a question that a virtual machine waits for. `WatchService.WatchVms` shows pending questions.
+	// Answers a question that blocks a virtual machine. `WatchService.WatchVms` returns pending questions.
 	// - `NOT_FOUND`: the question is not pending.
-	// - `INVALID_ARGUMENT`: it has no such answer.
+	// - `INVALID_ARGUMENT`: `choice` is not one of the possible answers.
 	AnswerQuestion(context.Context, *AnswerQuestionRequest) (*AnswerQuestionResponse, error)
-	// Returns a picture of a virtual machine's screen. The machine must be powered on. The file that vCenter leaves on the
-	// datastore is removed.
+	// Takes a screenshot of a virtual machine. The machine must be powered on. The gateway removes the file that vCenter
+	// creates on the datastore.
 	TakeScreenshot(context.Context, *TakeScreenshotRequest) (*TakeScreenshotResponse, error)
-	// Moves a virtual machine into another folder of its datacenter. Returns a task.
-	// - `ALREADY_EXISTS`: a machine in the folder has the name.
+	// Moves a virtual machine to another folder in its datacenter. Returns a task.
+	// - `ALREADY_EXISTS`: a machine with the same name exists in the folder.
 	MoveVm(context.Context, *MoveVmRequest) (*MoveVmResponse, error)
 	mustEmbedUnimplementedVmSettingsServiceServer()
 }

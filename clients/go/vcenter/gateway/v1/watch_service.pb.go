@@ -82,21 +82,21 @@ func (AddressFamily) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{0}
 }
 
-// How far a task is.
+// Status of a task.
 type TaskStatus int32
 
 const (
 	// Not set.
 	TaskStatus_TASK_STATUS_UNSPECIFIED TaskStatus = 0
-	// Waits for its turn.
+	// The task is queued.
 	TaskStatus_TASK_STATUS_PENDING TaskStatus = 1
-	// Runs.
+	// The task is running.
 	TaskStatus_TASK_STATUS_RUNNING TaskStatus = 2
-	// Waits for something outside it.
+	// The task is waiting for something external.
 	TaskStatus_TASK_STATUS_BLOCKED TaskStatus = 3
-	// Ended with a result.
+	// The task succeeded.
 	TaskStatus_TASK_STATUS_SUCCEEDED TaskStatus = 4
-	// Ended with an error.
+	// The task failed.
 	TaskStatus_TASK_STATUS_FAILED TaskStatus = 5
 )
 
@@ -152,11 +152,14 @@ type WatchVmsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which machines to watch.
 	Filter *VmFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Fields of `VmState` to send. All fields when unset; `vm` is always there. A change of other fields sends nothing.
+	// Fields of `VmState` to send. Defaults to all fields; `vm` is always set. Changes to other fields do not send a
+	// message.
 	Fields *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=fields,proto3" json:"fields,omitempty"`
-	// The newest resume token of an earlier stream with the same filter, fields and caller. A full state when unset.
+	// The newest resume token of an earlier stream with the same filter, fields and caller. If unset, the stream starts
+	// with the full state.
 	ResumeToken *string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3,oneof" json:"resume_token,omitempty"`
-	// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+	// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+	// seconds.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,4,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -223,7 +226,7 @@ func (x *WatchVmsRequest) GetHeartbeatInterval() *durationpb.Duration {
 // One message of `WatchVms`.
 type WatchVmsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the message says.
+	// Content of the message.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -235,7 +238,7 @@ type WatchVmsResponse struct {
 	//	*WatchVmsResponse_Heartbeat
 	//	*WatchVmsResponse_Lost
 	Event isWatchVmsResponse_Event `protobuf_oneof:"event"`
-	// Continues the stream after this message. Unset in messages after which a stream cannot be continued.
+	// Token to resume the stream after this message. Unset in messages that a stream cannot be resumed from.
 	ResumeToken   *string `protobuf:"bytes,7,opt,name=resume_token,json=resumeToken,proto3,oneof" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -353,13 +356,13 @@ type isWatchVmsResponse_Event interface {
 }
 
 type WatchVmsResponse_Started struct {
-	// Where the state comes from, and whether it starts afresh. The first message; it comes again where the client reads
-	// so slowly that the gateway no longer knows what it has missed.
+	// The source of the state, and whether the state is reset. The first message; sent again if the client reads so
+	// slowly that the gateway no longer knows which changes the client has missed.
 	Started *WatchStarted `protobuf:"bytes,1,opt,name=started,proto3,oneof"`
 }
 
 type WatchVmsResponse_Added struct {
-	// Machines that exist or match now, with all watched fields.
+	// Machines that now exist or match, with all watched fields.
 	Added *VmPage `protobuf:"bytes,2,opt,name=added,proto3,oneof"`
 }
 
@@ -374,17 +377,18 @@ type WatchVmsResponse_Removed struct {
 }
 
 type WatchVmsResponse_Synced struct {
-	// The client has now seen everything up to this moment.
+	// The client has received all changes up to this point.
 	Synced *Synced `protobuf:"bytes,5,opt,name=synced,proto3,oneof"`
 }
 
 type WatchVmsResponse_Heartbeat struct {
-	// Nothing has changed; the stream is alive.
+	// Nothing has changed; the stream is still open.
 	Heartbeat *Heartbeat `protobuf:"bytes,6,opt,name=heartbeat,proto3,oneof"`
 }
 
 type WatchVmsResponse_Lost struct {
-	// The gateway has lost vCenter. What it has sent may be out of date until the next `synced`.
+	// The gateway has lost its connection to vCenter. The state that it has sent may be out of date until the next
+	// `synced`.
 	Lost *SourceLost `protobuf:"bytes,8,opt,name=lost,proto3,oneof"`
 }
 
@@ -402,17 +406,17 @@ func (*WatchVmsResponse_Heartbeat) isWatchVmsResponse_Event() {}
 
 func (*WatchVmsResponse_Lost) isWatchVmsResponse_Event() {}
 
-// Where the state of a stream comes from.
+// The source of the state in a stream.
 type WatchStarted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The source.
 	Source *Source `protobuf:"varint,1,opt,name=source,proto3,enum=vcenter.gateway.v1.Source,oneof" json:"source,omitempty"`
-	// How often the gateway polls. Unset when changes arrive as they happen.
+	// Polling interval. Unset if changes arrive in real time.
 	Period *durationpb.Duration `protobuf:"bytes,2,opt,name=period,proto3" json:"period,omitempty"`
-	// The gateway's clock.
+	// Current time of the gateway's clock.
 	ObservedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=observed_at,json=observedAt,proto3" json:"observed_at,omitempty"`
-	// Whether a full state follows: always without a resume token, and with one that is not known. The client drops the
-	// state that it had.
+	// Whether the full state follows: always without a resume token, or with an unknown one. The client must discard its
+	// previous state.
 	Reset_        *bool `protobuf:"varint,4,opt,name=reset,proto3,oneof" json:"reset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -479,9 +483,9 @@ func (x *WatchStarted) GetReset_() bool {
 // Why a stream may be out of date.
 type SourceLost struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When the gateway last heard of vCenter.
+	// When the gateway last received data from vCenter.
 	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
-	// What is wrong.
+	// Description of the problem.
 	Problem       *string `protobuf:"bytes,2,opt,name=problem,proto3,oneof" json:"problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -531,10 +535,10 @@ func (x *SourceLost) GetProblem() string {
 	return ""
 }
 
-// Some virtual machines with changed fields.
+// Virtual machines with changed fields.
 type VmChanges struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The changes, at most one for a machine.
+	// The changes, at most one for each machine.
 	Changes       []*VmChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -577,12 +581,12 @@ func (x *VmChanges) GetChanges() []*VmChange {
 	return nil
 }
 
-// What changed in one virtual machine.
+// Changes to one virtual machine.
 type VmChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The machine's identifier and its changed fields.
 	Vm *VmState `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Names of the fields that changed. A field that is named here and not set in `vm` has lost its value.
+	// Names of the fields that changed. A field that is listed here but unset in `vm` no longer has a value.
 	Changed       *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=changed,proto3" json:"changed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -632,7 +636,7 @@ func (x *VmChange) GetChanged() *fieldmaskpb.FieldMask {
 	return nil
 }
 
-// Virtual machines that are gone.
+// Virtual machines that were removed or no longer match.
 type VmRemovals struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifiers of machines.
@@ -678,12 +682,12 @@ func (x *VmRemovals) GetVms() []string {
 	return nil
 }
 
-// Marks that a client is up to date.
+// Indicates that the client is up to date.
 type Synced struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of machines that match.
 	Vms *int64 `protobuf:"varint,1,opt,name=vms,proto3,oneof" json:"vms,omitempty"`
-	// The gateway's clock.
+	// Current time of the gateway's clock.
 	ObservedAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=observed_at,json=observedAt,proto3" json:"observed_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -738,9 +742,9 @@ type WaitForVmRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What to wait for.
+	// Condition to wait for.
 	Condition *VmCondition `protobuf:"bytes,2,opt,name=condition,proto3" json:"condition,omitempty"`
-	// How long to wait at most: up to one hour. The call's deadline when unset, and 5 minutes without a deadline.
+	// Maximum time to wait: up to one hour. Defaults to the call's deadline, or 5 minutes if the call has no deadline.
 	Timeout       *durationpb.Duration `protobuf:"bytes,3,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -797,7 +801,7 @@ func (x *WaitForVmRequest) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
-// A condition of a virtual machine. Exactly one is set.
+// A condition of a virtual machine. Exactly one field is set.
 type VmCondition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The condition.
@@ -906,12 +910,12 @@ type VmCondition_PowerState struct {
 }
 
 type VmCondition_ToolsRunning struct {
-	// VMware Tools run.
+	// VMware Tools is running.
 	ToolsRunning bool `protobuf:"varint,2,opt,name=tools_running,json=toolsRunning,proto3,oneof"`
 }
 
 type VmCondition_GuestReady struct {
-	// The guest operating system runs, and VMware Tools with it.
+	// The guest operating system and VMware Tools are running.
 	GuestReady bool `protobuf:"varint,3,opt,name=guest_ready,json=guestReady,proto3,oneof"`
 }
 
@@ -935,12 +939,12 @@ func (*VmCondition_Address) isVmCondition_Condition() {}
 
 func (*VmCondition_Removed) isVmCondition_Condition() {}
 
-// Which address a guest must have. Loopback and link-local addresses never count.
+// Requirements for a guest's address. Loopback and link-local addresses never match.
 type AddressCondition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Family of the address. Any when unset.
+	// Family of the address. Defaults to any.
 	Family *AddressFamily `protobuf:"varint,1,opt,name=family,proto3,enum=vcenter.gateway.v1.AddressFamily,oneof" json:"family,omitempty"`
-	// Name of the network whose adapter must have the address. Any when unset.
+	// Name of the network whose adapter must have the address. Defaults to any.
 	NetworkName   *string `protobuf:"bytes,2,opt,name=network_name,json=networkName,proto3,oneof" json:"network_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -993,9 +997,9 @@ func (x *AddressCondition) GetNetworkName() string {
 // Response of `WaitForVm`.
 type WaitForVmResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// State of the machine when the condition was met. Only `vm` is set when the machine was removed.
+	// State of the machine when it met the condition. Only `vm` is set if the machine was removed.
 	Vm *VmState `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// The address that met the condition. Unset for other conditions.
+	// The address that met the condition. Set only for `address` conditions.
 	Address       *string `protobuf:"bytes,2,opt,name=address,proto3,oneof" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1048,11 +1052,12 @@ func (x *WaitForVmResponse) GetAddress() string {
 // Request of `WatchTask`.
 type WatchTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the task, as task rpcs and `cis.v1.TaskService` return it.
+	// Identifier of the task, as returned by task rpcs and `cis.v1.TaskService`.
 	Task string `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	// Whether the gateway cancels the task when the stream ends before the task does. It does not when unset.
+	// Whether the gateway cancels the task if the stream ends before the task does. Defaults to false.
 	CancelOnDisconnect *bool `protobuf:"varint,2,opt,name=cancel_on_disconnect,json=cancelOnDisconnect,proto3,oneof" json:"cancel_on_disconnect,omitempty"`
-	// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+	// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+	// seconds.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,3,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1112,7 +1117,7 @@ func (x *WatchTaskRequest) GetHeartbeatInterval() *durationpb.Duration {
 // One message of `WatchTask`.
 type WatchTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the message says.
+	// Content of the message.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -1183,12 +1188,12 @@ type isWatchTaskResponse_Event interface {
 }
 
 type WatchTaskResponse_Task struct {
-	// State of the task, first of all and after each change.
+	// State of the task; sent first and after each change.
 	Task *TaskState `protobuf:"bytes,1,opt,name=task,proto3,oneof"`
 }
 
 type WatchTaskResponse_Heartbeat struct {
-	// Nothing has changed; the stream is alive.
+	// Nothing has changed; the stream is still open.
 	Heartbeat *Heartbeat `protobuf:"bytes,2,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -1199,9 +1204,9 @@ func (*WatchTaskResponse_Heartbeat) isWatchTaskResponse_Event() {}
 // Request of `WaitForTask`.
 type WaitForTaskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the task, as task rpcs and `cis.v1.TaskService` return it.
+	// Identifier of the task, as returned by task rpcs and `cis.v1.TaskService`.
 	Task string `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	// Whether the gateway cancels the task when the caller goes, or its deadline passes. It does not when unset.
+	// Whether the gateway cancels the task if the caller disconnects or its deadline expires. Defaults to false.
 	CancelOnDisconnect *bool `protobuf:"varint,2,opt,name=cancel_on_disconnect,json=cancelOnDisconnect,proto3,oneof" json:"cancel_on_disconnect,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
@@ -1254,7 +1259,7 @@ func (x *WaitForTaskRequest) GetCancelOnDisconnect() bool {
 // Response of `WaitForTask`.
 type WaitForTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// State of the task, which succeeded.
+	// State of the successful task.
 	Task          *TaskState `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1297,34 +1302,35 @@ func (x *WaitForTaskResponse) GetTask() *TaskState {
 	return nil
 }
 
-// State of a task, wherever it comes from.
+// State of a task of REST or VIM.
 type TaskState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the task.
 	Task *string `protobuf:"bytes,1,opt,name=task,proto3,oneof" json:"task,omitempty"`
-	// What the task does, for instance `com.vmware.vcenter.VM.clone` or `VirtualMachine.createSnapshot`.
+	// Operation that the task performs, for example `com.vmware.vcenter.VM.clone` or `VirtualMachine.createSnapshot`.
 	Operation *string `protobuf:"bytes,2,opt,name=operation,proto3,oneof" json:"operation,omitempty"`
-	// How far it is.
+	// Status of the task.
 	Status *TaskStatus `protobuf:"varint,3,opt,name=status,proto3,enum=vcenter.gateway.v1.TaskStatus,oneof" json:"status,omitempty"`
-	// Progress in percent. Unset when the task does not report any.
+	// Progress in percent. Unset if the task does not report progress.
 	Progress *int32 `protobuf:"varint,4,opt,name=progress,proto3,oneof" json:"progress,omitempty"`
-	// What the task does at present, in vCenter's words.
+	// What the task is currently doing, as described by vCenter.
 	Description *string `protobuf:"bytes,5,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Type of the object that the task works on, for instance `VirtualMachine`.
+	// Type of the object that the task works on, for example `VirtualMachine`.
 	TargetType *string `protobuf:"bytes,6,opt,name=target_type,json=targetType,proto3,oneof" json:"target_type,omitempty"`
 	// Identifier of that object.
 	Target *string `protobuf:"bytes,7,opt,name=target,proto3,oneof" json:"target,omitempty"`
-	// Who started it.
+	// User who started the task.
 	User *string `protobuf:"bytes,8,opt,name=user,proto3,oneof" json:"user,omitempty"`
-	// When it was put into the queue or started.
+	// When the task was queued or started.
 	Started *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=started,proto3" json:"started,omitempty"`
-	// When it ended. Unset while it runs.
+	// When the task ended. Unset while the task is running.
 	Ended *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=ended,proto3" json:"ended,omitempty"`
-	// Whether it can be canceled.
+	// Whether the task can be canceled.
 	Cancelable *bool `protobuf:"varint,11,opt,name=cancelable,proto3,oneof" json:"cancelable,omitempty"`
-	// Result of a task that succeeded, for instance the identifier of a new machine as a text. Unset when it has none.
+	// Result of a successful task, for example the identifier of a new machine as a string. Unset if the task has no
+	// result.
 	Result *structpb.Value `protobuf:"bytes,12,opt,name=result,proto3" json:"result,omitempty"`
-	// Why the task failed: code, message and details as the operation's own error. Unset unless it failed.
+	// Why the task failed: code, message and details of the operation's own error. Set only if the task failed.
 	Error         *status.Status `protobuf:"bytes,13,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1454,11 +1460,12 @@ func (x *TaskState) GetError() *status.Status {
 // Request of `WatchEvents`.
 type WatchEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the events are about.
+	// Selects the events.
 	Filter *EventFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Bookmark of the last event seen: the stream continues after it. Only new events when unset.
+	// Bookmark of the last event received; the stream continues after it. If unset, the stream contains only new events.
 	Bookmark *string `protobuf:"bytes,2,opt,name=bookmark,proto3,oneof" json:"bookmark,omitempty"`
-	// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+	// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
+	// seconds.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,3,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1515,14 +1522,14 @@ func (x *WatchEventsRequest) GetHeartbeatInterval() *durationpb.Duration {
 	return nil
 }
 
-// Which events a call is about.
+// Selects the events that a call applies to.
 type EventFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of virtual machines. All machines, or those in the folders, when empty.
+	// Identifiers of virtual machines. If empty, events of all machines, or of all machines in `folder`, match.
 	Vms []string `protobuf:"bytes,1,rep,name=vms,proto3" json:"vms,omitempty"`
-	// Identifier of a folder: events of the machines within it.
+	// Identifier of a folder. Events of the machines in it match.
 	Folder *string `protobuf:"bytes,2,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// Types of events as VIM spells them, for instance `VmPoweredOnEvent`. All types when empty.
+	// Types of events as spelled by VIM, for example `VmPoweredOnEvent`. If empty, events of all types match.
 	Types         []string `protobuf:"bytes,3,rep,name=types,proto3" json:"types,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1582,17 +1589,17 @@ func (x *EventFilter) GetTypes() []string {
 // One message of `WatchEvents`.
 type WatchEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the message says.
+	// Content of the message.
 	//
 	// Types that are valid to be assigned to Event:
 	//
 	//	*WatchEventsResponse_Events
 	//	*WatchEventsResponse_Heartbeat
 	Event isWatchEventsResponse_Event `protobuf_oneof:"event"`
-	// Continues the stream after this message.
+	// Bookmark to resume the stream after this message.
 	Bookmark *string `protobuf:"bytes,3,opt,name=bookmark,proto3,oneof" json:"bookmark,omitempty"`
-	// Whether events before these are lost: the bookmark was too old, or vCenter was restarted. Look them up with
-	// `ListEvents`.
+	// Whether earlier events were missed because the bookmark was too old or vCenter was restarted. Use `ListEvents` to
+	// retrieve them.
 	Reset_        *bool `protobuf:"varint,4,opt,name=reset,proto3,oneof" json:"reset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1672,12 +1679,12 @@ type isWatchEventsResponse_Event interface {
 }
 
 type WatchEventsResponse_Events struct {
-	// Events, the oldest first.
+	// Events, oldest first.
 	Events *EventPage `protobuf:"bytes,1,opt,name=events,proto3,oneof"`
 }
 
 type WatchEventsResponse_Heartbeat struct {
-	// Nothing has happened; the stream is alive.
+	// No events have occurred; the stream is still open.
 	Heartbeat *Heartbeat `protobuf:"bytes,2,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -1685,7 +1692,7 @@ func (*WatchEventsResponse_Events) isWatchEventsResponse_Event() {}
 
 func (*WatchEventsResponse_Heartbeat) isWatchEventsResponse_Event() {}
 
-// Some events.
+// A page of events.
 type EventPage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The events.
@@ -1731,26 +1738,26 @@ func (x *EventPage) GetEvents() []*Event {
 	return nil
 }
 
-// Something that happened in vCenter.
+// An event in vCenter.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// vCenter's number of the event.
+	// Number that vCenter assigned to the event.
 	Key *int64 `protobuf:"varint,1,opt,name=key,proto3,oneof" json:"key,omitempty"`
-	// Type of the event as VIM spells it, for instance `VmPoweredOnEvent`.
+	// Type of the event as spelled by VIM, for example `VmPoweredOnEvent`.
 	Type *string `protobuf:"bytes,2,opt,name=type,proto3,oneof" json:"type,omitempty"`
-	// When it happened.
+	// When the event occurred.
 	Created *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created,proto3" json:"created,omitempty"`
-	// Who caused it. Unset when nobody did.
+	// User who caused the event. Unset if the event was not caused by a user.
 	User *string `protobuf:"bytes,4,opt,name=user,proto3,oneof" json:"user,omitempty"`
-	// Identifier of the virtual machine that it is about.
+	// Identifier of the virtual machine that the event is about.
 	Vm *string `protobuf:"bytes,5,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
-	// Name of that machine at the time.
+	// Name of the machine when the event occurred.
 	VmName *string `protobuf:"bytes,6,opt,name=vm_name,json=vmName,proto3,oneof" json:"vm_name,omitempty"`
 	// Identifier of the host.
 	Host *string `protobuf:"bytes,7,opt,name=host,proto3,oneof" json:"host,omitempty"`
-	// What happened, in vCenter's words.
+	// Description of the event, as provided by vCenter.
 	Message *string `protobuf:"bytes,8,opt,name=message,proto3,oneof" json:"message,omitempty"`
-	// Number that events of one operation share.
+	// Number shared by all events of one operation.
 	Chain         *int64 `protobuf:"varint,9,opt,name=chain,proto3,oneof" json:"chain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1852,15 +1859,15 @@ func (x *Event) GetChain() int64 {
 // Request of `ListEvents`.
 type ListEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the events are about.
+	// Selects the events.
 	Filter *EventFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Only events from this time on.
+	// Returns only events at or after this time.
 	Start *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
-	// Only events before this time.
+	// Returns only events before this time.
 	End *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=end,proto3" json:"end,omitempty"`
-	// Events in one response: 1 to 1,000. 100 when unset.
+	// Maximum number of events in one response: 1 to 1,000. Defaults to 100.
 	PageSize *int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
-	// `next_page_token` of the response before, with the same filter and times.
+	// `next_page_token` of the previous response to a request with the same filter and times.
 	PageToken     *string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3,oneof" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1934,9 +1941,9 @@ func (x *ListEventsRequest) GetPageToken() string {
 // Response of `ListEvents`.
 type ListEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The events, the newest first.
+	// The events, newest first.
 	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
-	// Leads to older events. Unset when there are none.
+	// Token for the next page, which contains older events. Unset if there are no more events.
 	NextPageToken *string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3,oneof" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

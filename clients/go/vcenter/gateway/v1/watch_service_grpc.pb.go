@@ -31,51 +31,54 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells of changes as they happen: machines, tasks and events.
+// Streams changes to virtual machines, tasks and events in real time.
 //
-// The gateway implements this service; it mirrors no service of vCenter. All watchers with the same credentials share one
-// wait at vCenter. A policy that limits machines hides all others. What every stream promises (heartbeats, limits, the
-// end when a replica stops) is in `docs/guides/streams.md`.
+// The gateway implements this service; it does not mirror a vCenter service. All watchers with the same credentials
+// share one wait call to vCenter. If the gateway's policy restricts the caller to certain machines, all other machines
+// are hidden. For what every stream guarantees (heartbeats, limits, the end of the stream when a replica shuts down),
+// see `docs/guides/streams.md`.
 type WatchServiceClient interface {
 	// Streams the state of virtual machines and their changes.
 	//
-	// The first message is `started`. Without a valid resume token the full state follows in pages of `added`, then `synced`;
-	// with one, exactly the changes that were missed, then `synced`. After that each change: machines that were added or now
-	// match the filter, changed fields of machines, and machines that were removed or no longer match. Changes that come
-	// faster than the client reads are merged for each machine; a removal is never lost.
+	// The first message is `started`. Without a valid resume token, the full state follows in pages of `added`, then
+	// `synced`; with a valid token, exactly the missed changes follow, then `synced`. After that, the stream sends each
+	// change: machines that were added or now match the filter, changed fields of machines, and machines that were
+	// removed or no longer match. If changes occur faster than the client reads, the gateway merges them for each
+	// machine; removals are never lost.
 	//
-	// A resume token belongs to one caller, filter and set of fields, and to the replica that sent it. With any other token,
-	// and with one that has become too old, the stream starts with the full state.
-	// - `UNAVAILABLE` with reason `GATEWAY_STOPPING`: the replica stops. Call again with the last resume token.
+	// A resume token is valid only for the same caller, filter and fields, and on the replica that sent it. With any
+	// other token, or a token that is too old, the stream starts with the full state.
+	//   - `UNAVAILABLE` with reason `GATEWAY_STOPPING`: the replica is shutting down. Call again with the last resume
+	//     token.
 	WatchVms(ctx context.Context, in *WatchVmsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchVmsResponse], error)
-	// Waits until a virtual machine is in a certain condition, and returns its state.
+	// Waits until a virtual machine meets a condition, and returns its state.
 	//
-	// Answers at once when it is already. Any number of waiting calls cost vCenter one wait.
-	//   - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: the `timeout` has expired. The message names what is missing,
-	//     for instance that VMware Tools do not run.
-	//   - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for another condition.
+	// Returns immediately if the machine already meets it. Any number of waiting calls share one wait call to vCenter.
+	//   - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: the `timeout` expired. The message says what is missing, for
+	//     example that VMware Tools is not running.
+	//   - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for a different condition.
 	WaitForVm(ctx context.Context, in *WaitForVmRequest, opts ...grpc.CallOption) (*WaitForVmResponse, error)
-	// Streams the state of a task to its end.
+	// Streams the state of a task until it ends.
 	//
-	// Takes the identifiers of `cis.v1.TaskService`'s tasks and of VIM's. The first message has the present state, the last
-	// one the final state. Any number of watchers cost vCenter one poll.
-	//   - `NOT_FOUND`: there is no such task, or the policy hides what it works on; vCenter forgets tasks some time after
-	//     their end.
+	// Accepts the identifiers of tasks of `cis.v1.TaskService` and of VIM. The first message contains the current state,
+	// and the last one the final state. Any number of watchers share one poll of vCenter.
+	//   - `NOT_FOUND`: the task does not exist, or the policy hides the object that it works on. vCenter deletes tasks some
+	//     time after they end.
 	//   - `PERMISSION_DENIED`: `cancel_on_disconnect` is set, and the policy does not allow `cis.v1.TaskService/CancelTask`.
 	WatchTask(ctx context.Context, in *WatchTaskRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTaskResponse], error)
-	// Waits for the end of a task, and returns its result.
+	// Waits until a task ends, and returns its result.
 	//
-	// A task that fails ends the call with the task's own error: its code, reason and details are those that the operation
-	// would have failed with had it not been a task.
-	// - `CANCELLED`: somebody canceled the task.
-	// - `DEADLINE_EXCEEDED`: the task still runs. Unless `cancel_on_disconnect` is set, it goes on.
+	// If the task fails, the call fails with the task's own error: the code, reason and details are the same as if the
+	// operation had failed without a task.
+	// - `CANCELLED`: the task was canceled.
+	// - `DEADLINE_EXCEEDED`: the task is still running. It continues unless `cancel_on_disconnect` is set.
 	// - `NOT_FOUND`, `PERMISSION_DENIED`: see `WatchTask`.
 	WaitForTask(ctx context.Context, in *WaitForTaskRequest, opts ...grpc.CallOption) (*WaitForTaskResponse, error)
-	// Streams vCenter's events about virtual machines, from now on or from a bookmark.
-	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+	// Streams vCenter's events about virtual machines, starting now or from a bookmark.
+	// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
-	// Lists vCenter's past events about virtual machines, the newest first.
-	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+	// Lists vCenter's past events about virtual machines, newest first.
+	// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
 }
 
@@ -178,51 +181,54 @@ func (c *watchServiceClient) ListEvents(ctx context.Context, in *ListEventsReque
 // All implementations must embed UnimplementedWatchServiceServer
 // for forward compatibility.
 //
-// Tells of changes as they happen: machines, tasks and events.
+// Streams changes to virtual machines, tasks and events in real time.
 //
-// The gateway implements this service; it mirrors no service of vCenter. All watchers with the same credentials share one
-// wait at vCenter. A policy that limits machines hides all others. What every stream promises (heartbeats, limits, the
-// end when a replica stops) is in `docs/guides/streams.md`.
+// The gateway implements this service; it does not mirror a vCenter service. All watchers with the same credentials
+// share one wait call to vCenter. If the gateway's policy restricts the caller to certain machines, all other machines
+// are hidden. For what every stream guarantees (heartbeats, limits, the end of the stream when a replica shuts down),
+// see `docs/guides/streams.md`.
 type WatchServiceServer interface {
 	// Streams the state of virtual machines and their changes.
 	//
-	// The first message is `started`. Without a valid resume token the full state follows in pages of `added`, then `synced`;
-	// with one, exactly the changes that were missed, then `synced`. After that each change: machines that were added or now
-	// match the filter, changed fields of machines, and machines that were removed or no longer match. Changes that come
-	// faster than the client reads are merged for each machine; a removal is never lost.
+	// The first message is `started`. Without a valid resume token, the full state follows in pages of `added`, then
+	// `synced`; with a valid token, exactly the missed changes follow, then `synced`. After that, the stream sends each
+	// change: machines that were added or now match the filter, changed fields of machines, and machines that were
+	// removed or no longer match. If changes occur faster than the client reads, the gateway merges them for each
+	// machine; removals are never lost.
 	//
-	// A resume token belongs to one caller, filter and set of fields, and to the replica that sent it. With any other token,
-	// and with one that has become too old, the stream starts with the full state.
-	// - `UNAVAILABLE` with reason `GATEWAY_STOPPING`: the replica stops. Call again with the last resume token.
+	// A resume token is valid only for the same caller, filter and fields, and on the replica that sent it. With any
+	// other token, or a token that is too old, the stream starts with the full state.
+	//   - `UNAVAILABLE` with reason `GATEWAY_STOPPING`: the replica is shutting down. Call again with the last resume
+	//     token.
 	WatchVms(*WatchVmsRequest, grpc.ServerStreamingServer[WatchVmsResponse]) error
-	// Waits until a virtual machine is in a certain condition, and returns its state.
+	// Waits until a virtual machine meets a condition, and returns its state.
 	//
-	// Answers at once when it is already. Any number of waiting calls cost vCenter one wait.
-	//   - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: the `timeout` has expired. The message names what is missing,
-	//     for instance that VMware Tools do not run.
-	//   - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for another condition.
+	// Returns immediately if the machine already meets it. Any number of waiting calls share one wait call to vCenter.
+	//   - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: the `timeout` expired. The message says what is missing, for
+	//     example that VMware Tools is not running.
+	//   - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for a different condition.
 	WaitForVm(context.Context, *WaitForVmRequest) (*WaitForVmResponse, error)
-	// Streams the state of a task to its end.
+	// Streams the state of a task until it ends.
 	//
-	// Takes the identifiers of `cis.v1.TaskService`'s tasks and of VIM's. The first message has the present state, the last
-	// one the final state. Any number of watchers cost vCenter one poll.
-	//   - `NOT_FOUND`: there is no such task, or the policy hides what it works on; vCenter forgets tasks some time after
-	//     their end.
+	// Accepts the identifiers of tasks of `cis.v1.TaskService` and of VIM. The first message contains the current state,
+	// and the last one the final state. Any number of watchers share one poll of vCenter.
+	//   - `NOT_FOUND`: the task does not exist, or the policy hides the object that it works on. vCenter deletes tasks some
+	//     time after they end.
 	//   - `PERMISSION_DENIED`: `cancel_on_disconnect` is set, and the policy does not allow `cis.v1.TaskService/CancelTask`.
 	WatchTask(*WatchTaskRequest, grpc.ServerStreamingServer[WatchTaskResponse]) error
-	// Waits for the end of a task, and returns its result.
+	// Waits until a task ends, and returns its result.
 	//
-	// A task that fails ends the call with the task's own error: its code, reason and details are those that the operation
-	// would have failed with had it not been a task.
-	// - `CANCELLED`: somebody canceled the task.
-	// - `DEADLINE_EXCEEDED`: the task still runs. Unless `cancel_on_disconnect` is set, it goes on.
+	// If the task fails, the call fails with the task's own error: the code, reason and details are the same as if the
+	// operation had failed without a task.
+	// - `CANCELLED`: the task was canceled.
+	// - `DEADLINE_EXCEEDED`: the task is still running. It continues unless `cancel_on_disconnect` is set.
 	// - `NOT_FOUND`, `PERMISSION_DENIED`: see `WatchTask`.
 	WaitForTask(context.Context, *WaitForTaskRequest) (*WaitForTaskResponse, error)
-	// Streams vCenter's events about virtual machines, from now on or from a bookmark.
-	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+	// Streams vCenter's events about virtual machines, starting now or from a bookmark.
+	// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
-	// Lists vCenter's past events about virtual machines, the newest first.
-	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+	// Lists vCenter's past events about virtual machines, newest first.
+	// - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
 	mustEmbedUnimplementedWatchServiceServer()
 }

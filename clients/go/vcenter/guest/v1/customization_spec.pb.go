@@ -29,13 +29,13 @@ const (
 type WindowsConfigurationRebootOption int32
 
 const (
-	// Not set. Refused in requests.
+	// Not set. Rejected in requests.
 	WindowsConfigurationRebootOption_WINDOWS_CONFIGURATION_REBOOT_OPTION_UNSPECIFIED WindowsConfigurationRebootOption = 0
 	// The guest reboots, and the changes apply. The default.
 	WindowsConfigurationRebootOption_WINDOWS_CONFIGURATION_REBOOT_OPTION_REBOOT WindowsConfigurationRebootOption = 1
-	// The guest goes on; it must be rebooted by other means for the changes to apply.
+	// The guest keeps running; it must be rebooted by other means for the changes to apply.
 	WindowsConfigurationRebootOption_WINDOWS_CONFIGURATION_REBOOT_OPTION_NO_REBOOT WindowsConfigurationRebootOption = 2
-	// The guest shuts down, and the machine is off in the end.
+	// The guest shuts down, and the machine is powered off.
 	WindowsConfigurationRebootOption_WINDOWS_CONFIGURATION_REBOOT_OPTION_SHUTDOWN WindowsConfigurationRebootOption = 3
 )
 
@@ -82,19 +82,19 @@ func (WindowsConfigurationRebootOption) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_guest_v1_customization_spec_proto_rawDescGZIP(), []int{0}
 }
 
-// Ways of finding the name of a guest.
+// Ways to determine the name of a guest.
 type HostnameGeneratorType int32
 
 const (
-	// Not set. Refused in requests.
+	// Not set. Rejected in requests.
 	HostnameGeneratorType_HOSTNAME_GENERATOR_TYPE_UNSPECIFIED HostnameGeneratorType = 0
-	// The name is given, in `fixed_name`.
+	// The name in `fixed_name` is used.
 	HostnameGeneratorType_HOSTNAME_GENERATOR_TYPE_FIXED HostnameGeneratorType = 1
-	// A given start, in `prefix`, is completed with a number.
+	// A number is appended to the start in `prefix`.
 	HostnameGeneratorType_HOSTNAME_GENERATOR_TYPE_PREFIX HostnameGeneratorType = 2
-	// The virtual machine's name is used; it has to be a possible host name.
+	// The virtual machine's name is used. It must be a valid host name.
 	HostnameGeneratorType_HOSTNAME_GENERATOR_TYPE_VIRTUAL_MACHINE HostnameGeneratorType = 3
-	// The name has to be asked for; not possible through this API alone.
+	// The name must be requested from a user. Not possible through this API alone.
 	HostnameGeneratorType_HOSTNAME_GENERATOR_TYPE_USER_INPUT_REQUIRED HostnameGeneratorType = 4
 )
 
@@ -143,11 +143,11 @@ func (HostnameGeneratorType) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_guest_v1_customization_spec_proto_rawDescGZIP(), []int{1}
 }
 
-// What a Windows guest can join.
+// Kinds of networks that a Windows guest can join.
 type DomainType int32
 
 const (
-	// Not set. Refused in requests.
+	// Not set. Rejected in requests.
 	DomainType_DOMAIN_TYPE_UNSPECIFIED DomainType = 0
 	// A workgroup.
 	DomainType_DOMAIN_TYPE_WORKGROUP DomainType = 1
@@ -200,7 +200,7 @@ func (DomainType) EnumDescriptor() ([]byte, []int) {
 type CloudConfigurationType int32
 
 const (
-	// Not set. Refused in requests.
+	// Not set. Rejected in requests.
 	CloudConfigurationType_CLOUD_CONFIGURATION_TYPE_UNSPECIFIED CloudConfigurationType = 0
 	// cloud-init.
 	CloudConfigurationType_CLOUD_CONFIGURATION_TYPE_CLOUDINIT CloudConfigurationType = 1
@@ -245,19 +245,19 @@ func (CloudConfigurationType) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_guest_v1_customization_spec_proto_rawDescGZIP(), []int{3}
 }
 
-// Origins of an IPv4 address.
+// Sources of an IPv4 address.
 type Ipv4Type int32
 
 const (
-	// Not set. Refused in requests.
+	// Not set. Rejected in requests.
 	Ipv4Type_IPV4_TYPE_UNSPECIFIED Ipv4Type = 0
-	// From a DHCP server. Nothing else has to be set.
+	// A DHCP server. No other field is required.
 	Ipv4Type_IPV4_TYPE_DHCP Ipv4Type = 1
-	// Given, in `ip_address` and `prefix`.
+	// The static address in `ip_address` and `prefix`.
 	Ipv4Type_IPV4_TYPE_STATIC Ipv4Type = 2
-	// It has to be asked for; not possible through this API alone.
+	// The address must be requested from a user. Not possible through this API alone.
 	Ipv4Type_IPV4_TYPE_USER_INPUT_REQUIRED Ipv4Type = 3
-	// None: IPv4 is switched off. Since vCenter 9.1.
+	// None: IPv4 is disabled. Since vCenter 9.1.
 	Ipv4Type_IPV4_TYPE_DISABLED Ipv4Type = 4
 )
 
@@ -306,17 +306,17 @@ func (Ipv4Type) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_guest_v1_customization_spec_proto_rawDescGZIP(), []int{4}
 }
 
-// Origins of IPv6 addresses.
+// Sources of IPv6 addresses.
 type Ipv6Type int32
 
 const (
-	// Not set. Refused in requests.
+	// Not set. Rejected in requests.
 	Ipv6Type_IPV6_TYPE_UNSPECIFIED Ipv6Type = 0
-	// From a DHCP server. Nothing else has to be set.
+	// A DHCP server. No other field is required.
 	Ipv6Type_IPV6_TYPE_DHCP Ipv6Type = 1
-	// Given, in `ipv6`.
+	// The static addresses in `ipv6`.
 	Ipv6Type_IPV6_TYPE_STATIC Ipv6Type = 2
-	// They have to be asked for; not possible through this API alone.
+	// The addresses must be requested from a user. Not possible through this API alone.
 	Ipv6Type_IPV6_TYPE_USER_INPUT_REQUIRED Ipv6Type = 3
 )
 
@@ -363,17 +363,17 @@ func (Ipv6Type) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_guest_v1_customization_spec_proto_rawDescGZIP(), []int{5}
 }
 
-// Uses of NetBIOS over TCP/IP.
+// Modes of NetBIOS over TCP/IP.
 type WindowsNetworkAdapterSettingsNetBiosMode int32
 
 const (
-	// Not set. Refused in requests.
+	// Not set. Rejected in requests.
 	WindowsNetworkAdapterSettingsNetBiosMode_WINDOWS_NETWORK_ADAPTER_SETTINGS_NET_BIOS_MODE_UNSPECIFIED WindowsNetworkAdapterSettingsNetBiosMode = 0
-	// As the DHCP server says.
+	// The DHCP server decides.
 	WindowsNetworkAdapterSettingsNetBiosMode_WINDOWS_NETWORK_ADAPTER_SETTINGS_NET_BIOS_MODE_USE_DHCP WindowsNetworkAdapterSettingsNetBiosMode = 1
-	// Always.
+	// Always enabled.
 	WindowsNetworkAdapterSettingsNetBiosMode_WINDOWS_NETWORK_ADAPTER_SETTINGS_NET_BIOS_MODE_ENABLE WindowsNetworkAdapterSettingsNetBiosMode = 2
-	// Never.
+	// Always disabled.
 	WindowsNetworkAdapterSettingsNetBiosMode_WINDOWS_NETWORK_ADAPTER_SETTINGS_NET_BIOS_MODE_DISABLE WindowsNetworkAdapterSettingsNetBiosMode = 3
 )
 
@@ -420,15 +420,15 @@ func (WindowsNetworkAdapterSettingsNetBiosMode) EnumDescriptor() ([]byte, []int)
 	return file_vcenter_guest_v1_customization_spec_proto_rawDescGZIP(), []int{6}
 }
 
-// What to customize in a guest.
+// Customization of a guest.
 //
-// Taken by `CustomizationService.SetCustomization`; `CustomizationSpecsService` stores it under a name. It holds
+// Used by `CustomizationService.SetCustomization`; `CustomizationSpecsService` stores it under a name. Contains
 // secrets: passwords, a product key, user data.
 type CustomizationSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Settings of the operating system. They have to be for the family of the guest that the machine has.
+	// Settings of the operating system. They must match the machine's guest OS family.
 	ConfigurationSpec *ConfigurationSpec `protobuf:"bytes,1,opt,name=configuration_spec,json=configurationSpec,proto3" json:"configuration_spec,omitempty"`
-	// DNS settings that apply to all network adapters. Has to be sent, but may be empty.
+	// DNS settings that apply to all network adapters. Required, but can be empty.
 	GlobalDnsSettings *GlobalDnsSettings `protobuf:"bytes,2,opt,name=global_dns_settings,json=global_DNS_settings,proto3" json:"global_dns_settings,omitempty"`
 	// Network settings of the adapters, in the order of the adapters. One for each adapter of the machine.
 	Interfaces    []*AdapterMapping `protobuf:"bytes,3,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
@@ -489,14 +489,14 @@ func (x *CustomizationSpec) GetInterfaces() []*AdapterMapping {
 
 // Settings of the operating system. Exactly one field is set.
 //
-// A field that does not fit the guest, or more than one, is `INVALID_ARGUMENT`.
+// If the field does not match the guest, or more than one field is set, the call fails with `INVALID_ARGUMENT`.
 type ConfigurationSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Settings of a Windows guest. Sysprep of the guest applies them.
+	// Settings of a Windows guest, which Sysprep applies in the guest.
 	WindowsConfig *WindowsConfiguration `protobuf:"bytes,1,opt,name=windows_config,json=windowsConfig,proto3" json:"windows_config,omitempty"`
 	// Settings of a Linux guest.
 	LinuxConfig *LinuxConfiguration `protobuf:"bytes,2,opt,name=linux_config,json=linuxConfig,proto3" json:"linux_config,omitempty"`
-	// Settings for a guest that a cloud agent configures. The agent has to be installed in it.
+	// Settings for a guest that a cloud agent configures. The agent must be installed in the guest.
 	CloudConfig   *CloudConfiguration `protobuf:"bytes,3,opt,name=cloud_config,json=cloudConfig,proto3" json:"cloud_config,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -556,11 +556,12 @@ func (x *ConfigurationSpec) GetCloudConfig() *CloudConfiguration {
 // Settings of a Windows guest. Exactly one of `sysprep` and `sysprep_xml` is set.
 type WindowsConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What happens after the customization. `REBOOT` when unset.
+	// What happens after the customization. Defaults to `REBOOT`.
 	Reboot *WindowsConfigurationRebootOption `protobuf:"varint,1,opt,name=reboot,proto3,enum=vcenter.guest.v1.WindowsConfigurationRebootOption,oneof" json:"reboot,omitempty"`
-	// Answers for Sysprep, from which vCenter makes the answer file. Excludes `sysprep_xml`.
+	// Answers for Sysprep, from which vCenter generates the answer file. Cannot be combined with `sysprep_xml`.
 	Sysprep *WindowsSysprep `protobuf:"bytes,2,opt,name=sysprep,proto3" json:"sysprep,omitempty"`
-	// A whole answer file for Sysprep, as XML text. Excludes `sysprep`. It can hold passwords: treat it as a secret.
+	// A complete answer file for Sysprep, as XML text. Cannot be combined with `sysprep`. It can contain passwords; treat
+	// it as a secret.
 	SysprepXml    *string `protobuf:"bytes,3,opt,name=sysprep_xml,json=sysprepXml,proto3,oneof" json:"sysprep_xml,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -624,9 +625,9 @@ type WindowsSysprep struct {
 	GuiRunOnceCommands []string `protobuf:"bytes,1,rep,name=gui_run_once_commands,json=guiRunOnceCommands,proto3" json:"gui_run_once_commands,omitempty"`
 	// Name, owner and license of the guest.
 	UserData *UserData `protobuf:"bytes,2,opt,name=user_data,json=userData,proto3" json:"user_data,omitempty"`
-	// Workgroup or domain to join. None when unset.
+	// Workgroup or domain to join. Defaults to none.
 	//
-	// To join a domain, the guest has to reach a controller of it over the network set up here.
+	// To join a domain, the guest must be able to reach a domain controller over the network that is configured here.
 	Domain *Domain `protobuf:"bytes,3,opt,name=domain,proto3" json:"domain,omitempty"`
 	// Answers for the unattended part of the setup.
 	GuiUnattended *GuiUnattended `protobuf:"bytes,4,opt,name=gui_unattended,json=guiUnattended,proto3" json:"gui_unattended,omitempty"`
@@ -697,13 +698,13 @@ type UserData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the computer.
 	//
-	// Windows takes 15 characters at most.
+	// Windows allows at most 15 characters.
 	ComputerName *HostnameGenerator `protobuf:"bytes,1,opt,name=computer_name,json=computerName,proto3" json:"computer_name,omitempty"`
-	// Full name of the owner, for instance `Administrator`.
+	// Full name of the owner, for example `Administrator`.
 	FullName *string `protobuf:"bytes,2,opt,name=full_name,json=fullName,proto3,oneof" json:"full_name,omitempty"`
-	// Organization of the owner, for instance `Example Corp`.
+	// Organization of the owner, for example `Example Corp`.
 	Organization *string `protobuf:"bytes,3,opt,name=organization,proto3,oneof" json:"organization,omitempty"`
-	// Product key of Windows, a secret. Empty where none is needed.
+	// Product key of Windows, a secret. Empty if no key is needed.
 	ProductKey    *string `protobuf:"bytes,4,opt,name=product_key,json=productKey,proto3,oneof" json:"product_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -767,20 +768,20 @@ func (x *UserData) GetProductKey() string {
 	return ""
 }
 
-// How the name of a guest is found.
+// How the name of a guest is determined.
 //
 // Used for the computer name of Windows guests and the host name of Linux guests.
 type HostnameGenerator struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which way. Decides whether `fixed_name` or `prefix` is needed.
+	// Method. Determines whether `fixed_name` or `prefix` is required.
 	Type *HostnameGeneratorType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.guest.v1.HostnameGeneratorType,oneof" json:"type,omitempty"`
-	// The name. Relevant only when `type` is `FIXED`, and needed then.
+	// The name. Required if `type` is `FIXED`; not relevant otherwise.
 	//
-	// Letters, digits and hyphens; not digits alone.
+	// Can contain letters, digits and hyphens, but cannot consist only of digits.
 	FixedName *string `protobuf:"bytes,2,opt,name=fixed_name,json=fixedName,proto3,oneof" json:"fixed_name,omitempty"`
-	// What the name starts with; a unique number follows. Relevant only when `type` is `PREFIX`, and needed then.
+	// Start of the name; a unique number is appended. Required if `type` is `PREFIX`; not relevant otherwise.
 	//
-	// Together they have to be a possible host name.
+	// The combination must be a valid host name.
 	Prefix        *string `protobuf:"bytes,3,opt,name=prefix,proto3,oneof" json:"prefix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -840,20 +841,20 @@ func (x *HostnameGenerator) GetPrefix() string {
 // Workgroup or domain that a Windows guest joins.
 type Domain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which of the two. Decides which of the other fields are needed.
+	// Whether to join a workgroup or a domain. Determines which of the other fields are required.
 	Type *DomainType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.guest.v1.DomainType,oneof" json:"type,omitempty"`
-	// Name of the workgroup, for instance `WORKGROUP`. Relevant only when `type` is `WORKGROUP`, and needed then.
+	// Name of the workgroup, for example `WORKGROUP`. Required if `type` is `WORKGROUP`; not relevant otherwise.
 	Workgroup *string `protobuf:"bytes,2,opt,name=workgroup,proto3,oneof" json:"workgroup,omitempty"`
-	// Name of the domain, for instance `corp.example.com`. Relevant only when `type` is `DOMAIN`, and needed then.
+	// Name of the domain, for example `corp.example.com`. Required if `type` is `DOMAIN`; not relevant otherwise.
 	Domain *string `protobuf:"bytes,3,opt,name=domain,proto3,oneof" json:"domain,omitempty"`
-	// Account that may add computers to the domain. Relevant only when `type` is `DOMAIN`, and needed then.
+	// Account that is allowed to add computers to the domain. Required if `type` is `DOMAIN`; not relevant otherwise.
 	DomainUsername *string `protobuf:"bytes,4,opt,name=domain_username,json=domainUsername,proto3,oneof" json:"domain_username,omitempty"`
-	// Password of that account, a secret. Relevant only when `type` is `DOMAIN`, and needed then.
+	// Password of the account, a secret. Required if `type` is `DOMAIN`; not relevant otherwise.
 	DomainPassword *string `protobuf:"bytes,5,opt,name=domain_password,json=domainPassword,proto3,oneof" json:"domain_password,omitempty"`
-	// Organizational unit to which the computer is added, for instance `OU=Servers,DC=corp,DC=example,DC=com`. Relevant
+	// Organizational unit that the computer is added to, for example `OU=Servers,DC=corp,DC=example,DC=com`. Relevant
 	// only when `type` is `DOMAIN`. Since vCenter 8.0.2.0.
 	//
-	// The domain's default when unset.
+	// Defaults to the domain's default.
 	DomainOu      *string `protobuf:"bytes,6,opt,name=domain_ou,json=domain_OU,proto3,oneof" json:"domain_ou,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -933,18 +934,18 @@ func (x *Domain) GetDomainOu() string {
 
 // Answers for the unattended part of the Windows setup.
 //
-// They end up in the part of the same name in the answer file of Sysprep.
+// They become the section of the same name in Sysprep's answer file.
 type GuiUnattended struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the administrator is logged on automatically. When true, `password` has to be set.
+	// Whether the administrator is logged on automatically. If true, `password` must be set.
 	AutoLogon *bool `protobuf:"varint,1,opt,name=auto_logon,json=autoLogon,proto3,oneof" json:"auto_logon,omitempty"`
-	// How many times the administrator is logged on automatically. Takes effect only when `auto_logon` is true.
+	// How many times the administrator is logged on automatically. Takes effect only if `auto_logon` is true.
 	//
-	// Usually one; more when the commands in `gui_run_once_commands` reboot the guest.
+	// Usually 1; use more if the commands in `gui_run_once_commands` reboot the guest.
 	AutoLogonCount *int64 `protobuf:"varint,2,opt,name=auto_logon_count,json=autoLogonCount,proto3,oneof" json:"auto_logon_count,omitempty"`
-	// New password of the local administrator, a secret. The password is blank when unset.
+	// New password of the local administrator, a secret. If unset, the password is blank.
 	Password *string `protobuf:"bytes,3,opt,name=password,proto3,oneof" json:"password,omitempty"`
-	// Number of the time zone in Windows' own index, for instance 85 for Greenwich.
+	// Number of the time zone in Windows' own index, for example 85 for Greenwich.
 	TimeZone      *int64 `protobuf:"varint,4,opt,name=time_zone,json=timeZone,proto3,oneof" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1011,24 +1012,23 @@ func (x *GuiUnattended) GetTimeZone() int64 {
 // Settings of a Linux guest.
 type LinuxConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the host name is found.
+	// How the host name is determined.
 	//
-	// It becomes the short name; `domain` is appended to it.
+	// The result is the short name; `domain` is appended to it.
 	Hostname *HostnameGenerator `protobuf:"bytes,1,opt,name=hostname,proto3" json:"hostname,omitempty"`
-	// Domain name, which follows the host name, for instance `example.com`.
+	// Domain name, which is appended to the host name, for example `example.com`.
 	Domain *string `protobuf:"bytes,2,opt,name=domain,proto3,oneof" json:"domain,omitempty"`
-	// Name of the time zone in the tz database, for instance `Europe/Berlin`. Upper and lower case matter.
+	// Name of the time zone in the tz database, for example `Europe/Berlin`. Case-sensitive.
 	//
-	// Unchanged when unset.
+	// If unset, the setting stays unchanged.
 	TimeZone *string `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3,oneof" json:"time_zone,omitempty"`
 	// Script to run before and after the customization, with `precustomization` or `postcustomization` as its argument.
-	// None when unset.
+	// Defaults to none.
 	//
-	// Its first line names the interpreter, for instance `#!/bin/sh`. How long it may be depends on the release: from
-	// 1500 bytes with vCenter 7.0 to 65536 with the newest.
+	// Its first line specifies the interpreter, for example `#!/bin/sh`. The maximum length depends on the release: from
+	// 1500 bytes in vCenter 7.0 to 65536 bytes in the newest release.
 	ScriptText *string `protobuf:"bytes,4,opt,name=script_text,json=scriptText,proto3,oneof" json:"script_text,omitempty"`
-	// Name of the customization method to stay compatible with. The guest's default when unset. Since
-	// vCenter 8.0.3.0.
+	// Name of the customization method to stay compatible with. Defaults to the guest's default. Since vCenter 8.0.3.0.
 	CompatibleCustomizationMethod *string `protobuf:"bytes,5,opt,name=compatible_customization_method,json=compatibleCustomizationMethod,proto3,oneof" json:"compatible_customization_method,omitempty"`
 	unknownFields                 protoimpl.UnknownFields
 	sizeCache                     protoimpl.SizeCache
@@ -1101,10 +1101,10 @@ func (x *LinuxConfiguration) GetCompatibleCustomizationMethod() string {
 
 // Settings for a guest that a cloud agent configures.
 //
-// In place of vCenter's own customization, the agent in the guest does what the texts say.
+// Instead of vCenter's own customization, the agent in the guest applies these texts.
 type CloudConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which agent.
+	// Agent that configures the guest.
 	Type *CloudConfigurationType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.guest.v1.CloudConfigurationType,oneof" json:"type,omitempty"`
 	// Settings for cloud-init. Relevant only when `type` is `CLOUDINIT`.
 	Cloudinit     *CloudinitConfiguration `protobuf:"bytes,2,opt,name=cloudinit,proto3" json:"cloudinit,omitempty"`
@@ -1161,11 +1161,11 @@ type CloudinitConfiguration struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Metadata of the instance, as JSON or YAML text. At most 512 KiB.
 	//
-	// Host name and network are set here, as cloud-init expects them.
+	// Specify the host name and network here, in the format that cloud-init expects.
 	Metadata *string `protobuf:"bytes,1,opt,name=metadata,proto3,oneof" json:"metadata,omitempty"`
-	// User data of the instance, in any form that cloud-init knows. At most 512 KiB. None when unset.
+	// User data of the instance, in any format that cloud-init supports. At most 512 KiB. Defaults to none.
 	//
-	// It often holds passwords and keys: treat it as a secret.
+	// It often contains passwords and keys; treat it as a secret.
 	Userdata      *string `protobuf:"bytes,2,opt,name=userdata,proto3,oneof" json:"userdata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1217,14 +1217,14 @@ func (x *CloudinitConfiguration) GetUserdata() string {
 
 // DNS settings that apply to all network adapters of a guest.
 //
-// Settings for single adapters are in `IpSettings`.
+// For the settings of individual adapters, see `IpSettings`.
 type GlobalDnsSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Domains that are appended when a short name is looked up, in order, for instance `example.com`.
+	// Domains that are appended to look up a short name, in order, for example `example.com`.
 	DnsSuffixList []string `protobuf:"bytes,1,rep,name=dns_suffix_list,json=dnsSuffixList,proto3" json:"dns_suffix_list,omitempty"`
-	// Addresses of DNS servers, in order, for instance `192.0.2.53`. Relevant only for Linux guests.
+	// Addresses of DNS servers, in order, for example `192.0.2.53`. Relevant only for Linux guests.
 	//
-	// Windows guests have them for each adapter, in `WindowsNetworkAdapterSettings`.
+	// For Windows guests, set them for each adapter in `WindowsNetworkAdapterSettings`.
 	DnsServers    []string `protobuf:"bytes,2,rep,name=dns_servers,json=dnsServers,proto3" json:"dns_servers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1277,7 +1277,7 @@ func (x *GlobalDnsSettings) GetDnsServers() []string {
 // Network settings of one adapter.
 type AdapterMapping struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// MAC address of the adapter, for instance `00:50:56:aa:00:01`. Adapters are taken in their order when unset.
+	// MAC address of the adapter, for example `00:50:56:aa:00:01`. If unset, settings are assigned to adapters in order.
 	MacAddress *string `protobuf:"bytes,1,opt,name=mac_address,json=macAddress,proto3,oneof" json:"mac_address,omitempty"`
 	// The settings.
 	Adapter       *IpSettings `protobuf:"bytes,2,opt,name=adapter,proto3" json:"adapter,omitempty"`
@@ -1331,12 +1331,12 @@ func (x *AdapterMapping) GetAdapter() *IpSettings {
 
 // Network settings of an adapter.
 //
-// IPv4 and IPv6 are set independently.
+// IPv4 and IPv6 are configured independently.
 type IpSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// IPv4 settings. DHCP when unset.
+	// IPv4 settings. Defaults to DHCP.
 	Ipv4 *Ipv4 `protobuf:"bytes,1,opt,name=ipv4,proto3" json:"ipv4,omitempty"`
-	// IPv6 settings. Unchanged when unset.
+	// IPv6 settings. If unset, the setting stays unchanged.
 	Ipv6 *Ipv6 `protobuf:"bytes,2,opt,name=ipv6,proto3" json:"ipv6,omitempty"`
 	// Settings that only Windows guests have.
 	Windows       *WindowsNetworkAdapterSettings `protobuf:"bytes,3,opt,name=windows,proto3" json:"windows,omitempty"`
@@ -1398,13 +1398,13 @@ func (x *IpSettings) GetWindows() *WindowsNetworkAdapterSettings {
 // IPv4 settings of an adapter.
 type Ipv4 struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where the address comes from. Decides whether `ip_address` and `prefix` are needed.
+	// Source of the address. Determines whether `ip_address` and `prefix` are required.
 	Type *Ipv4Type `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.guest.v1.Ipv4Type,oneof" json:"type,omitempty"`
-	// The address, for instance `192.0.2.17`. Relevant only when `type` is `STATIC`, and needed then.
+	// The address, for example `192.0.2.17`. Required if `type` is `STATIC`; not relevant otherwise.
 	IpAddress *string `protobuf:"bytes,2,opt,name=ip_address,json=ipAddress,proto3,oneof" json:"ip_address,omitempty"`
-	// Length of the network prefix in bits, for instance 24. Relevant only when `type` is `STATIC`, and needed then.
+	// Length of the network prefix in bits, for example 24. Required if `type` is `STATIC`; not relevant otherwise.
 	Prefix *int64 `protobuf:"varint,3,opt,name=prefix,proto3,oneof" json:"prefix,omitempty"`
-	// Addresses of the gateways, in order of preference, for instance `192.0.2.1`.
+	// Addresses of the gateways, in order of preference, for example `192.0.2.1`.
 	Gateways      []string `protobuf:"bytes,4,rep,name=gateways,proto3" json:"gateways,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1471,11 +1471,11 @@ func (x *Ipv4) GetGateways() []string {
 // IPv6 settings of an adapter.
 type Ipv6 struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where the addresses come from. Decides whether `ipv6` is needed.
+	// Source of the addresses. Determines whether `ipv6` is required.
 	Type *Ipv6Type `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.guest.v1.Ipv6Type,oneof" json:"type,omitempty"`
-	// The addresses. Relevant only when `type` is `STATIC`, and at least one is needed then.
+	// The addresses. At least one is required if `type` is `STATIC`; not relevant otherwise.
 	Ipv6 []*Ipv6Address `protobuf:"bytes,2,rep,name=ipv6,proto3" json:"ipv6,omitempty"`
-	// Addresses of the gateways, in order of preference, for instance `2001:db8::1`.
+	// Addresses of the gateways, in order of preference, for example `2001:db8::1`.
 	Gateways      []string `protobuf:"bytes,3,rep,name=gateways,proto3" json:"gateways,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1535,9 +1535,9 @@ func (x *Ipv6) GetGateways() []string {
 // An IPv6 address.
 type Ipv6Address struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The address, for instance `2001:db8::17`.
+	// The address, for example `2001:db8::17`.
 	IpAddress *string `protobuf:"bytes,1,opt,name=ip_address,json=ipAddress,proto3,oneof" json:"ip_address,omitempty"`
-	// Length of the network prefix in bits, for instance 64.
+	// Length of the network prefix in bits, for example 64.
 	Prefix        *int64 `protobuf:"varint,2,opt,name=prefix,proto3,oneof" json:"prefix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1592,13 +1592,13 @@ func (x *Ipv6Address) GetPrefix() int64 {
 // Not relevant for Linux guests, whose DNS servers are in `GlobalDnsSettings`.
 type WindowsNetworkAdapterSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Addresses of DNS servers, in order, for instance `192.0.2.53`.
+	// Addresses of DNS servers, in order, for example `192.0.2.53`.
 	DnsServers []string `protobuf:"bytes,1,rep,name=dns_servers,json=dnsServers,proto3" json:"dns_servers,omitempty"`
-	// Domain name of the connection. None when unset.
+	// Domain name of the connection. Defaults to none.
 	DnsDomain *string `protobuf:"bytes,2,opt,name=dns_domain,json=dnsDomain,proto3,oneof" json:"dns_domain,omitempty"`
-	// Addresses of WINS servers, at most two are used.
+	// Addresses of WINS servers. At most two are used.
 	WinsServers []string `protobuf:"bytes,3,rep,name=wins_servers,json=winsServers,proto3" json:"wins_servers,omitempty"`
-	// Whether NetBIOS over TCP/IP is used. `USE_DHCP` when unset.
+	// Whether NetBIOS over TCP/IP is used. Defaults to `USE_DHCP`.
 	NetBiosMode   *WindowsNetworkAdapterSettingsNetBiosMode `protobuf:"varint,4,opt,name=net_bios_mode,json=net_BIOS_mode,proto3,enum=vcenter.guest.v1.WindowsNetworkAdapterSettingsNetBiosMode,oneof" json:"net_bios_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

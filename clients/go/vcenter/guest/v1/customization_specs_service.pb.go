@@ -28,11 +28,11 @@ const (
 type CustomizationSpecsFormat int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	CustomizationSpecsFormat_CUSTOMIZATION_SPECS_FORMAT_UNSPECIFIED CustomizationSpecsFormat = 0
 	// JSON.
 	CustomizationSpecsFormat_CUSTOMIZATION_SPECS_FORMAT_JSON CustomizationSpecsFormat = 1
-	// XML, as vCenter's user interface exports and imports it.
+	// XML, as used for export and import in vCenter's user interface.
 	CustomizationSpecsFormat_CUSTOMIZATION_SPECS_FORMAT_XML CustomizationSpecsFormat = 2
 )
 
@@ -81,7 +81,7 @@ func (CustomizationSpecsFormat) EnumDescriptor() ([]byte, []int) {
 type CustomizationSpecsOsType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	CustomizationSpecsOsType_CUSTOMIZATION_SPECS_OS_TYPE_UNSPECIFIED CustomizationSpecsOsType = 0
 	// Windows.
 	CustomizationSpecsOsType_CUSTOMIZATION_SPECS_OS_TYPE_WINDOWS CustomizationSpecsOsType = 1
@@ -225,7 +225,7 @@ func (x *CreateCustomizationSpecResponse) GetCustomizationSpec() string {
 // Request of `DeleteCustomizationSpec`.
 type DeleteCustomizationSpecRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the specification, for instance `linux-1-nic`.
+	// Name of the specification, for example `linux-1-nic`.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -308,7 +308,7 @@ func (*DeleteCustomizationSpecResponse) Descriptor() ([]byte, []int) {
 // Request of `ExportCustomizationSpec`.
 type ExportCustomizationSpecRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the specification, for instance `linux-1-nic`.
+	// Name of the specification, for example `linux-1-nic`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Format of the text.
 	Format        *CustomizationSpecsFormat `protobuf:"varint,2,opt,name=format,proto3,enum=vcenter.guest.v1.CustomizationSpecsFormat,oneof" json:"format,omitempty"`
@@ -363,7 +363,7 @@ func (x *ExportCustomizationSpecRequest) GetFormat() CustomizationSpecsFormat {
 // Response of `ExportCustomizationSpec`.
 type ExportCustomizationSpecResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The specification as a text. Passwords are left out, but it can hold a product key or user data: treat it as a
+	// The specification as text. It does not include passwords but can contain a product key or user data; treat it as a
 	// secret.
 	Exported      *string `protobuf:"bytes,1,opt,name=exported,proto3,oneof" json:"exported,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -410,7 +410,7 @@ func (x *ExportCustomizationSpecResponse) GetExported() string {
 // Request of `GetCustomizationSpec`.
 type GetCustomizationSpecRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the specification, for instance `linux-1-nic`, as `ListCustomizationSpecs` returns it.
+	// Name of the specification, for example `linux-1-nic`, as returned by `ListCustomizationSpecs`.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -502,7 +502,7 @@ func (x *GetCustomizationSpecResponse) GetCustomizationSpec() *CustomizationSpec
 // Request of `ImportCustomizationSpec`.
 type ImportCustomizationSpecRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The specification as a text, in XML or JSON as `ExportCustomizationSpec` makes it. It can hold secrets.
+	// The specification as text, in the XML or JSON format of `ExportCustomizationSpec`. It can contain secrets.
 	CustomizationSpec *string `protobuf:"bytes,1,opt,name=customization_spec,json=customizationSpec,proto3,oneof" json:"customization_spec,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -548,7 +548,7 @@ func (x *ImportCustomizationSpecRequest) GetCustomizationSpec() string {
 // Response of `ImportCustomizationSpec`.
 type ImportCustomizationSpecResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The specification that the text stands for, as `CreateCustomizationSpec` takes it.
+	// The specification in the text, in the form that `CreateCustomizationSpec` accepts.
 	Spec          *CustomizationSpecsCreateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -594,11 +594,11 @@ func (x *ImportCustomizationSpecResponse) GetSpec() *CustomizationSpecsCreateSpe
 // Request of `ListCustomizationSpecs`.
 type ListCustomizationSpecsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names of the specifications to list. All when empty.
+	// Names of the specifications to list. If empty, all specifications are listed.
 	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
-	// Operating system that the specifications are for, for instance `LINUX`. All when unset.
+	// Operating system that the specifications are for, for example `LINUX`. Defaults to all.
 	//
-	// The values are those of `CustomizationSpecsOsType`.
+	// For possible values, see `CustomizationSpecsOsType`.
 	OsType        *string `protobuf:"bytes,2,opt,name=os_type,json=OS_type,proto3,oneof" json:"os_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -697,9 +697,9 @@ func (x *ListCustomizationSpecsResponse) GetCustomizationSpecs() []*Customizatio
 // Request of `SetCustomizationSpec`.
 type SetCustomizationSpecRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the specification to replace, for instance `linux-1-nic`.
+	// Name of the specification to replace, for example `linux-1-nic`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What to store in its place. All of it is replaced.
+	// New contents of the specification. Everything is replaced.
 	Spec          *CustomizationSpecsSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -786,14 +786,14 @@ func (*SetCustomizationSpecResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_guest_v1_customization_specs_service_proto_rawDescGZIP(), []int{13}
 }
 
-// A specification that is not stored yet. Taken by `CreateCustomizationSpec`.
+// A specification that has not been stored yet. Used by `CreateCustomizationSpec`.
 type CustomizationSpecsCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The specification itself.
 	Spec *CustomizationSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
-	// What the specification is for. May be empty.
+	// Description of the specification. Can be empty.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Name under which it is stored, for instance `linux-1-nic`. Unique within vCenter.
+	// Name to store it under, for example `linux-1-nic`. Unique within vCenter.
 	Name          *string `protobuf:"bytes,3,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -853,7 +853,7 @@ func (x *CustomizationSpecsCreateSpec) GetName() string {
 // A stored specification.
 type CustomizationSpecsInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When it was last changed.
+	// When the specification was last changed.
 	LastModified *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=last_modified,json=lastModified,proto3" json:"last_modified,omitempty"`
 	// The specification with its name, description and fingerprint.
 	Spec          *CustomizationSpecsSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
@@ -905,18 +905,19 @@ func (x *CustomizationSpecsInfo) GetSpec() *CustomizationSpecsSpec {
 	return nil
 }
 
-// A stored specification with its name, description and fingerprint. Taken by `SetCustomizationSpec`.
+// A stored specification with its name, description and fingerprint. Used by `SetCustomizationSpec`.
 type CustomizationSpecsSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Stands for the present version of the stored specification. Each change gives it another one.
+	// Identifies the current version of the stored specification. Each change assigns a new fingerprint.
 	//
-	// Send the one that `GetCustomizationSpec` returned; an empty one replaces whatever is stored.
+	// Send the one that `GetCustomizationSpec` returned. With an empty fingerprint, the call replaces the specification
+	// regardless of its version.
 	Fingerprint *string `protobuf:"bytes,1,opt,name=fingerprint,proto3,oneof" json:"fingerprint,omitempty"`
 	// The specification itself.
 	Spec *CustomizationSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
-	// What the specification is for. May be empty.
+	// Description of the specification. Can be empty.
 	Description *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Name under which it is stored. Another name than before renames the specification.
+	// Name of the stored specification. A different name renames the specification.
 	Name          *string `protobuf:"bytes,4,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -980,16 +981,17 @@ func (x *CustomizationSpecsSpec) GetName() string {
 	return ""
 }
 
-// What a list shows of a stored specification. `GetCustomizationSpec` shows the rest.
+// Summary of a stored specification, as returned by list operations. `GetCustomizationSpec` returns the other
+// properties.
 type CustomizationSpecsSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the specification, which is its identifier.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What the specification is for.
+	// Description of the specification.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Operating system that it is for.
+	// Operating system that the specification is for.
 	OsType *CustomizationSpecsOsType `protobuf:"varint,3,opt,name=os_type,json=OS_type,proto3,enum=vcenter.guest.v1.CustomizationSpecsOsType,oneof" json:"os_type,omitempty"`
-	// When it was last changed.
+	// When the specification was last changed.
 	LastModified  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_modified,json=lastModified,proto3" json:"last_modified,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -32,59 +32,59 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Manages the customization specifications that vCenter stores, each under a name that is its identifier.
+// Manages the customization specifications that vCenter stores. The name of a specification is its identifier.
 //
-// A stored specification is used by its name: when a machine is cloned or deployed, or by
-// `CustomizationService.SetCustomization`. Specifications hold secrets; vCenter stores passwords encrypted.
+// Stored specifications are used by name to clone or deploy machines, and by `CustomizationService.SetCustomization`.
+// Specifications contain secrets; vCenter encrypts stored passwords.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+//   - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege. Reading needs `VirtualMachine.Provisioning.ReadCustSpecs`; importing
-//     and everything that changes a specification, `VirtualMachine.Provisioning.ModifyCustSpecs`.
+//   - `UNAUTHORIZED`: the caller lacks a privilege. Reading requires `VirtualMachine.Provisioning.ReadCustSpecs`;
+//     importing and changing specifications requires `VirtualMachine.Provisioning.ModifyCustSpecs`.
 //
 // Mirrors `com.vmware.vcenter.guest.customization_specs`.
 type CustomizationSpecsServiceClient interface {
 	// Stores a new specification. Mirrors `create`.
 	//
 	// Not idempotent: a second call fails with `ALREADY_EXISTS`.
-	// - `ALREADY_EXISTS`: there is a specification with that name.
+	// - `ALREADY_EXISTS`: a specification with that name exists.
 	// - `INVALID_ARGUMENT`: the specification is not valid.
 	CreateCustomizationSpec(ctx context.Context, in *CreateCustomizationSpecRequest, opts ...grpc.CallOption) (*CreateCustomizationSpecResponse, error)
 	// Deletes a stored specification. Mirrors `delete`.
 	//
-	// Machines that were customized with it stay as they are. Not idempotent: a second call fails with `NOT_FOUND`.
-	// - `NOT_FOUND`: there is no specification with that name.
+	// Machines that were customized with it stay unchanged. Not idempotent: a second call fails with `NOT_FOUND`.
+	// - `NOT_FOUND`: no specification with that name exists.
 	DeleteCustomizationSpec(ctx context.Context, in *DeleteCustomizationSpecRequest, opts ...grpc.CallOption) (*DeleteCustomizationSpecResponse, error)
-	// Returns a stored specification as a text, for a file or for another vCenter. Mirrors `export`.
+	// Exports a stored specification as text, for a file or another vCenter. Mirrors `export`.
 	//
-	// Passwords are left out of it. Only reads, although vCenter has it as a POST.
-	// - `NOT_FOUND`: there is no specification with that name.
-	// - `INVALID_ARGUMENT`: vCenter does not know the format.
+	// The text does not include passwords. Read-only, although vCenter uses POST.
+	// - `NOT_FOUND`: no specification with that name exists.
+	// - `INVALID_ARGUMENT`: the format is unknown to vCenter.
 	ExportCustomizationSpec(ctx context.Context, in *ExportCustomizationSpecRequest, opts ...grpc.CallOption) (*ExportCustomizationSpecResponse, error)
 	// Returns a stored specification. Mirrors `get`.
 	//
-	// - `NOT_FOUND`: there is no specification with that name.
+	// - `NOT_FOUND`: no specification with that name exists.
 	GetCustomizationSpec(ctx context.Context, in *GetCustomizationSpecRequest, opts ...grpc.CallOption) (*GetCustomizationSpecResponse, error)
-	// Reads a text that `ExportCustomizationSpec` made, and returns the specification that it stands for. Mirrors
-	// `import_specification`.
+	// Parses text that `ExportCustomizationSpec` returned, and returns the specification. Mirrors `import_specification`.
 	//
-	// Stores nothing: pass the result to `CreateCustomizationSpec`, with the passwords put in again.
-	// - `INVALID_ARGUMENT`: the text is not that of a valid specification.
+	// Does not store the specification: add the passwords to the result, and pass it to `CreateCustomizationSpec`.
+	// - `INVALID_ARGUMENT`: the text is not a valid specification.
 	ImportCustomizationSpec(ctx context.Context, in *ImportCustomizationSpecRequest, opts ...grpc.CallOption) (*ImportCustomizationSpecResponse, error)
 	// Lists the stored specifications that match a filter. Mirrors `list`.
 	//
-	// All of them come in one answer. vCenter does not have pages for them.
-	// - `INVALID_ARGUMENT`: vCenter does not know the operating system of the filter.
+	// All of them are returned in one response. vCenter does not support pagination for them.
+	// - `INVALID_ARGUMENT`: the operating system in the filter is unknown to vCenter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 specifications match. Narrow the filter.
 	ListCustomizationSpecs(ctx context.Context, in *ListCustomizationSpecsRequest, opts ...grpc.CallOption) (*ListCustomizationSpecsResponse, error)
 	// Replaces a stored specification. Mirrors `set`.
 	//
-	// `fingerprint` guards against changes that others make in the meantime: read the specification with
-	// `GetCustomizationSpec`, and send its fingerprint along. Idempotent by vCenter's documentation, but a repetition
-	// with the same fingerprint can fail with `INVALID_ARGUMENT`, since the first call changed it.
-	// - `NOT_FOUND`: there is no specification with that name.
-	// - `INVALID_ARGUMENT`: the specification is not valid, or was changed since the one with this fingerprint was read.
+	// `fingerprint` prevents overwriting concurrent changes: read the specification with `GetCustomizationSpec`, and
+	// include its fingerprint in the request. Idempotent according to vCenter's documentation, but a second call with the
+	// same fingerprint can fail with `INVALID_ARGUMENT`, because the first call changed the fingerprint.
+	//   - `NOT_FOUND`: no specification with that name exists.
+	//   - `INVALID_ARGUMENT`: the specification is not valid, or it has changed since the one with this fingerprint was
+	//     read.
 	SetCustomizationSpec(ctx context.Context, in *SetCustomizationSpecRequest, opts ...grpc.CallOption) (*SetCustomizationSpecResponse, error)
 }
 
@@ -170,59 +170,59 @@ func (c *customizationSpecsServiceClient) SetCustomizationSpec(ctx context.Conte
 // All implementations must embed UnimplementedCustomizationSpecsServiceServer
 // for forward compatibility.
 //
-// Manages the customization specifications that vCenter stores, each under a name that is its identifier.
+// Manages the customization specifications that vCenter stores. The name of a specification is its identifier.
 //
-// A stored specification is used by its name: when a machine is cloned or deployed, or by
-// `CustomizationService.SetCustomization`. Specifications hold secrets; vCenter stores passwords encrypted.
+// Stored specifications are used by name to clone or deploy machines, and by `CustomizationService.SetCustomization`.
+// Specifications contain secrets; vCenter encrypts stored passwords.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+//   - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege. Reading needs `VirtualMachine.Provisioning.ReadCustSpecs`; importing
-//     and everything that changes a specification, `VirtualMachine.Provisioning.ModifyCustSpecs`.
+//   - `UNAUTHORIZED`: the caller lacks a privilege. Reading requires `VirtualMachine.Provisioning.ReadCustSpecs`;
+//     importing and changing specifications requires `VirtualMachine.Provisioning.ModifyCustSpecs`.
 //
 // Mirrors `com.vmware.vcenter.guest.customization_specs`.
 type CustomizationSpecsServiceServer interface {
 	// Stores a new specification. Mirrors `create`.
 	//
 	// Not idempotent: a second call fails with `ALREADY_EXISTS`.
-	// - `ALREADY_EXISTS`: there is a specification with that name.
+	// - `ALREADY_EXISTS`: a specification with that name exists.
 	// - `INVALID_ARGUMENT`: the specification is not valid.
 	CreateCustomizationSpec(context.Context, *CreateCustomizationSpecRequest) (*CreateCustomizationSpecResponse, error)
 	// Deletes a stored specification. Mirrors `delete`.
 	//
-	// Machines that were customized with it stay as they are. Not idempotent: a second call fails with `NOT_FOUND`.
-	// - `NOT_FOUND`: there is no specification with that name.
+	// Machines that were customized with it stay unchanged. Not idempotent: a second call fails with `NOT_FOUND`.
+	// - `NOT_FOUND`: no specification with that name exists.
 	DeleteCustomizationSpec(context.Context, *DeleteCustomizationSpecRequest) (*DeleteCustomizationSpecResponse, error)
-	// Returns a stored specification as a text, for a file or for another vCenter. Mirrors `export`.
+	// Exports a stored specification as text, for a file or another vCenter. Mirrors `export`.
 	//
-	// Passwords are left out of it. Only reads, although vCenter has it as a POST.
-	// - `NOT_FOUND`: there is no specification with that name.
-	// - `INVALID_ARGUMENT`: vCenter does not know the format.
+	// The text does not include passwords. Read-only, although vCenter uses POST.
+	// - `NOT_FOUND`: no specification with that name exists.
+	// - `INVALID_ARGUMENT`: the format is unknown to vCenter.
 	ExportCustomizationSpec(context.Context, *ExportCustomizationSpecRequest) (*ExportCustomizationSpecResponse, error)
 	// Returns a stored specification. Mirrors `get`.
 	//
-	// - `NOT_FOUND`: there is no specification with that name.
+	// - `NOT_FOUND`: no specification with that name exists.
 	GetCustomizationSpec(context.Context, *GetCustomizationSpecRequest) (*GetCustomizationSpecResponse, error)
-	// Reads a text that `ExportCustomizationSpec` made, and returns the specification that it stands for. Mirrors
-	// `import_specification`.
+	// Parses text that `ExportCustomizationSpec` returned, and returns the specification. Mirrors `import_specification`.
 	//
-	// Stores nothing: pass the result to `CreateCustomizationSpec`, with the passwords put in again.
-	// - `INVALID_ARGUMENT`: the text is not that of a valid specification.
+	// Does not store the specification: add the passwords to the result, and pass it to `CreateCustomizationSpec`.
+	// - `INVALID_ARGUMENT`: the text is not a valid specification.
 	ImportCustomizationSpec(context.Context, *ImportCustomizationSpecRequest) (*ImportCustomizationSpecResponse, error)
 	// Lists the stored specifications that match a filter. Mirrors `list`.
 	//
-	// All of them come in one answer. vCenter does not have pages for them.
-	// - `INVALID_ARGUMENT`: vCenter does not know the operating system of the filter.
+	// All of them are returned in one response. vCenter does not support pagination for them.
+	// - `INVALID_ARGUMENT`: the operating system in the filter is unknown to vCenter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 specifications match. Narrow the filter.
 	ListCustomizationSpecs(context.Context, *ListCustomizationSpecsRequest) (*ListCustomizationSpecsResponse, error)
 	// Replaces a stored specification. Mirrors `set`.
 	//
-	// `fingerprint` guards against changes that others make in the meantime: read the specification with
-	// `GetCustomizationSpec`, and send its fingerprint along. Idempotent by vCenter's documentation, but a repetition
-	// with the same fingerprint can fail with `INVALID_ARGUMENT`, since the first call changed it.
-	// - `NOT_FOUND`: there is no specification with that name.
-	// - `INVALID_ARGUMENT`: the specification is not valid, or was changed since the one with this fingerprint was read.
+	// `fingerprint` prevents overwriting concurrent changes: read the specification with `GetCustomizationSpec`, and
+	// include its fingerprint in the request. Idempotent according to vCenter's documentation, but a second call with the
+	// same fingerprint can fail with `INVALID_ARGUMENT`, because the first call changed the fingerprint.
+	//   - `NOT_FOUND`: no specification with that name exists.
+	//   - `INVALID_ARGUMENT`: the specification is not valid, or it has changed since the one with this fingerprint was
+	//     read.
 	SetCustomizationSpec(context.Context, *SetCustomizationSpecRequest) (*SetCustomizationSpecResponse, error)
 	mustEmbedUnimplementedCustomizationSpecsServiceServer()
 }

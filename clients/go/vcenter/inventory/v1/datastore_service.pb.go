@@ -26,7 +26,7 @@ const (
 // Request of `FindDatastores`.
 type FindDatastoresRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the datastores, for instance `datastore-11`.
+	// Identifiers of the datastores, for example `datastore-11`.
 	Datastores    []string `protobuf:"bytes,1,rep,name=datastores,proto3" json:"datastores,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -72,7 +72,7 @@ func (x *FindDatastoresRequest) GetDatastores() []string {
 // Response of `FindDatastores`.
 type FindDatastoresResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kinds by the identifiers that were given. A value can be empty.
+	// Types, keyed by the given identifiers. A value can be empty.
 	Datastores    map[string]*DatastoreInfo `protobuf:"bytes,1,rep,name=datastores,proto3" json:"datastores,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -115,7 +115,7 @@ func (x *FindDatastoresResponse) GetDatastores() map[string]*DatastoreInfo {
 	return nil
 }
 
-// Kind of a datastore.
+// Type of a datastore.
 type DatastoreInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `Datastore`, or `StoragePod` for a group of datastores that vCenter balances.

@@ -26,16 +26,16 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells what kinds of objects the identifiers of datastores stand for.
+// Returns the types of objects that datastore identifiers refer to.
 //
-// Its operation can fail with
-// - `NOT_FOUND`: one or more of the identifiers are not those of a datastore.
+// The operation can fail with
+// - `NOT_FOUND`: at least one identifier does not refer to a datastore.
 //
 // Mirrors `com.vmware.vcenter.inventory.datastore`.
 type DatastoreServiceClient interface {
-	// Returns the kind of each of the given datastores. Mirrors `find`.
+	// Returns the type of each of the given datastores. Mirrors `find`.
 	//
-	// One identifier that does not exist fails the whole call. Needs the privilege `System.Read` on each datastore.
+	// If any identifier does not exist, the whole call fails. Requires the privilege `System.Read` on each datastore.
 	FindDatastores(ctx context.Context, in *FindDatastoresRequest, opts ...grpc.CallOption) (*FindDatastoresResponse, error)
 }
 
@@ -61,16 +61,16 @@ func (c *datastoreServiceClient) FindDatastores(ctx context.Context, in *FindDat
 // All implementations must embed UnimplementedDatastoreServiceServer
 // for forward compatibility.
 //
-// Tells what kinds of objects the identifiers of datastores stand for.
+// Returns the types of objects that datastore identifiers refer to.
 //
-// Its operation can fail with
-// - `NOT_FOUND`: one or more of the identifiers are not those of a datastore.
+// The operation can fail with
+// - `NOT_FOUND`: at least one identifier does not refer to a datastore.
 //
 // Mirrors `com.vmware.vcenter.inventory.datastore`.
 type DatastoreServiceServer interface {
-	// Returns the kind of each of the given datastores. Mirrors `find`.
+	// Returns the type of each of the given datastores. Mirrors `find`.
 	//
-	// One identifier that does not exist fails the whole call. Needs the privilege `System.Read` on each datastore.
+	// If any identifier does not exist, the whole call fails. Requires the privilege `System.Read` on each datastore.
 	FindDatastores(context.Context, *FindDatastoresRequest) (*FindDatastoresResponse, error)
 	mustEmbedUnimplementedDatastoreServiceServer()
 }

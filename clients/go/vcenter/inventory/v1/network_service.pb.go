@@ -26,7 +26,7 @@ const (
 // Request of `FindNetworks`.
 type FindNetworksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the networks, for instance `network-13`.
+	// Identifiers of the networks, for example `network-13`.
 	Networks      []string `protobuf:"bytes,1,rep,name=networks,proto3" json:"networks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -72,7 +72,7 @@ func (x *FindNetworksRequest) GetNetworks() []string {
 // Response of `FindNetworks`.
 type FindNetworksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kinds by the identifiers that were given. A value can be empty.
+	// Types, keyed by the given identifiers. A value can be empty.
 	Networks      map[string]*NetworkInfo `protobuf:"bytes,1,rep,name=networks,proto3" json:"networks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -115,7 +115,7 @@ func (x *FindNetworksResponse) GetNetworks() map[string]*NetworkInfo {
 	return nil
 }
 
-// Kind of a network.
+// Type of a network.
 type NetworkInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `Network` for a standard port group, `DistributedVirtualPortgroup`, or `OpaqueNetwork`.

@@ -26,16 +26,16 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells what kinds of objects the identifiers of networks stand for.
+// Returns the types of objects that network identifiers refer to.
 //
-// Its operation can fail with
-// - `NOT_FOUND`: one or more of the identifiers are not those of a network.
+// The operation can fail with
+// - `NOT_FOUND`: at least one identifier does not refer to a network.
 //
 // Mirrors `com.vmware.vcenter.inventory.network`.
 type NetworkServiceClient interface {
-	// Returns the kind of each of the given networks. Mirrors `find`.
+	// Returns the type of each of the given networks. Mirrors `find`.
 	//
-	// One identifier that does not exist fails the whole call. Needs the privilege `System.Read` on each network.
+	// If any identifier does not exist, the whole call fails. Requires the privilege `System.Read` on each network.
 	FindNetworks(ctx context.Context, in *FindNetworksRequest, opts ...grpc.CallOption) (*FindNetworksResponse, error)
 }
 
@@ -61,16 +61,16 @@ func (c *networkServiceClient) FindNetworks(ctx context.Context, in *FindNetwork
 // All implementations must embed UnimplementedNetworkServiceServer
 // for forward compatibility.
 //
-// Tells what kinds of objects the identifiers of networks stand for.
+// Returns the types of objects that network identifiers refer to.
 //
-// Its operation can fail with
-// - `NOT_FOUND`: one or more of the identifiers are not those of a network.
+// The operation can fail with
+// - `NOT_FOUND`: at least one identifier does not refer to a network.
 //
 // Mirrors `com.vmware.vcenter.inventory.network`.
 type NetworkServiceServer interface {
-	// Returns the kind of each of the given networks. Mirrors `find`.
+	// Returns the type of each of the given networks. Mirrors `find`.
 	//
-	// One identifier that does not exist fails the whole call. Needs the privilege `System.Read` on each network.
+	// If any identifier does not exist, the whole call fails. Requires the privilege `System.Read` on each network.
 	FindNetworks(context.Context, *FindNetworksRequest) (*FindNetworksResponse, error)
 	mustEmbedUnimplementedNetworkServiceServer()
 }

@@ -109,9 +109,9 @@ func (x *ListExportFlagsResponse) GetFlags() []*ExportFlagInfo {
 // A flag for exporting OVF packages.
 type ExportFlagInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the flag, as `LibraryItemCreateSpec.flags` takes it, for instance `PRESERVE_MAC`.
+	// Name of the flag, as accepted by `LibraryItemCreateSpec.flags`, for example `PRESERVE_MAC`.
 	Option *string `protobuf:"bytes,1,opt,name=option,proto3,oneof" json:"option,omitempty"`
-	// What the flag does.
+	// Description of the flag's effect.
 	Description   *v1.LocalizableMessage `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

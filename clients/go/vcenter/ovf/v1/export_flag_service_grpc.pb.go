@@ -26,9 +26,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells which flags change how vCenter exports a machine as an OVF package.
+// Lists the flags that change how vCenter exports a machine as an OVF package.
 //
-// `LibraryItemService.CreateOvfLibraryItem` takes these flags.
+// `LibraryItemService.CreateOvfLibraryItem` accepts these flags.
 //
 // Mirrors `com.vmware.vcenter.ovf.export_flag`.
 type ExportFlagServiceClient interface {
@@ -58,9 +58,9 @@ func (c *exportFlagServiceClient) ListExportFlags(ctx context.Context, in *ListE
 // All implementations must embed UnimplementedExportFlagServiceServer
 // for forward compatibility.
 //
-// Tells which flags change how vCenter exports a machine as an OVF package.
+// Lists the flags that change how vCenter exports a machine as an OVF package.
 //
-// `LibraryItemService.CreateOvfLibraryItem` takes these flags.
+// `LibraryItemService.CreateOvfLibraryItem` accepts these flags.
 //
 // Mirrors `com.vmware.vcenter.ovf.export_flag`.
 type ExportFlagServiceServer interface {

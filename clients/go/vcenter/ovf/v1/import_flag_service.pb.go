@@ -27,8 +27,8 @@ const (
 // Request of `ListImportFlags`.
 type ListImportFlagsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the resource pool to deploy to. vCenter 9.0 and newer call the parameter `resource_pool`; the
-	// gateway sends the name that the vCenter at hand expects.
+	// Identifier of the resource pool to deploy to. vCenter 9.0 and newer name the parameter `resource_pool`; the gateway
+	// sends the name that the vCenter expects.
 	Rp            *string `protobuf:"bytes,1,opt,name=rp,proto3,oneof" json:"rp,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -120,9 +120,9 @@ func (x *ListImportFlagsResponse) GetFlags() []*ImportFlagInfo {
 // A flag for deploying OVF packages.
 type ImportFlagInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the flag, as `LibraryItemResourcePoolDeploymentSpec.flags` takes it, for instance `LAX`.
+	// Name of the flag, as accepted by `LibraryItemResourcePoolDeploymentSpec.flags`, for example `LAX`.
 	Option *string `protobuf:"bytes,1,opt,name=option,proto3,oneof" json:"option,omitempty"`
-	// What the flag does.
+	// Description of the flag's effect.
 	Description   *v1.LocalizableMessage `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -26,16 +26,16 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells which flags change how vCenter deploys an OVF package.
+// Lists the flags that change how vCenter deploys an OVF package.
 //
-// `LibraryItemService.DeployOvfLibraryItem` takes these flags.
+// `LibraryItemService.DeployOvfLibraryItem` accepts these flags.
 //
 // Mirrors `com.vmware.vcenter.ovf.import_flag`.
 type ImportFlagServiceClient interface {
-	// Lists the flags that can be used when a package is deployed to a resource pool. Mirrors `list`.
+	// Lists the flags for deploying a package to a resource pool. Mirrors `list`.
 	// - `NOT_FOUND`: the resource pool does not exist.
 	//
-	// The hosts behind the pool decide which flags there are.
+	// The available flags depend on the pool's hosts.
 	ListImportFlags(ctx context.Context, in *ListImportFlagsRequest, opts ...grpc.CallOption) (*ListImportFlagsResponse, error)
 }
 
@@ -61,16 +61,16 @@ func (c *importFlagServiceClient) ListImportFlags(ctx context.Context, in *ListI
 // All implementations must embed UnimplementedImportFlagServiceServer
 // for forward compatibility.
 //
-// Tells which flags change how vCenter deploys an OVF package.
+// Lists the flags that change how vCenter deploys an OVF package.
 //
-// `LibraryItemService.DeployOvfLibraryItem` takes these flags.
+// `LibraryItemService.DeployOvfLibraryItem` accepts these flags.
 //
 // Mirrors `com.vmware.vcenter.ovf.import_flag`.
 type ImportFlagServiceServer interface {
-	// Lists the flags that can be used when a package is deployed to a resource pool. Mirrors `list`.
+	// Lists the flags for deploying a package to a resource pool. Mirrors `list`.
 	// - `NOT_FOUND`: the resource pool does not exist.
 	//
-	// The hosts behind the pool decide which flags there are.
+	// The available flags depend on the pool's hosts.
 	ListImportFlags(context.Context, *ListImportFlagsRequest) (*ListImportFlagsResponse, error)
 	mustEmbedUnimplementedImportFlagServiceServer()
 }

@@ -25,15 +25,15 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Kinds of storage for a storage group.
+// Types of storage for a storage group.
 type LibraryItemStorageGroupMappingType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryItemStorageGroupMappingType_LIBRARY_ITEM_STORAGE_GROUP_MAPPING_TYPE_UNSPECIFIED LibraryItemStorageGroupMappingType = 0
 	// A datastore.
 	LibraryItemStorageGroupMappingType_LIBRARY_ITEM_STORAGE_GROUP_MAPPING_TYPE_DATASTORE LibraryItemStorageGroupMappingType = 1
-	// A storage policy; vCenter chooses a datastore that fits.
+	// A storage policy. vCenter chooses a compatible datastore.
 	LibraryItemStorageGroupMappingType_LIBRARY_ITEM_STORAGE_GROUP_MAPPING_TYPE_STORAGE_PROFILE LibraryItemStorageGroupMappingType = 2
 )
 
@@ -78,11 +78,11 @@ func (LibraryItemStorageGroupMappingType) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_ovf_v1_library_item_service_proto_rawDescGZIP(), []int{0}
 }
 
-// Forms of a configuration for deployed machines.
+// Formats of a configuration for deployed machines.
 type LibraryItemVmConfigSpecProvider int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryItemVmConfigSpecProvider_LIBRARY_ITEM_VM_CONFIG_SPEC_PROVIDER_UNSPECIFIED LibraryItemVmConfigSpecProvider = 0
 	// XML in base64.
 	LibraryItemVmConfigSpecProvider_LIBRARY_ITEM_VM_CONFIG_SPEC_PROVIDER_XML LibraryItemVmConfigSpecProvider = 1
@@ -127,11 +127,11 @@ func (LibraryItemVmConfigSpecProvider) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_ovf_v1_library_item_service_proto_rawDescGZIP(), []int{1}
 }
 
-// What errors and warnings about OVF packages are about.
+// Categories of errors and warnings about OVF packages.
 type OvfMessageCategory int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	OvfMessageCategory_OVF_MESSAGE_CATEGORY_UNSPECIFIED OvfMessageCategory = 0
 	// The package itself.
 	OvfMessageCategory_OVF_MESSAGE_CATEGORY_VALIDATION OvfMessageCategory = 1
@@ -184,11 +184,11 @@ func (OvfMessageCategory) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_ovf_v1_library_item_service_proto_rawDescGZIP(), []int{2}
 }
 
-// Kinds of mistakes in an OVF package.
+// Types of problems in an OVF package.
 type ParseIssueCategory int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ParseIssueCategory_PARSE_ISSUE_CATEGORY_UNSPECIFIED ParseIssueCategory = 0
 	// A value is not allowed.
 	ParseIssueCategory_PARSE_ISSUE_CATEGORY_VALUE_ILLEGAL ParseIssueCategory = 1
@@ -200,11 +200,11 @@ const (
 	ParseIssueCategory_PARSE_ISSUE_CATEGORY_ELEMENT_REQUIRED ParseIssueCategory = 4
 	// An element is not allowed here.
 	ParseIssueCategory_PARSE_ISSUE_CATEGORY_ELEMENT_ILLEGAL ParseIssueCategory = 5
-	// An element is not known.
+	// An element is unknown.
 	ParseIssueCategory_PARSE_ISSUE_CATEGORY_ELEMENT_UNKNOWN ParseIssueCategory = 6
-	// A section is not known.
+	// A section is unknown.
 	ParseIssueCategory_PARSE_ISSUE_CATEGORY_SECTION_UNKNOWN ParseIssueCategory = 7
-	// A section appears where, or more often than, it may.
+	// A section appears in the wrong place or too often.
 	ParseIssueCategory_PARSE_ISSUE_CATEGORY_SECTION_RESTRICTION ParseIssueCategory = 8
 	// The XML cannot be parsed.
 	ParseIssueCategory_PARSE_ISSUE_CATEGORY_PARSE_ERROR ParseIssueCategory = 9
@@ -284,12 +284,13 @@ func (ParseIssueCategory) EnumDescriptor() ([]byte, []int) {
 // Request of `CreateOvfLibraryItem`.
 type CreateOvfLibraryItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Token of the caller's choice, a UUID, by which vCenter recognizes a repeated request: the same token again returns
-	// the first result and does nothing. With a token the gateway may repeat the call after a lost connection.
+	// UUID chosen by the caller, which vCenter uses to recognize a repeated request: a second call with the same token
+	// has no effect and returns the first result. If the token is set, the gateway can retry the call after it loses the
+	// connection.
 	ClientToken *string `protobuf:"bytes,1,opt,name=client_token,json=clientToken,proto3,oneof" json:"client_token,omitempty"`
 	// The virtual machine or vApp to capture.
 	Source *LibraryItemDeployableIdentity `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	// Library for a new item, or the item to overwrite.
+	// Library for a new item, or item to overwrite.
 	Target *LibraryItemCreateTarget `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
 	// Name, description and flags.
 	CreateSpec    *LibraryItemCreateSpec `protobuf:"bytes,4,opt,name=create_spec,json=createSpec,proto3" json:"create_spec,omitempty"`
@@ -358,7 +359,7 @@ func (x *CreateOvfLibraryItemRequest) GetCreateSpec() *LibraryItemCreateSpec {
 // Response of `CreateOvfLibraryItem`.
 type CreateOvfLibraryItemResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the capture went.
+	// Result of the capture.
 	Result        *LibraryItemCreateResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -404,14 +405,15 @@ func (x *CreateOvfLibraryItemResponse) GetResult() *LibraryItemCreateResult {
 // Request of `DeployOvfLibraryItem`.
 type DeployOvfLibraryItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the OVF package.
+	// Identifier of the library item that contains the OVF package.
 	OvfLibraryItemId string `protobuf:"bytes,1,opt,name=ovf_library_item_id,json=ovfLibraryItemId,proto3" json:"ovf_library_item_id,omitempty"`
-	// Token of the caller's choice, a UUID, by which vCenter recognizes a repeated request: the same token again returns
-	// the first result and does nothing. With a token the gateway may repeat the call after a lost connection.
+	// UUID chosen by the caller, which vCenter uses to recognize a repeated request: a second call with the same token
+	// has no effect and returns the first result. If the token is set, the gateway can retry the call after it loses the
+	// connection.
 	ClientToken *string `protobuf:"bytes,2,opt,name=client_token,json=clientToken,proto3,oneof" json:"client_token,omitempty"`
-	// Where to deploy.
+	// Target of the deployment.
 	Target *LibraryItemDeploymentTarget `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
-	// How to deploy.
+	// Settings of the deployment.
 	DeploymentSpec *LibraryItemResourcePoolDeploymentSpec `protobuf:"bytes,4,opt,name=deployment_spec,json=deploymentSpec,proto3" json:"deployment_spec,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -478,7 +480,7 @@ func (x *DeployOvfLibraryItemRequest) GetDeploymentSpec() *LibraryItemResourcePo
 // Response of `DeployOvfLibraryItem`.
 type DeployOvfLibraryItemResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the deployment went.
+	// Result of the deployment.
 	Result        *LibraryItemDeploymentResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -524,9 +526,9 @@ func (x *DeployOvfLibraryItemResponse) GetResult() *LibraryItemDeploymentResult 
 // Request of `FilterOvfLibraryItem`.
 type FilterOvfLibraryItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the OVF package.
+	// Identifier of the library item that contains the OVF package.
 	OvfLibraryItemId string `protobuf:"bytes,1,opt,name=ovf_library_item_id,json=ovfLibraryItemId,proto3" json:"ovf_library_item_id,omitempty"`
-	// Place that the package would be deployed to.
+	// Target that the package would be deployed to.
 	Target        *LibraryItemDeploymentTarget `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -622,14 +624,14 @@ func (x *FilterOvfLibraryItemResponse) GetSummary() *LibraryItemOvfSummary {
 	return nil
 }
 
-// How capturing an OVF package went.
+// Result of capturing an OVF package.
 type LibraryItemCreateResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether it succeeded.
+	// Whether the operation succeeded.
 	Succeeded *bool `protobuf:"varint,1,opt,name=succeeded,proto3,oneof" json:"succeeded,omitempty"`
-	// Identifier of the library item. Unset when it failed.
+	// Identifier of the library item. Unset if the operation failed.
 	OvfLibraryItemId *string `protobuf:"bytes,2,opt,name=ovf_library_item_id,json=ovfLibraryItemId,proto3,oneof" json:"ovf_library_item_id,omitempty"`
-	// Errors, warnings and information. Unset when there is nothing to report.
+	// Errors, warnings and information. Unset if there is nothing to report.
 	Error         *LibraryItemResultInfo `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -689,14 +691,14 @@ func (x *LibraryItemCreateResult) GetError() *LibraryItemResultInfo {
 // Name, description and flags of an OVF package to capture.
 type LibraryItemCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the library item. Only used for a new item; that of the source when unset.
+	// Name of the library item. Used only for a new item. Defaults to the name of the source.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Description of the library item. Only used for a new item; the notes of the source when unset.
+	// Description of the library item. Used only for a new item. Defaults to the notes of the source.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Flags that change the export, from `ExportFlagService.ListExportFlags`. None when empty.
+	// Flags that change the export, from `ExportFlagService.ListExportFlags`. If empty, none are used.
 	Flags []string `protobuf:"bytes,3,rep,name=flags,proto3" json:"flags,omitempty"`
-	// Identifier of the library item whose OVF package the machine was deployed from, to be recorded with the new one.
-	// Nothing is recorded when unset.
+	// Identifier of the library item whose OVF package the machine was deployed from. It is recorded in the new item. If
+	// unset, nothing is recorded.
 	//
 	// Since vCenter 9.1.0.0.
 	LibraryItemSourceId *string `protobuf:"bytes,4,opt,name=library_item_source_id,json=libraryItemSourceId,proto3,oneof" json:"library_item_source_id,omitempty"`
@@ -762,12 +764,12 @@ func (x *LibraryItemCreateSpec) GetLibraryItemSourceId() string {
 	return ""
 }
 
-// Where a captured OVF package goes. Exactly one field is set.
+// Destination of a captured OVF package. Exactly one field is set.
 type LibraryItemCreateTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library for a new item. Excludes `library_item_id`.
+	// Identifier of the library for a new item. Cannot be combined with `library_item_id`.
 	LibraryId *string `protobuf:"bytes,1,opt,name=library_id,json=libraryId,proto3,oneof" json:"library_id,omitempty"`
-	// Identifier of the item to overwrite, which must hold an OVF package. Excludes `library_id`.
+	// Identifier of the item to overwrite. The item must contain an OVF package. Cannot be combined with `library_id`.
 	LibraryItemId *string `protobuf:"bytes,2,opt,name=library_item_id,json=libraryItemId,proto3,oneof" json:"library_item_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -817,7 +819,7 @@ func (x *LibraryItemCreateTarget) GetLibraryItemId() string {
 	return ""
 }
 
-// A virtual machine or vApp that is captured, or was deployed.
+// A virtual machine or vApp to capture, or one that was deployed.
 type LibraryItemDeployableIdentity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Type of the resource: `VirtualMachine` or `VirtualApp`.
@@ -872,14 +874,14 @@ func (x *LibraryItemDeployableIdentity) GetId() string {
 	return ""
 }
 
-// How deploying an OVF package went.
+// Result of deploying an OVF package.
 type LibraryItemDeploymentResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether it succeeded.
+	// Whether the operation succeeded.
 	Succeeded *bool `protobuf:"varint,1,opt,name=succeeded,proto3,oneof" json:"succeeded,omitempty"`
-	// The new machine or vApp. Unset when it failed.
+	// The new machine or vApp. Unset if the operation failed.
 	ResourceId *LibraryItemDeployableIdentity `protobuf:"bytes,2,opt,name=resource_id,json=resourceId,proto3" json:"resource_id,omitempty"`
-	// Errors, warnings and information. Unset when there is nothing to report.
+	// Errors, warnings and information. Unset if there is nothing to report.
 	Error         *LibraryItemResultInfo `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -936,14 +938,14 @@ func (x *LibraryItemDeploymentResult) GetError() *LibraryItemResultInfo {
 	return nil
 }
 
-// Where to deploy an OVF package.
+// Target of the deployment of an OVF package.
 type LibraryItemDeploymentTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the resource pool. Its cluster or host runs the machine.
 	ResourcePoolId *string `protobuf:"bytes,1,opt,name=resource_pool_id,json=resourcePoolId,proto3,oneof" json:"resource_pool_id,omitempty"`
-	// Identifier of the host. vCenter chooses one when unset; needed where the cluster cannot choose by itself.
+	// Identifier of the host. If unset, vCenter chooses one. Required if the cluster cannot choose a host automatically.
 	HostId *string `protobuf:"bytes,2,opt,name=host_id,json=hostId,proto3,oneof" json:"host_id,omitempty"`
-	// Identifier of the folder for the machine. vCenter chooses one when unset.
+	// Identifier of the folder for the machine. If unset, vCenter chooses one.
 	FolderId      *string `protobuf:"bytes,3,opt,name=folder_id,json=folderId,proto3,oneof" json:"folder_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1000,7 +1002,7 @@ func (x *LibraryItemDeploymentTarget) GetFolderId() string {
 	return ""
 }
 
-// What an OVF package contains.
+// Contents of an OVF package.
 type LibraryItemOvfSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Default name of the machine or vApp.
@@ -1009,13 +1011,13 @@ type LibraryItemOvfSummary struct {
 	Annotation *string `protobuf:"bytes,2,opt,name=annotation,proto3,oneof" json:"annotation,omitempty"`
 	// License agreements that must be accepted.
 	Eulas []string `protobuf:"bytes,3,rep,name=eulas,json=EULAs,proto3" json:"eulas,omitempty"`
-	// Names of the networks in the package, to be mapped to networks of vCenter. Unset when it has none.
+	// Names of the networks in the package, which are mapped to networks in vCenter. Unset if the package has none.
 	Networks []string `protobuf:"bytes,4,rep,name=networks,proto3" json:"networks,omitempty"`
-	// Names of the storage groups in the package, to be mapped to datastores or storage policies. Unset when it has
-	// none.
+	// Names of the storage groups in the package, which are mapped to datastores or storage policies. Unset if the
+	// package has none.
 	StorageGroups []string `protobuf:"bytes,5,rep,name=storage_groups,json=storageGroups,proto3" json:"storage_groups,omitempty"`
-	// Further parameters of the package, such as properties and deployment options. Dynamic structures: what tells their
-	// types in JSON is unconfirmed, so they are passed on as they are.
+	// Additional parameters of the package, such as properties and deployment options. Dynamic structures: how their
+	// types are represented in JSON is unconfirmed, so the gateway passes them through unchanged.
 	AdditionalParams []*structpb.Struct `protobuf:"bytes,6,rep,name=additional_params,json=additionalParams,proto3" json:"additional_params,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -1093,44 +1095,45 @@ func (x *LibraryItemOvfSummary) GetAdditionalParams() []*structpb.Struct {
 	return nil
 }
 
-// How to deploy an OVF package to a resource pool.
+// Settings for deploying an OVF package to a resource pool.
 type LibraryItemResourcePoolDeploymentSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the machine or vApp. The package's default when unset.
+	// Name of the machine or vApp. Defaults to the package's value.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Notes. The package's default when unset.
+	// Notes. Defaults to the package's value.
 	Annotation *string `protobuf:"bytes,2,opt,name=annotation,proto3,oneof" json:"annotation,omitempty"`
-	// Whether all license agreements of the package are accepted. The deployment fails when they are not and the package
-	// has some.
+	// Whether the caller accepts all license agreements of the package. If false, the deployment of a package with
+	// license agreements fails.
 	AcceptAllEula *bool `protobuf:"varint,3,opt,name=accept_all_eula,json=accept_all_EULA,proto3,oneof" json:"accept_all_eula,omitempty"`
-	// Identifiers of networks by the names of the package's networks. vCenter chooses networks for those that are not
-	// mapped.
+	// Identifiers of networks, keyed by the names of the package's networks. vCenter chooses networks for those that are
+	// not mapped.
 	NetworkMappings map[string]string `protobuf:"bytes,4,rep,name=network_mappings,json=networkMappings,proto3" json:"network_mappings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Storage by the names of the package's storage groups. `storage_profile_id` and `default_datastore_id` apply to
-	// those that are not mapped.
+	// Storage, keyed by the names of the package's storage groups. `storage_profile_id` and `default_datastore_id` apply
+	// to those that are not mapped.
 	StorageMappings map[string]*LibraryItemStorageGroupMapping `protobuf:"bytes,5,rep,name=storage_mappings,json=storageMappings,proto3" json:"storage_mappings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// How disks take up space where no storage mapping says so. vCenter chooses when unset.
+	// Provisioning type of disks without a storage mapping that specifies it. If unset, vCenter chooses.
 	StorageProvisioning *DiskProvisioningType `protobuf:"varint,6,opt,name=storage_provisioning,json=storageProvisioning,proto3,enum=vcenter.ovf.v1.DiskProvisioningType,oneof" json:"storage_provisioning,omitempty"`
-	// Identifier of the storage policy where no storage mapping says so. The default of the datastore when unset.
+	// Identifier of the storage policy for disks without a storage mapping. Defaults to the default policy of the
+	// datastore.
 	StorageProfileId *string `protobuf:"bytes,7,opt,name=storage_profile_id,json=storageProfileId,proto3,oneof" json:"storage_profile_id,omitempty"`
-	// Locale for the texts of the package, for instance `en_US`. That of the session when unset.
+	// Locale for the texts of the package, for example `en_US`. Defaults to the session's locale.
 	Locale *string `protobuf:"bytes,8,opt,name=locale,proto3,oneof" json:"locale,omitempty"`
-	// Flags that change the deployment, from `ImportFlagService.ListImportFlags`. None when empty.
+	// Flags that change the deployment, from `ImportFlagService.ListImportFlags`. If empty, none are used.
 	Flags []string `protobuf:"bytes,9,rep,name=flags,proto3" json:"flags,omitempty"`
-	// Values for the parameters that `FilterOvfLibraryItem` returned in `additional_params`, of the same structures.
+	// Values for the parameters that `FilterOvfLibraryItem` returned in `additional_params`, with the same structures.
 	AdditionalParameters []*structpb.Struct `protobuf:"bytes,10,rep,name=additional_parameters,json=additionalParameters,proto3" json:"additional_parameters,omitempty"`
-	// Identifier of the datastore where no storage mapping says so. vCenter chooses one when unset.
+	// Identifier of the datastore for disks without a storage mapping. If unset, vCenter chooses one.
 	DefaultDatastoreId *string `protobuf:"bytes,11,opt,name=default_datastore_id,json=defaultDatastoreId,proto3,oneof" json:"default_datastore_id,omitempty"`
-	// Identifiers of subnets by the names of the package's networks. Excludes an entry in `network_mappings` for the
-	// same network.
+	// Identifiers of subnets, keyed by the names of the package's networks. Cannot be combined with an entry in
+	// `network_mappings` for the same network.
 	//
 	// Since vCenter 9.1.0.0.
 	SubnetMappings map[string]string `protobuf:"bytes,12,rep,name=subnet_mappings,json=subnetMappings,proto3" json:"subnet_mappings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Configuration to apply to the machine, beyond what the package says. Nothing when unset.
+	// Configuration to apply to the machine in addition to the package's own. If unset, none is applied.
 	//
 	// Since vCenter 8.0.2.0.
 	VmConfigSpec *LibraryItemVmConfigSpec `protobuf:"bytes,13,opt,name=vm_config_spec,json=vmConfigSpec,proto3" json:"vm_config_spec,omitempty"`
-	// Tags to attach to the deployed machines. None when unset.
+	// Tags to attach to the deployed machines. Defaults to none.
 	//
 	// Since vCenter 9.1.0.0.
 	TagParams     *TagParams `protobuf:"bytes,14,opt,name=tag_params,json=tagParams,proto3" json:"tag_params,omitempty"`
@@ -1266,14 +1269,14 @@ func (x *LibraryItemResourcePoolDeploymentSpec) GetTagParams() *TagParams {
 	return nil
 }
 
-// What vCenter reports about capturing or deploying a package.
+// Messages from vCenter about capturing or deploying a package.
 type LibraryItemResultInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What made it fail.
+	// Errors that made the operation fail.
 	Errors []*OvfError `protobuf:"bytes,1,rep,name=errors,proto3" json:"errors,omitempty"`
-	// What was left out or changed, while it succeeded.
+	// Parts that were omitted or changed although the operation succeeded.
 	Warnings []*OvfWarning `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	// Anything else worth knowing.
+	// Other information.
 	Information   []*OvfInfo `protobuf:"bytes,3,rep,name=information,proto3" json:"information,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1333,13 +1336,13 @@ func (x *LibraryItemResultInfo) GetInformation() []*OvfInfo {
 // Storage for one storage group of an OVF package.
 type LibraryItemStorageGroupMapping struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of target. Decides which of the identifiers must be set.
+	// Type of target. Determines which of the identifiers must be set.
 	Type *LibraryItemStorageGroupMappingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.ovf.v1.LibraryItemStorageGroupMappingType,oneof" json:"type,omitempty"`
 	// Identifier of the datastore. Relevant only when `type` is `DATASTORE`.
 	DatastoreId *string `protobuf:"bytes,2,opt,name=datastore_id,json=datastoreId,proto3,oneof" json:"datastore_id,omitempty"`
 	// Identifier of the storage policy. Relevant only when `type` is `STORAGE_PROFILE`.
 	StorageProfileId *string `protobuf:"bytes,3,opt,name=storage_profile_id,json=storageProfileId,proto3,oneof" json:"storage_profile_id,omitempty"`
-	// How disks of the group take up space. As for the whole deployment when unset.
+	// Provisioning type of the group's disks. Defaults to the provisioning type of the deployment.
 	Provisioning  *DiskProvisioningType `protobuf:"varint,4,opt,name=provisioning,proto3,enum=vcenter.ovf.v1.DiskProvisioningType,oneof" json:"provisioning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1408,7 +1411,7 @@ func (x *LibraryItemStorageGroupMapping) GetProvisioning() DiskProvisioningType 
 // Since vCenter 8.0.2.0.
 type LibraryItemVmConfigSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Form of the configuration.
+	// Format of the configuration.
 	Provider *LibraryItemVmConfigSpecProvider `protobuf:"varint,1,opt,name=provider,proto3,enum=vcenter.ovf.v1.LibraryItemVmConfigSpecProvider,oneof" json:"provider,omitempty"`
 	// A `vim.vm.ConfigSpec` as XML, encoded in base64. Relevant only when `provider` is `XML`.
 	Xml           *string `protobuf:"bytes,2,opt,name=xml,proto3,oneof" json:"xml,omitempty"`
@@ -1460,21 +1463,21 @@ func (x *LibraryItemVmConfigSpec) GetXml() string {
 	return ""
 }
 
-// Something that made capturing or deploying a package fail.
+// An error that made capturing or deploying a package fail.
 type OvfError struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the error is about. Decides which of the other fields are set.
+	// Category of the error. Determines which of the other fields are set.
 	Category *OvfMessageCategory `protobuf:"varint,1,opt,name=category,proto3,enum=vcenter.ovf.v1.OvfMessageCategory,oneof" json:"category,omitempty"`
-	// Mistakes in the package. Set when `category` is `VALIDATION`.
+	// Problems in the package. Set if `category` is `VALIDATION`.
 	Issues []*ParseIssue `protobuf:"bytes,2,rep,name=issues,proto3" json:"issues,omitempty"`
-	// Name of the parameter that is not valid. Set when `category` is `INPUT`.
+	// Name of the parameter that is not valid. Set if `category` is `INPUT`.
 	Name *string `protobuf:"bytes,3,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Its value. Set when `category` is `INPUT`.
+	// Value of the parameter. Set if `category` is `INPUT`.
 	Value *string `protobuf:"bytes,4,opt,name=value,proto3,oneof" json:"value,omitempty"`
-	// What is wrong with it. Set when `category` is `INPUT`.
+	// Description of the problem. Set if `category` is `INPUT`.
 	Message *v1.LocalizableMessage `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
-	// Error of vCenter, of a structure that depends on the error. Set when `category` is `SERVER`. A dynamic structure:
-	// its form in JSON is unconfirmed.
+	// Error of vCenter, whose structure depends on the error. Set if `category` is `SERVER`. A dynamic structure: its
+	// JSON form is unconfirmed.
 	Error         *structpb.Struct `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1552,10 +1555,10 @@ func (x *OvfError) GetError() *structpb.Struct {
 	return nil
 }
 
-// Something worth knowing about a package.
+// Information about a package.
 type OvfInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What there is to know.
+	// The information.
 	Messages      []*v1.LocalizableMessage `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1598,21 +1601,21 @@ func (x *OvfInfo) GetMessages() []*v1.LocalizableMessage {
 	return nil
 }
 
-// Something that was left out or changed while a package was captured or deployed.
+// A part that was omitted or changed while a package was captured or deployed.
 type OvfWarning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the warning is about. Decides which of the other fields are set.
+	// Category of the warning. Determines which of the other fields are set.
 	Category *OvfMessageCategory `protobuf:"varint,1,opt,name=category,proto3,enum=vcenter.ovf.v1.OvfMessageCategory,oneof" json:"category,omitempty"`
-	// Oddities in the package. Set when `category` is `VALIDATION`.
+	// Problems in the package. Set if `category` is `VALIDATION`.
 	Issues []*ParseIssue `protobuf:"bytes,2,rep,name=issues,proto3" json:"issues,omitempty"`
-	// Name of the parameter. Set when `category` is `INPUT`.
+	// Name of the parameter. Set if `category` is `INPUT`.
 	Name *string `protobuf:"bytes,3,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Its value. Set when `category` is `INPUT`.
+	// Value of the parameter. Set if `category` is `INPUT`.
 	Value *string `protobuf:"bytes,4,opt,name=value,proto3,oneof" json:"value,omitempty"`
-	// What is odd about it. Set when `category` is `INPUT`.
+	// Description of the problem. Set if `category` is `INPUT`.
 	Message *v1.LocalizableMessage `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
-	// Warning of vCenter, of a structure that depends on it. Set when `category` is `SERVER`. A dynamic structure: its
-	// form in JSON is unconfirmed.
+	// Warning from vCenter, whose structure depends on the warning. Set if `category` is `SERVER`. A dynamic structure:
+	// its JSON form is unconfirmed.
 	Error         *structpb.Struct `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1690,18 +1693,18 @@ func (x *OvfWarning) GetError() *structpb.Struct {
 	return nil
 }
 
-// A mistake in the descriptor, manifest or certificate of an OVF package.
+// A problem in the descriptor, manifest or certificate of an OVF package.
 type ParseIssue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of mistake.
+	// Type of problem.
 	Category *ParseIssueCategory `protobuf:"varint,1,opt,name=category,proto3,enum=vcenter.ovf.v1.ParseIssueCategory,oneof" json:"category,omitempty"`
-	// Name of the file with the mistake.
+	// Name of the file that contains the problem.
 	File *string `protobuf:"bytes,2,opt,name=file,proto3,oneof" json:"file,omitempty"`
-	// Line of the mistake, or -1 where it has none.
+	// Line of the problem, or -1 if it has no line.
 	LineNumber *int64 `protobuf:"varint,3,opt,name=line_number,json=lineNumber,proto3,oneof" json:"line_number,omitempty"`
-	// Column of the mistake, or -1 where it has none.
+	// Column of the problem, or -1 if it has no column.
 	ColumnNumber *int64 `protobuf:"varint,4,opt,name=column_number,json=columnNumber,proto3,oneof" json:"column_number,omitempty"`
-	// What is wrong.
+	// Description of the problem.
 	Message       *v1.LocalizableMessage `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1772,14 +1775,14 @@ func (x *ParseIssue) GetMessage() *v1.LocalizableMessage {
 	return nil
 }
 
-// A tag by its name and the name of its category.
+// A tag, identified by its name and the name of its category.
 //
 // Since vCenter 9.1.0.0.
 type TagNameSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the tag.
 	TagName *string `protobuf:"bytes,1,opt,name=tag_name,json=tagName,proto3,oneof" json:"tag_name,omitempty"`
-	// Name of its category.
+	// Name of the tag's category.
 	CategoryName  *string `protobuf:"bytes,2,opt,name=category_name,json=categoryName,proto3,oneof" json:"category_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1834,9 +1837,9 @@ func (x *TagNameSpec) GetCategoryName() string {
 // Since vCenter 9.1.0.0.
 type TagParams struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tags. None when empty.
+	// The tags. If empty, no tags are attached.
 	Tags []*TagSpec `protobuf:"bytes,1,rep,name=tags,proto3" json:"tags,omitempty"`
-	// Type of the parameters as OVF spells it.
+	// Type of the parameters as spelled by OVF.
 	Type          *string `protobuf:"bytes,2,opt,name=type,proto3,oneof" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1891,9 +1894,9 @@ func (x *TagParams) GetType() string {
 // Since vCenter 9.1.0.0.
 type TagSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag. Excludes `tag_name_spec`.
+	// Identifier of the tag. Cannot be combined with `tag_name_spec`.
 	TagId *string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3,oneof" json:"tag_id,omitempty"`
-	// Names of the tag and its category. Excludes `tag_id`.
+	// Names of the tag and its category. Cannot be combined with `tag_id`.
 	TagNameSpec   *TagNameSpec `protobuf:"bytes,2,opt,name=tag_name_spec,json=tagNameSpec,proto3" json:"tag_name_spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -30,20 +30,20 @@ const (
 //
 // Deploys virtual machines from OVF packages in content libraries, and captures machines as OVF packages.
 //
-// The operations report problems of the package in their result rather than as an error: see `succeeded`. Besides what
-// they say about themselves, all of them can fail with
-// - `NOT_FOUND`: the library item, or a place or source that is named, does not exist.
-// - `RESOURCE_INACCESSIBLE`: the files of the package, or the host, cannot be accessed at present.
-// - `INVALID_ARGUMENT`: a field is not valid, or the item holds no OVF package.
+// The operations report problems with the package in their result rather than as an error; see `succeeded`. In addition
+// to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the library item, or a specified location or source, does not exist.
+// - `RESOURCE_INACCESSIBLE`: the files of the package or the host currently cannot be accessed.
+// - `INVALID_ARGUMENT`: a field is not valid, or the item does not contain an OVF package.
 //
 // Mirrors `com.vmware.vcenter.ovf.library_item`.
 type LibraryItemServiceClient interface {
 	// Captures a virtual machine or vApp as an OVF package in a content library. Mirrors `create`.
 	//
-	// Makes a new library item or overwrites an existing one, and returns when the files are in the library, which can
-	// take many minutes. Not idempotent unless `client_token` is set.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the source is powered on or otherwise not in a state to be exported.
-	// - `RESOURCE_BUSY`: the source is carrying out another operation.
+	// Creates a library item or overwrites an existing one, and returns when the files are in the library, which can take
+	// many minutes. Not idempotent unless `client_token` is set.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the source is powered on or in another state that does not allow an export.
+	// - `RESOURCE_BUSY`: another operation is in progress on the source.
 	CreateOvfLibraryItem(ctx context.Context, in *CreateOvfLibraryItemRequest, opts ...grpc.CallOption) (*CreateOvfLibraryItemResponse, error)
 	// Deploys an OVF package as a virtual machine or vApp. Mirrors `deploy`.
 	//
@@ -51,13 +51,13 @@ type LibraryItemServiceClient interface {
 	// unless `client_token` is set: each call deploys the package again.
 	// - `UNAUTHORIZED`: the caller lacks a privilege on a target.
 	//
-	// The package's license agreements have to be accepted with `accept_all_eula`. What went wrong with the package
-	// itself is in the result.
+	// The caller must accept the package's license agreements with `accept_all_eula`. The result reports problems with
+	// the package itself.
 	DeployOvfLibraryItem(ctx context.Context, in *DeployOvfLibraryItemRequest, opts ...grpc.CallOption) (*DeployOvfLibraryItemResponse, error)
-	// Describes an OVF package for a deployment to a given place: its networks, storage groups and license agreements.
+	// Describes an OVF package for deployment to a given target: its networks, storage groups and license agreements.
 	// Mirrors `filter`.
 	//
-	// The names of networks and storage groups are the keys of the mappings that `DeployOvfLibraryItem` takes.
+	// The names of networks and storage groups are the keys of the mappings that `DeployOvfLibraryItem` accepts.
 	FilterOvfLibraryItem(ctx context.Context, in *FilterOvfLibraryItemRequest, opts ...grpc.CallOption) (*FilterOvfLibraryItemResponse, error)
 }
 
@@ -105,20 +105,20 @@ func (c *libraryItemServiceClient) FilterOvfLibraryItem(ctx context.Context, in 
 //
 // Deploys virtual machines from OVF packages in content libraries, and captures machines as OVF packages.
 //
-// The operations report problems of the package in their result rather than as an error: see `succeeded`. Besides what
-// they say about themselves, all of them can fail with
-// - `NOT_FOUND`: the library item, or a place or source that is named, does not exist.
-// - `RESOURCE_INACCESSIBLE`: the files of the package, or the host, cannot be accessed at present.
-// - `INVALID_ARGUMENT`: a field is not valid, or the item holds no OVF package.
+// The operations report problems with the package in their result rather than as an error; see `succeeded`. In addition
+// to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the library item, or a specified location or source, does not exist.
+// - `RESOURCE_INACCESSIBLE`: the files of the package or the host currently cannot be accessed.
+// - `INVALID_ARGUMENT`: a field is not valid, or the item does not contain an OVF package.
 //
 // Mirrors `com.vmware.vcenter.ovf.library_item`.
 type LibraryItemServiceServer interface {
 	// Captures a virtual machine or vApp as an OVF package in a content library. Mirrors `create`.
 	//
-	// Makes a new library item or overwrites an existing one, and returns when the files are in the library, which can
-	// take many minutes. Not idempotent unless `client_token` is set.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the source is powered on or otherwise not in a state to be exported.
-	// - `RESOURCE_BUSY`: the source is carrying out another operation.
+	// Creates a library item or overwrites an existing one, and returns when the files are in the library, which can take
+	// many minutes. Not idempotent unless `client_token` is set.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the source is powered on or in another state that does not allow an export.
+	// - `RESOURCE_BUSY`: another operation is in progress on the source.
 	CreateOvfLibraryItem(context.Context, *CreateOvfLibraryItemRequest) (*CreateOvfLibraryItemResponse, error)
 	// Deploys an OVF package as a virtual machine or vApp. Mirrors `deploy`.
 	//
@@ -126,13 +126,13 @@ type LibraryItemServiceServer interface {
 	// unless `client_token` is set: each call deploys the package again.
 	// - `UNAUTHORIZED`: the caller lacks a privilege on a target.
 	//
-	// The package's license agreements have to be accepted with `accept_all_eula`. What went wrong with the package
-	// itself is in the result.
+	// The caller must accept the package's license agreements with `accept_all_eula`. The result reports problems with
+	// the package itself.
 	DeployOvfLibraryItem(context.Context, *DeployOvfLibraryItemRequest) (*DeployOvfLibraryItemResponse, error)
-	// Describes an OVF package for a deployment to a given place: its networks, storage groups and license agreements.
+	// Describes an OVF package for deployment to a given target: its networks, storage groups and license agreements.
 	// Mirrors `filter`.
 	//
-	// The names of networks and storage groups are the keys of the mappings that `DeployOvfLibraryItem` takes.
+	// The names of networks and storage groups are the keys of the mappings that `DeployOvfLibraryItem` accepts.
 	FilterOvfLibraryItem(context.Context, *FilterOvfLibraryItemRequest) (*FilterOvfLibraryItemResponse, error)
 	mustEmbedUnimplementedLibraryItemServiceServer()
 }

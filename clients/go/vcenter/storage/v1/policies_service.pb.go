@@ -28,7 +28,7 @@ type CheckCompatibilityRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the policy.
 	Policy string `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
-	// Identifiers of the datastores to look at, for instance `datastore-15`. At most 1,024.
+	// Identifiers of the datastores to check, for example `datastore-15`. At most 1,024.
 	Datastores    []string `protobuf:"bytes,2,rep,name=datastores,proto3" json:"datastores,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -81,7 +81,7 @@ func (x *CheckCompatibilityRequest) GetDatastores() []string {
 // Response of `CheckCompatibility`.
 type CheckCompatibilityResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The datastores that suit the policy.
+	// The datastores that are compatible with the policy.
 	Compatibility *PoliciesCompatibilityInfo `protobuf:"bytes,1,opt,name=compatibility,proto3" json:"compatibility,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -127,7 +127,7 @@ func (x *CheckCompatibilityResponse) GetCompatibility() *PoliciesCompatibilityIn
 // Request of `ListStoragePolicies`.
 type ListStoragePoliciesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of the policies to list. All when empty.
+	// Identifiers of the policies to list. If empty, all policies are listed.
 	Policies      []string `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -216,10 +216,10 @@ func (x *ListStoragePoliciesResponse) GetPolicies() []*PoliciesSummary {
 	return nil
 }
 
-// Which datastores suit a storage policy.
+// Datastores that are compatible with a storage policy.
 type PoliciesCompatibilityInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Those of the given datastores that suit the policy, empty when none does.
+	// The given datastores that are compatible with the policy. Empty if none is.
 	CompatibleDatastores []*PoliciesCompatibleDatastoreInfo `protobuf:"bytes,1,rep,name=compatible_datastores,json=compatibleDatastores,proto3" json:"compatible_datastores,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
@@ -262,10 +262,10 @@ func (x *PoliciesCompatibilityInfo) GetCompatibleDatastores() []*PoliciesCompati
 	return nil
 }
 
-// A datastore that suits a storage policy.
+// A datastore that is compatible with a storage policy.
 type PoliciesCompatibleDatastoreInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore, for instance `datastore-15`.
+	// Identifier of the datastore, for example `datastore-15`.
 	Datastore     *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -308,14 +308,14 @@ func (x *PoliciesCompatibleDatastoreInfo) GetDatastore() string {
 	return ""
 }
 
-// What a list shows of a storage policy.
+// Summary of a storage policy, as returned by list operations.
 type PoliciesSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the policy, for instance `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
+	// Identifier of the policy, for example `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
 	Policy *string `protobuf:"bytes,1,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
-	// Name of the policy, for instance `vSAN Default Storage Policy`.
+	// Name of the policy, for example `vSAN Default Storage Policy`.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What the policy is for. Can be empty.
+	// Description of the policy. Can be empty.
 	Description   *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -27,27 +27,27 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells which storage policies vCenter has, and which datastores suit them.
+// Lists storage policies, and the datastores that are compatible with them.
 //
-// A storage policy says what a datastore has to offer to the machines and disks that follow it.
+// A storage policy defines what a datastore must provide to the machines and disks that use the policy.
 //
-// Besides what the operations say about themselves, both can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, both operations can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.storage.policies`.
 type PoliciesServiceClient interface {
-	// Finds out which of the given datastores suit a storage policy. Mirrors `check_compatibility`.
+	// Returns which of the given datastores are compatible with a storage policy. Mirrors `check_compatibility`.
 	//
-	// Only reads, although vCenter has it as a POST: nothing is changed or stored.
+	// Read-only, although vCenter uses POST.
 	// - `NOT_FOUND`: the storage policy does not exist.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,024 datastores are given.
-	// - `ERROR`: among others, a datastore does not exist.
+	// - `ERROR`: for example, a datastore does not exist.
 	CheckCompatibility(ctx context.Context, in *CheckCompatibilityRequest, opts ...grpc.CallOption) (*CheckCompatibilityResponse, error)
-	// Lists the storage policies that the caller may see. Mirrors `list`.
+	// Lists the storage policies that the caller can see. Mirrors `list`.
 	//
-	// All of them come in one answer. vCenter does not have pages for them.
+	// All of them are returned in one response, because vCenter does not support pagination for them.
 	// - `INVALID_ARGUMENT`: vCenter does not accept a value of the filter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,024 policies match. Narrow the filter.
 	ListStoragePolicies(ctx context.Context, in *ListStoragePoliciesRequest, opts ...grpc.CallOption) (*ListStoragePoliciesResponse, error)
@@ -85,27 +85,27 @@ func (c *policiesServiceClient) ListStoragePolicies(ctx context.Context, in *Lis
 // All implementations must embed UnimplementedPoliciesServiceServer
 // for forward compatibility.
 //
-// Tells which storage policies vCenter has, and which datastores suit them.
+// Lists storage policies, and the datastores that are compatible with them.
 //
-// A storage policy says what a datastore has to offer to the machines and disks that follow it.
+// A storage policy defines what a datastore must provide to the machines and disks that use the policy.
 //
-// Besides what the operations say about themselves, both can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, both operations can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.storage.policies`.
 type PoliciesServiceServer interface {
-	// Finds out which of the given datastores suit a storage policy. Mirrors `check_compatibility`.
+	// Returns which of the given datastores are compatible with a storage policy. Mirrors `check_compatibility`.
 	//
-	// Only reads, although vCenter has it as a POST: nothing is changed or stored.
+	// Read-only, although vCenter uses POST.
 	// - `NOT_FOUND`: the storage policy does not exist.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,024 datastores are given.
-	// - `ERROR`: among others, a datastore does not exist.
+	// - `ERROR`: for example, a datastore does not exist.
 	CheckCompatibility(context.Context, *CheckCompatibilityRequest) (*CheckCompatibilityResponse, error)
-	// Lists the storage policies that the caller may see. Mirrors `list`.
+	// Lists the storage policies that the caller can see. Mirrors `list`.
 	//
-	// All of them come in one answer. vCenter does not have pages for them.
+	// All of them are returned in one response, because vCenter does not support pagination for them.
 	// - `INVALID_ARGUMENT`: vCenter does not accept a value of the filter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,024 policies match. Narrow the filter.
 	ListStoragePolicies(context.Context, *ListStoragePoliciesRequest) (*ListStoragePoliciesResponse, error)

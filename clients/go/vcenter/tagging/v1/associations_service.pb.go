@@ -29,9 +29,9 @@ const (
 type AssociationsLastIterationStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	AssociationsLastIterationStatus_ASSOCIATIONS_LAST_ITERATION_STATUS_UNSPECIFIED AssociationsLastIterationStatus = 0
-	// There is more; `marker` leads to it.
+	// More pages are available; pass `marker` to get the next one.
 	AssociationsLastIterationStatus_ASSOCIATIONS_LAST_ITERATION_STATUS_READY AssociationsLastIterationStatus = 1
 	// This was the last page.
 	AssociationsLastIterationStatus_ASSOCIATIONS_LAST_ITERATION_STATUS_END_OF_DATA AssociationsLastIterationStatus = 2
@@ -82,11 +82,11 @@ func (AssociationsLastIterationStatus) EnumDescriptor() ([]byte, []int) {
 type AssociationsOperation int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	AssociationsOperation_ASSOCIATIONS_OPERATION_UNSPECIFIED AssociationsOperation = 0
-	// Attach it. Nothing happens when it is attached already.
+	// Attach the tag. No effect if it is already attached.
 	AssociationsOperation_ASSOCIATIONS_OPERATION_ATTACH AssociationsOperation = 1
-	// Detach it. Nothing happens when it is not attached.
+	// Detach the tag. No effect if it is not attached.
 	AssociationsOperation_ASSOCIATIONS_OPERATION_DETACH AssociationsOperation = 2
 )
 
@@ -134,7 +134,7 @@ func (AssociationsOperation) EnumDescriptor() ([]byte, []int) {
 // Request of `ListAssociations`.
 type ListAssociationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where to go on: the marker of the page before. When unset, the first page.
+	// Marker that the previous page returned. If unset, the first page is returned.
 	Marker        *string `protobuf:"bytes,1,opt,name=marker,proto3,oneof" json:"marker,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -226,7 +226,7 @@ func (x *ListAssociationsResponse) GetResult() *AssociationsListResult {
 // Request of `UpdateAssociations`.
 type UpdateAssociationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The object, and what to attach to it and detach from it.
+	// The object, and the tags to attach and detach.
 	Spec          *AssociationsUpdateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -315,14 +315,14 @@ func (x *UpdateAssociationsResponse) GetResult() *AssociationsUpdateResult {
 	return nil
 }
 
-// A page of the pairs of tags and objects. Returned by `ListAssociations`.
+// A page of pairs of tags and objects. Returned by `ListAssociations`.
 type AssociationsListResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The pairs, empty when there are none.
+	// The pairs. Empty if there are none.
 	Associations []*AssociationsSummary `protobuf:"bytes,1,rep,name=associations,proto3" json:"associations,omitempty"`
-	// Marker of the next page. Unset when there is none.
+	// Marker of the next page. Unset if there is none.
 	//
-	// It can be set on the last page too, to go on from there when there is more.
+	// Can be set on the last page too, so that you can continue from there when new pairs exist.
 	Marker *string `protobuf:"bytes,2,opt,name=marker,proto3,oneof" json:"marker,omitempty"`
 	// Whether there are more pages.
 	Status        *AssociationsLastIterationStatus `protobuf:"varint,3,opt,name=status,proto3,enum=vcenter.tagging.v1.AssociationsLastIterationStatus,oneof" json:"status,omitempty"`
@@ -381,7 +381,7 @@ func (x *AssociationsListResult) GetStatus() AssociationsLastIterationStatus {
 	return AssociationsLastIterationStatus_ASSOCIATIONS_LAST_ITERATION_STATUS_UNSPECIFIED
 }
 
-// A tag that the call has attached or detached. Part of `AssociationsUpdateResult`.
+// A tag that the call attached or detached. Part of `AssociationsUpdateResult`.
 //
 // Since vCenter 9.1.0.0.
 type AssociationsResultItem struct {
@@ -390,7 +390,7 @@ type AssociationsResultItem struct {
 	Operation *AssociationsOperation `protobuf:"varint,1,opt,name=operation,proto3,enum=vcenter.tagging.v1.AssociationsOperation,oneof" json:"operation,omitempty"`
 	// Identifier of the tag.
 	Tag *string `protobuf:"bytes,2,opt,name=tag,proto3,oneof" json:"tag,omitempty"`
-	// Names of the tag and of its category.
+	// Names of the tag and its category.
 	TagCategoryNameInfo *AssociationsTagCategoryNameInfo `protobuf:"bytes,3,opt,name=tag_category_name_info,json=tagCategoryNameInfo,proto3" json:"tag_category_name_info,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -502,7 +502,7 @@ func (x *AssociationsSummary) GetObject() *v1.DynamicId {
 	return nil
 }
 
-// A tag by its name and that of its category.
+// A tag, identified by its name and the name of its category.
 //
 // Since vCenter 9.1.0.0.
 type AssociationsTagCategoryNameInfo struct {
@@ -561,16 +561,16 @@ func (x *AssociationsTagCategoryNameInfo) GetCategoryName() string {
 
 // A tag to attach or detach. Part of `AssociationsUpdateSpec`.
 //
-// The tag is named by `tag_id`, by `tag_category_name_info`, or by both, which must then mean the same tag.
+// The tag is identified by `tag_id`, by `tag_category_name_info`, or by both, which must then refer to the same tag.
 //
 // Since vCenter 9.1.0.0.
 type AssociationsTagSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether to attach or to detach the tag.
+	// Whether to attach or detach the tag.
 	Operation *AssociationsOperation `protobuf:"varint,1,opt,name=operation,proto3,enum=vcenter.tagging.v1.AssociationsOperation,oneof" json:"operation,omitempty"`
-	// Identifier of the tag. Needed unless `tag_category_name_info` is set.
+	// Identifier of the tag. Required unless `tag_category_name_info` is set.
 	TagId *string `protobuf:"bytes,2,opt,name=tag_id,json=tagId,proto3,oneof" json:"tag_id,omitempty"`
-	// Names of the tag and of its category. Needed unless `tag_id` is set.
+	// Names of the tag and its category. Required unless `tag_id` is set.
 	TagCategoryNameInfo *AssociationsTagCategoryNameInfo `protobuf:"bytes,3,opt,name=tag_category_name_info,json=tagCategoryNameInfo,proto3" json:"tag_category_name_info,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -632,12 +632,12 @@ func (x *AssociationsTagSpec) GetTagCategoryNameInfo() *AssociationsTagCategoryN
 // Since vCenter 9.1.0.0.
 type AssociationsUpdateResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the object now has, and lacks, the tags as asked. When false, nothing was changed.
+	// Whether all requested changes are in effect. If false, nothing was changed.
 	Success *bool `protobuf:"varint,1,opt,name=success,proto3,oneof" json:"success,omitempty"`
-	// The tags that the call itself has attached or detached. Those that were attached or detached already are not among
-	// them. Unset when `success` is false.
+	// The tags that the call attached or detached, without tags that were already attached or detached. Unset if
+	// `success` is false.
 	Results []*AssociationsResultItem `protobuf:"bytes,2,rep,name=results,proto3" json:"results,omitempty"`
-	// Why nothing was changed, a message for each entry that is not valid. Empty when `success` is true.
+	// Reasons why nothing was changed: one message for each entry that is not valid. Empty if `success` is true.
 	Errors        []*v11.LocalizableMessage `protobuf:"bytes,3,rep,name=errors,proto3" json:"errors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -694,14 +694,14 @@ func (x *AssociationsUpdateResult) GetErrors() []*v11.LocalizableMessage {
 	return nil
 }
 
-// An object, and what to attach to it and detach from it. Taken by `UpdateAssociations`.
+// An object, and the tags to attach and detach. Used by `UpdateAssociations`.
 //
 // Since vCenter 9.1.0.0.
 type AssociationsUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The object.
 	Object *v1.DynamicId `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
-	// The tags to attach or detach, at least one.
+	// The tags to attach or detach. At least one is required.
 	TagSpecList   []*AssociationsTagSpec `protobuf:"bytes,2,rep,name=tag_spec_list,json=tagSpecList,proto3" json:"tag_spec_list,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

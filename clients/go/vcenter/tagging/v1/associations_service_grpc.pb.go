@@ -27,25 +27,26 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Lists all pairs of tags and objects page by page, and changes several tags of an object as one.
+// Lists all pairs of tags and objects in pages, and changes several tags of an object atomically.
 //
-// `cis.tagging.v1.TagAssociationService` answers questions about single tags and objects.
+// For single tags and objects, use `cis.tagging.v1.TagAssociationService`.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.tagging.associations`.
 type AssociationsServiceClient interface {
-	// Lists the pairs of tags and objects of the whole vCenter, a page at a time. Mirrors `list`.
+	// Lists the pairs of tags and objects of the whole vCenter, one page at a time. Mirrors `list`.
 	//
-	// Pages are followed by `marker` until `status` is `END_OF_DATA`. A page can have fewer pairs than others.
-	// - `INVALID_ARGUMENT`: the marker is not one that this operation has returned.
+	// To get the next page, pass `marker`; repeat until `status` is `END_OF_DATA`. Pages can contain different numbers of
+	// pairs.
+	// - `INVALID_ARGUMENT`: the marker was not returned by this operation.
 	ListAssociations(ctx context.Context, in *ListAssociationsRequest, opts ...grpc.CallOption) (*ListAssociationsResponse, error)
-	// Attaches tags to an object and detaches others, all of them or none. Mirrors `update`.
+	// Attaches tags to an object and detaches others. Either all changes are made or none. Mirrors `update`.
 	//
-	// Idempotent: tags that are attached or detached already are no errors. The call succeeds even when nothing could be
-	// changed: look at `success` in the result.
-	// - `INVALID_ARGUMENT`: the list is empty, or an entry names no tag, neither by its identifier nor by its name.
+	// Idempotent: tags that are already attached or detached are not errors. The call succeeds even if nothing could be
+	// changed; check `success` in the result.
+	// - `INVALID_ARGUMENT`: the list is empty, or an entry specifies a tag neither by its identifier nor by its name.
 	// - `NOT_FOUND`: the object does not exist.
 	// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 	//
@@ -85,25 +86,26 @@ func (c *associationsServiceClient) UpdateAssociations(ctx context.Context, in *
 // All implementations must embed UnimplementedAssociationsServiceServer
 // for forward compatibility.
 //
-// Lists all pairs of tags and objects page by page, and changes several tags of an object as one.
+// Lists all pairs of tags and objects in pages, and changes several tags of an object atomically.
 //
-// `cis.tagging.v1.TagAssociationService` answers questions about single tags and objects.
+// For single tags and objects, use `cis.tagging.v1.TagAssociationService`.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.tagging.associations`.
 type AssociationsServiceServer interface {
-	// Lists the pairs of tags and objects of the whole vCenter, a page at a time. Mirrors `list`.
+	// Lists the pairs of tags and objects of the whole vCenter, one page at a time. Mirrors `list`.
 	//
-	// Pages are followed by `marker` until `status` is `END_OF_DATA`. A page can have fewer pairs than others.
-	// - `INVALID_ARGUMENT`: the marker is not one that this operation has returned.
+	// To get the next page, pass `marker`; repeat until `status` is `END_OF_DATA`. Pages can contain different numbers of
+	// pairs.
+	// - `INVALID_ARGUMENT`: the marker was not returned by this operation.
 	ListAssociations(context.Context, *ListAssociationsRequest) (*ListAssociationsResponse, error)
-	// Attaches tags to an object and detaches others, all of them or none. Mirrors `update`.
+	// Attaches tags to an object and detaches others. Either all changes are made or none. Mirrors `update`.
 	//
-	// Idempotent: tags that are attached or detached already are no errors. The call succeeds even when nothing could be
-	// changed: look at `success` in the result.
-	// - `INVALID_ARGUMENT`: the list is empty, or an entry names no tag, neither by its identifier nor by its name.
+	// Idempotent: tags that are already attached or detached are not errors. The call succeeds even if nothing could be
+	// changed; check `success` in the result.
+	// - `INVALID_ARGUMENT`: the list is empty, or an entry specifies a tag neither by its identifier nor by its name.
 	// - `NOT_FOUND`: the object does not exist.
 	// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 	//

@@ -27,9 +27,9 @@ const (
 type CategoriesInfoCardinality int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	CategoriesInfoCardinality_CATEGORIES_INFO_CARDINALITY_UNSPECIFIED CategoriesInfoCardinality = 0
-	// One at most.
+	// At most one.
 	CategoriesInfoCardinality_CATEGORIES_INFO_CARDINALITY_SINGLE CategoriesInfoCardinality = 1
 	// Any number.
 	CategoriesInfoCardinality_CATEGORIES_INFO_CARDINALITY_MULTIPLE CategoriesInfoCardinality = 2
@@ -79,11 +79,11 @@ func (CategoriesInfoCardinality) EnumDescriptor() ([]byte, []int) {
 // Request of `ListCategoryDetails`.
 type ListCategoryDetailsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names that the category can have, spelled exactly. When empty, any. Excludes `marker`.
+	// Names that the category can have, matched exactly. If empty, any name matches. Cannot be combined with `marker`.
 	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
-	// Where to go on: the marker of the page before. When unset, the first page. Excludes `names`.
+	// Marker that the previous page returned. If unset, the first page is returned. Cannot be combined with `names`.
 	Marker *string `protobuf:"bytes,2,opt,name=marker,proto3,oneof" json:"marker,omitempty"`
-	// Most categories that a page should have. When unset, 20.
+	// Maximum number of categories in a page. Defaults to 20.
 	PageSize      *int64 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -197,9 +197,9 @@ type CategoriesInfo struct {
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	// Whether an object can have several of the category's tags.
 	Cardinality *CategoriesInfoCardinality `protobuf:"varint,3,opt,name=cardinality,proto3,enum=vcenter.tagging.v1.CategoriesInfoCardinality,oneof" json:"cardinality,omitempty"`
-	// Types of objects that can have the category's tags. When empty, all types.
+	// Types of objects that can have the category's tags. If empty, all types are allowed.
 	AssociableTypes []string `protobuf:"bytes,4,rep,name=associable_types,json=associableTypes,proto3" json:"associable_types,omitempty"`
-	// Names of those that use the category.
+	// Names of the programs and users that use the category.
 	UsedBy        []string `protobuf:"bytes,5,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -332,9 +332,9 @@ func (x *CategoriesListItem) GetInfo() *CategoriesInfo {
 // Since vCenter 9.0.0.0.
 type CategoriesListResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Marker of the next page. Unset on the last one.
+	// Marker of the next page. Unset on the last page.
 	Marker *string `protobuf:"bytes,1,opt,name=marker,proto3,oneof" json:"marker,omitempty"`
-	// The categories, empty when none matches.
+	// The categories. Empty if none matches.
 	Items         []*CategoriesListItem `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

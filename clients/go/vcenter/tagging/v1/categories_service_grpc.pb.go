@@ -26,24 +26,24 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Lists the categories of tags with their properties, page by page.
+// Lists the categories of tags with their properties, in pages.
 //
-// `cis.tagging.v1.CategoryService` creates and changes them.
+// To create or change categories, use `cis.tagging.v1.CategoryService`.
 //
-// Its operation can fail with
+// The operation can fail with
 // - `INVALID_ARGUMENT`: `marker` and `names` are both set, or the page size is not valid.
-// - `NOT_FOUND`: the marker is not valid: too old, or not one that this operation has returned.
+// - `NOT_FOUND`: the marker is not valid: it is too old, or this operation did not return it.
 // - `ERROR`: vCenter could not complete the request.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.tagging.categories`.
 //
 // Since vCenter 9.0.0.0.
 type CategoriesServiceClient interface {
-	// Lists the categories that match the filter, a page at a time. Mirrors `list`.
+	// Lists the categories that match the filter, one page at a time. Mirrors `list`.
 	//
-	// Pages are followed by `marker` until it is unset. The filter is given with the first page only.
+	// To get the next page, pass `marker`; repeat until it is unset. Set the filter only for the first page.
 	//
 	// Since vCenter 9.0.0.0.
 	ListCategoryDetails(ctx context.Context, in *ListCategoryDetailsRequest, opts ...grpc.CallOption) (*ListCategoryDetailsResponse, error)
@@ -71,24 +71,24 @@ func (c *categoriesServiceClient) ListCategoryDetails(ctx context.Context, in *L
 // All implementations must embed UnimplementedCategoriesServiceServer
 // for forward compatibility.
 //
-// Lists the categories of tags with their properties, page by page.
+// Lists the categories of tags with their properties, in pages.
 //
-// `cis.tagging.v1.CategoryService` creates and changes them.
+// To create or change categories, use `cis.tagging.v1.CategoryService`.
 //
-// Its operation can fail with
+// The operation can fail with
 // - `INVALID_ARGUMENT`: `marker` and `names` are both set, or the page size is not valid.
-// - `NOT_FOUND`: the marker is not valid: too old, or not one that this operation has returned.
+// - `NOT_FOUND`: the marker is not valid: it is too old, or this operation did not return it.
 // - `ERROR`: vCenter could not complete the request.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.tagging.categories`.
 //
 // Since vCenter 9.0.0.0.
 type CategoriesServiceServer interface {
-	// Lists the categories that match the filter, a page at a time. Mirrors `list`.
+	// Lists the categories that match the filter, one page at a time. Mirrors `list`.
 	//
-	// Pages are followed by `marker` until it is unset. The filter is given with the first page only.
+	// To get the next page, pass `marker`; repeat until it is unset. Set the filter only for the first page.
 	//
 	// Since vCenter 9.0.0.0.
 	ListCategoryDetails(context.Context, *ListCategoryDetailsRequest) (*ListCategoryDetailsResponse, error)

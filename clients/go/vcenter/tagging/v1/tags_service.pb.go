@@ -26,11 +26,11 @@ const (
 // Request of `ListTagDetails`.
 type ListTagDetailsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names that the tag can have, spelled exactly. When empty, any. Excludes `marker`.
+	// Names that the tag can have, matched exactly. If empty, any name matches. Cannot be combined with `marker`.
 	Names []string `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
-	// Where to go on: the marker of the page before. When unset, the first page. Excludes `names`.
+	// Marker that the previous page returned. If unset, the first page is returned. Cannot be combined with `names`.
 	Marker *string `protobuf:"bytes,2,opt,name=marker,proto3,oneof" json:"marker,omitempty"`
-	// Most tags that a page should have. When unset, 20.
+	// Maximum number of tags in a page. Defaults to 20.
 	PageSize      *int64 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -138,13 +138,13 @@ func (x *ListTagDetailsResponse) GetResult() *TagsListResult {
 // Since vCenter 9.0.0.0.
 type TagsInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the tag. Unique within its category only.
+	// Name of the tag. Unique only within its category.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// Category that the tag belongs to.
 	Category *string `protobuf:"bytes,2,opt,name=category,proto3,oneof" json:"category,omitempty"`
 	// Description of the tag.
 	Description *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Names of those that use the tag.
+	// Names of the programs and users that use the tag.
 	UsedBy        []string `protobuf:"bytes,4,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -270,9 +270,9 @@ func (x *TagsListItem) GetInfo() *TagsInfo {
 // Since vCenter 9.0.0.0.
 type TagsListResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Marker of the next page. Unset on the last one.
+	// Marker of the next page. Unset on the last page.
 	Marker *string `protobuf:"bytes,1,opt,name=marker,proto3,oneof" json:"marker,omitempty"`
-	// The tags, empty when none matches.
+	// The tags. Empty if none matches.
 	Items         []*TagsListItem `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -26,24 +26,24 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Lists tags with their properties, page by page.
+// Lists tags with their properties, in pages.
 //
-// `cis.tagging.v1.TagService` creates and changes them.
+// To create or change tags, use `cis.tagging.v1.TagService`.
 //
-// Its operation can fail with
+// The operation can fail with
 // - `INVALID_ARGUMENT`: `marker` and `names` are both set, or the page size is not valid.
-// - `NOT_FOUND`: the marker is not valid: too old, or not one that this operation has returned.
+// - `NOT_FOUND`: the marker is not valid: it is too old, or this operation did not return it.
 // - `ERROR`: vCenter could not complete the request.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.tagging.tags`.
 //
 // Since vCenter 9.0.0.0.
 type TagsServiceClient interface {
-	// Lists the tags that match the filter, those of all categories, a page at a time. Mirrors `list`.
+	// Lists the tags in all categories that match the filter, one page at a time. Mirrors `list`.
 	//
-	// Pages are followed by `marker` until it is unset. The filter is given with the first page only.
+	// To get the next page, pass `marker`; repeat until it is unset. Set the filter only for the first page.
 	//
 	// Since vCenter 9.0.0.0.
 	ListTagDetails(ctx context.Context, in *ListTagDetailsRequest, opts ...grpc.CallOption) (*ListTagDetailsResponse, error)
@@ -71,24 +71,24 @@ func (c *tagsServiceClient) ListTagDetails(ctx context.Context, in *ListTagDetai
 // All implementations must embed UnimplementedTagsServiceServer
 // for forward compatibility.
 //
-// Lists tags with their properties, page by page.
+// Lists tags with their properties, in pages.
 //
-// `cis.tagging.v1.TagService` creates and changes them.
+// To create or change tags, use `cis.tagging.v1.TagService`.
 //
-// Its operation can fail with
+// The operation can fail with
 // - `INVALID_ARGUMENT`: `marker` and `names` are both set, or the page size is not valid.
-// - `NOT_FOUND`: the marker is not valid: too old, or not one that this operation has returned.
+// - `NOT_FOUND`: the marker is not valid: it is too old, or this operation did not return it.
 // - `ERROR`: vCenter could not complete the request.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.tagging.tags`.
 //
 // Since vCenter 9.0.0.0.
 type TagsServiceServer interface {
-	// Lists the tags that match the filter, those of all categories, a page at a time. Mirrors `list`.
+	// Lists the tags in all categories that match the filter, one page at a time. Mirrors `list`.
 	//
-	// Pages are followed by `marker` until it is unset. The filter is given with the first page only.
+	// To get the next page, pass `marker`; repeat until it is unset. Set the filter only for the first page.
 	//
 	// Since vCenter 9.0.0.0.
 	ListTagDetails(context.Context, *ListTagDetailsRequest) (*ListTagDetailsResponse, error)

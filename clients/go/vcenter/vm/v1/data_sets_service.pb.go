@@ -23,17 +23,17 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What may be done with the entries of a data set.
+// Access to the entries of a data set.
 type DataSetsAccess int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	DataSetsAccess_DATA_SETS_ACCESS_UNSPECIFIED DataSetsAccess = 0
-	// Nothing.
+	// No access.
 	DataSetsAccess_DATA_SETS_ACCESS_NONE DataSetsAccess = 1
-	// They may be read.
+	// Entries can be read.
 	DataSetsAccess_DATA_SETS_ACCESS_READ_ONLY DataSetsAccess = 2
-	// They may be read, written and deleted.
+	// Entries can be read, written and deleted.
 	DataSetsAccess_DATA_SETS_ACCESS_READ_WRITE DataSetsAccess = 3
 )
 
@@ -85,7 +85,7 @@ type CreateDataSetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What the new data set should be like.
+	// Specification of the new data set.
 	Spec          *DataSetsCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -138,7 +138,7 @@ func (x *CreateDataSetRequest) GetSpec() *DataSetsCreateSpec {
 // Response of `CreateDataSet`.
 type CreateDataSetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new data set. Unique within the machine.
+	// Identifier that vCenter assigned to the new data set. Unique within the machine.
 	DataSet       *string `protobuf:"bytes,1,opt,name=data_set,json=dataSet,proto3,oneof" json:"data_set,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -188,7 +188,7 @@ type DeleteDataSetRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the data set.
 	DataSet string `protobuf:"bytes,2,opt,name=data_set,json=dataSet,proto3" json:"data_set,omitempty"`
-	// Whether the data set is deleted together with its entries. False when unset: it then has to be empty.
+	// Whether to delete the data set together with its entries. Defaults to false: it must then be empty.
 	Force         *bool `protobuf:"varint,3,opt,name=force,proto3,oneof" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -432,7 +432,7 @@ func (x *ListDataSetsRequest) GetVm() string {
 // Response of `ListDataSets`.
 type ListDataSetsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The data sets, empty when the machine has none.
+	// The data sets; empty if the machine has none.
 	DataSets      []*DataSetsSummary `protobuf:"bytes,1,rep,name=data_sets,json=dataSets,proto3" json:"data_sets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -482,7 +482,7 @@ type UpdateDataSetRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the data set.
 	DataSet string `protobuf:"bytes,2,opt,name=data_set,json=dataSet,proto3" json:"data_set,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *DataSetsUpdateSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -576,24 +576,24 @@ func (*UpdateDataSetResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_v1_data_sets_service_proto_rawDescGZIP(), []int{9}
 }
 
-// What a new data set should be like. Taken by `CreateDataSet`.
+// Specification of a new data set. Used by `CreateDataSet`.
 //
 // Since vCenter 8.0.0.0.
 type DataSetsCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the data set, unique within the machine. A name like `com.example.inventory` does not collide with those of
-	// other programs.
+	// Name of the data set, unique within the machine. A name such as `com.example.inventory` does not collide with those
+	// of other programs.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What the data set is for, up to 1,024 bytes. May be empty.
+	// Purpose of the data set, up to 1,024 bytes. Can be empty.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	// What `EntriesService` may do with the entries.
 	Host *DataSetsAccess `protobuf:"varint,3,opt,name=host,proto3,enum=vcenter.vm.v1.DataSetsAccess,oneof" json:"host,omitempty"`
 	// What programs in the guest may do with the entries.
 	Guest *DataSetsAccess `protobuf:"varint,4,opt,name=guest,proto3,enum=vcenter.vm.v1.DataSetsAccess,oneof" json:"guest,omitempty"`
-	// Whether snapshots and clones of the machine leave the data set out. False when unset: they have a copy.
+	// Whether snapshots and clones of the machine omit the data set. Defaults to false: they contain a copy.
 	//
-	// When the machine is reverted to a snapshot, a data set that snapshots leave out is destroyed, and any other gets
-	// the state that it had when the snapshot was taken.
+	// When the machine is reverted to a snapshot, a data set that snapshots omit is destroyed, and any other one is
+	// restored to its state at the time of the snapshot.
 	OmitFromSnapshotAndClone *bool `protobuf:"varint,5,opt,name=omit_from_snapshot_and_clone,json=omitFromSnapshotAndClone,proto3,oneof" json:"omit_from_snapshot_and_clone,omitempty"`
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
@@ -671,15 +671,15 @@ type DataSetsInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the data set, unique within the machine.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What the data set is for, in the words of the program that made it.
+	// Purpose of the data set, as described by the program that created it.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	// What `EntriesService` may do with the entries.
 	Host *DataSetsAccess `protobuf:"varint,3,opt,name=host,proto3,enum=vcenter.vm.v1.DataSetsAccess,oneof" json:"host,omitempty"`
 	// What programs in the guest may do with the entries.
 	Guest *DataSetsAccess `protobuf:"varint,4,opt,name=guest,proto3,enum=vcenter.vm.v1.DataSetsAccess,oneof" json:"guest,omitempty"`
-	// Size of all entries together in bytes.
+	// Total size of all entries in bytes.
 	Used *int64 `protobuf:"varint,5,opt,name=used,proto3,oneof" json:"used,omitempty"`
-	// Whether snapshots and clones of the machine leave the data set out.
+	// Whether snapshots and clones of the machine omit the data set.
 	OmitFromSnapshotAndClone *bool `protobuf:"varint,6,opt,name=omit_from_snapshot_and_clone,json=omitFromSnapshotAndClone,proto3,oneof" json:"omit_from_snapshot_and_clone,omitempty"`
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache
@@ -757,7 +757,7 @@ func (x *DataSetsInfo) GetOmitFromSnapshotAndClone() bool {
 	return false
 }
 
-// What a list shows of a data set. `GetDataSet` shows the rest.
+// Summary of a data set, as returned by list operations. `GetDataSet` returns the rest.
 //
 // Since vCenter 8.0.0.0.
 type DataSetsSummary struct {
@@ -766,7 +766,7 @@ type DataSetsSummary struct {
 	DataSet *string `protobuf:"bytes,1,opt,name=data_set,json=dataSet,proto3,oneof" json:"data_set,omitempty"`
 	// Name of the data set.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What the data set is for.
+	// Purpose of the data set.
 	Description   *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -823,20 +823,20 @@ func (x *DataSetsSummary) GetDescription() string {
 	return ""
 }
 
-// What to change of a data set. What is unset stays as it is. Taken by `UpdateDataSet`.
+// Changes to a data set. Unset fields stay unchanged. Used by `UpdateDataSet`.
 //
 // The name cannot be changed.
 //
 // Since vCenter 8.0.0.0.
 type DataSetsUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the data set is for, up to 1,024 bytes.
+	// Purpose of the data set, up to 1,024 bytes.
 	Description *string `protobuf:"bytes,1,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	// What `EntriesService` may do with the entries.
 	Host *DataSetsAccess `protobuf:"varint,2,opt,name=host,proto3,enum=vcenter.vm.v1.DataSetsAccess,oneof" json:"host,omitempty"`
 	// What programs in the guest may do with the entries.
 	Guest *DataSetsAccess `protobuf:"varint,3,opt,name=guest,proto3,enum=vcenter.vm.v1.DataSetsAccess,oneof" json:"guest,omitempty"`
-	// Whether snapshots and clones of the machine leave the data set out.
+	// Whether snapshots and clones of the machine omit the data set.
 	OmitFromSnapshotAndClone *bool `protobuf:"varint,4,opt,name=omit_from_snapshot_and_clone,json=omitFromSnapshotAndClone,proto3,oneof" json:"omit_from_snapshot_and_clone,omitempty"`
 	unknownFields            protoimpl.UnknownFields
 	sizeCache                protoimpl.SizeCache

@@ -30,17 +30,17 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Manages the data sets of a virtual machine: named collections of keys and values that programs outside of the machine
+// Manages the data sets of a virtual machine: named collections of keys and values that programs outside the machine
 // share with programs in its guest operating system.
 //
-// A program makes a data set of its own, and `EntriesService` reads and writes what is in it. The machine needs
-// hardware version 20 or newer, and a host of ESXi 8.0 or newer. Data sets are no place for secrets: other programs,
-// backups and clones see what is in them.
+// A program creates its own data set, and `EntriesService` reads and writes its contents. The machine requires hardware
+// version 20 or later, and a host with ESXi 8.0 or later. Do not store secrets in data sets: other programs, backups
+// and clones can read them.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine, or the data set that is named, does not exist.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named data set does not exist.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 // - `UNSUPPORTED`: the hardware version of the machine, or its host, is too old for data sets.
 //
 // Mirrors `com.vmware.vcenter.vm.data_sets`.
@@ -49,43 +49,47 @@ const (
 type DataSetsServiceClient interface {
 	// Creates an empty data set. Mirrors `create`.
 	//
-	// Not idempotent: a second call fails with `ALREADY_EXISTS`. Needs the privilege
+	// Not idempotent: a second call fails with `ALREADY_EXISTS`. Requires the privilege
 	// `VirtualMachine.DataSets.DataSetCreate` on the machine.
-	// - `ALREADY_EXISTS`: the machine has a data set with that name.
-	// - `INVALID_ARGUMENT`: the name is empty, or name or description is too long.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for another data set.
+	//   - `ALREADY_EXISTS`: the machine already has a data set with that name.
+	//   - `INVALID_ARGUMENT`: the name is empty, or the name or the description is too long.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+	//     suspended.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no space left for another data set.
 	//
 	// Since vCenter 8.0.0.0.
 	CreateDataSet(ctx context.Context, in *CreateDataSetRequest, opts ...grpc.CallOption) (*CreateDataSetResponse, error)
 	// Deletes a data set. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `VirtualMachine.DataSets.DataSetDelete`
-	// on the machine.
-	// - `RESOURCE_IN_USE`: the data set has entries and `force` is not true.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
+	// `VirtualMachine.DataSets.DataSetDelete` on the machine.
+	//   - `RESOURCE_IN_USE`: the data set has entries and `force` is not true.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+	//     suspended.
 	//
 	// Since vCenter 8.0.0.0.
 	DeleteDataSet(ctx context.Context, in *DeleteDataSetRequest, opts ...grpc.CallOption) (*DeleteDataSetResponse, error)
 	// Returns the attributes of one data set, without its entries. Mirrors `get`.
 	//
-	// Needs the privilege `VirtualMachine.DataSets.DataSetGet` on the machine.
+	// Requires the privilege `VirtualMachine.DataSets.DataSetGet` on the machine.
 	//
 	// Since vCenter 8.0.0.0.
 	GetDataSet(ctx context.Context, in *GetDataSetRequest, opts ...grpc.CallOption) (*GetDataSetResponse, error)
 	// Lists the data sets of a virtual machine. Mirrors `list`.
 	//
-	// Needs the privilege `VirtualMachine.DataSets.DataSetList` on the machine.
+	// Requires the privilege `VirtualMachine.DataSets.DataSetList` on the machine.
 	//
 	// Since vCenter 8.0.0.0.
 	ListDataSets(ctx context.Context, in *ListDataSetsRequest, opts ...grpc.CallOption) (*ListDataSetsResponse, error)
 	// Changes the attributes of a data set. Mirrors `update`.
 	//
-	// Only the program that made a data set should do this, since others rely on the attributes. Idempotent: repeating it
-	// leaves the same attributes. Needs the privilege `VirtualMachine.DataSets.DataSetUpdate` on the machine.
-	// - `INVALID_ARGUMENT`: the description is too long.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for the new attributes.
+	// Only the program that created a data set should do this, because others rely on the attributes. Idempotent:
+	// repeating the call leaves the same attributes. Requires the privilege `VirtualMachine.DataSets.DataSetUpdate` on
+	// the machine.
+	//   - `INVALID_ARGUMENT`: the description is too long.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+	//     suspended.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no space left for the new attributes.
 	//
 	// Since vCenter 8.0.0.0.
 	UpdateDataSet(ctx context.Context, in *UpdateDataSetRequest, opts ...grpc.CallOption) (*UpdateDataSetResponse, error)
@@ -153,17 +157,17 @@ func (c *dataSetsServiceClient) UpdateDataSet(ctx context.Context, in *UpdateDat
 // All implementations must embed UnimplementedDataSetsServiceServer
 // for forward compatibility.
 //
-// Manages the data sets of a virtual machine: named collections of keys and values that programs outside of the machine
+// Manages the data sets of a virtual machine: named collections of keys and values that programs outside the machine
 // share with programs in its guest operating system.
 //
-// A program makes a data set of its own, and `EntriesService` reads and writes what is in it. The machine needs
-// hardware version 20 or newer, and a host of ESXi 8.0 or newer. Data sets are no place for secrets: other programs,
-// backups and clones see what is in them.
+// A program creates its own data set, and `EntriesService` reads and writes its contents. The machine requires hardware
+// version 20 or later, and a host with ESXi 8.0 or later. Do not store secrets in data sets: other programs, backups
+// and clones can read them.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine, or the data set that is named, does not exist.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named data set does not exist.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 // - `UNSUPPORTED`: the hardware version of the machine, or its host, is too old for data sets.
 //
 // Mirrors `com.vmware.vcenter.vm.data_sets`.
@@ -172,43 +176,47 @@ func (c *dataSetsServiceClient) UpdateDataSet(ctx context.Context, in *UpdateDat
 type DataSetsServiceServer interface {
 	// Creates an empty data set. Mirrors `create`.
 	//
-	// Not idempotent: a second call fails with `ALREADY_EXISTS`. Needs the privilege
+	// Not idempotent: a second call fails with `ALREADY_EXISTS`. Requires the privilege
 	// `VirtualMachine.DataSets.DataSetCreate` on the machine.
-	// - `ALREADY_EXISTS`: the machine has a data set with that name.
-	// - `INVALID_ARGUMENT`: the name is empty, or name or description is too long.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for another data set.
+	//   - `ALREADY_EXISTS`: the machine already has a data set with that name.
+	//   - `INVALID_ARGUMENT`: the name is empty, or the name or the description is too long.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+	//     suspended.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no space left for another data set.
 	//
 	// Since vCenter 8.0.0.0.
 	CreateDataSet(context.Context, *CreateDataSetRequest) (*CreateDataSetResponse, error)
 	// Deletes a data set. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `VirtualMachine.DataSets.DataSetDelete`
-	// on the machine.
-	// - `RESOURCE_IN_USE`: the data set has entries and `force` is not true.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
+	// `VirtualMachine.DataSets.DataSetDelete` on the machine.
+	//   - `RESOURCE_IN_USE`: the data set has entries and `force` is not true.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+	//     suspended.
 	//
 	// Since vCenter 8.0.0.0.
 	DeleteDataSet(context.Context, *DeleteDataSetRequest) (*DeleteDataSetResponse, error)
 	// Returns the attributes of one data set, without its entries. Mirrors `get`.
 	//
-	// Needs the privilege `VirtualMachine.DataSets.DataSetGet` on the machine.
+	// Requires the privilege `VirtualMachine.DataSets.DataSetGet` on the machine.
 	//
 	// Since vCenter 8.0.0.0.
 	GetDataSet(context.Context, *GetDataSetRequest) (*GetDataSetResponse, error)
 	// Lists the data sets of a virtual machine. Mirrors `list`.
 	//
-	// Needs the privilege `VirtualMachine.DataSets.DataSetList` on the machine.
+	// Requires the privilege `VirtualMachine.DataSets.DataSetList` on the machine.
 	//
 	// Since vCenter 8.0.0.0.
 	ListDataSets(context.Context, *ListDataSetsRequest) (*ListDataSetsResponse, error)
 	// Changes the attributes of a data set. Mirrors `update`.
 	//
-	// Only the program that made a data set should do this, since others rely on the attributes. Idempotent: repeating it
-	// leaves the same attributes. Needs the privilege `VirtualMachine.DataSets.DataSetUpdate` on the machine.
-	// - `INVALID_ARGUMENT`: the description is too long.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for the new attributes.
+	// Only the program that created a data set should do this, because others rely on the attributes. Idempotent:
+	// repeating the call leaves the same attributes. Requires the privilege `VirtualMachine.DataSets.DataSetUpdate` on
+	// the machine.
+	//   - `INVALID_ARGUMENT`: the description is too long.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+	//     suspended.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no space left for the new attributes.
 	//
 	// Since vCenter 8.0.0.0.
 	UpdateDataSet(context.Context, *UpdateDataSetRequest) (*UpdateDataSetResponse, error)

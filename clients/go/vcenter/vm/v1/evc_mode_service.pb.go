@@ -73,7 +73,7 @@ func (x *GetEvcModeRequest) GetVm() string {
 // Response of `GetEvcMode`.
 type GetEvcModeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// EVC mode of the machine. Unset when vCenter sends none.
+	// EVC mode of the machine. Unset if vCenter returns none.
 	EvcMode       *EvcModeInfo `protobuf:"bytes,1,opt,name=evc_mode,json=evcMode,proto3" json:"evc_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -174,7 +174,7 @@ func (x *SetEvcModeTaskRequest) GetSpec() *EvcModeSetSpec {
 // Response of `SetEvcModeTask`.
 type SetEvcModeTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+	// Identifier of the task that does the work, for `cis.v1.TaskService`.
 	Task          *string `protobuf:"bytes,1,opt,name=task,proto3,oneof" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -222,7 +222,7 @@ func (x *SetEvcModeTaskResponse) GetTask() string {
 // Since vCenter 9.0.0.0.
 type EvcModeInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The mode. Unset when the machine has none of its own.
+	// The mode. Unset if the machine has no mode of its own.
 	EvcMode       *v1.EvcMode `protobuf:"bytes,1,opt,name=evc_mode,json=evcMode,proto3" json:"evc_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -265,12 +265,12 @@ func (x *EvcModeInfo) GetEvcMode() *v1.EvcMode {
 	return nil
 }
 
-// EVC mode that a virtual machine is to have. Taken by `SetEvcModeTask`.
+// EVC mode to set on a virtual machine. Used by `SetEvcModeTask`.
 //
 // Since vCenter 9.0.0.0.
 type EvcModeSetSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The mode, as `EvcModesService.CreateEvcModeTask` makes it. Unset removes the mode of the machine.
+	// The mode, as `EvcModesService.CreateEvcModeTask` creates it. If unset, the machine's mode is removed.
 	EvcMode       *v1.EvcMode `protobuf:"bytes,1,opt,name=evc_mode,json=evcMode,proto3" json:"evc_mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

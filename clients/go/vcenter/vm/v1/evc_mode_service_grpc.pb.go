@@ -29,15 +29,15 @@ const (
 //
 // Sets the EVC mode of a single virtual machine.
 //
-// EVC (Enhanced vMotion Compatibility) hides the newer features of a host's CPUs from a machine, so that the machine
-// can move to hosts with older ones while it runs. With a mode of its own, a machine keeps it wherever it moves,
-// whatever the mode of the cluster.
+// EVC (Enhanced vMotion Compatibility) hides the newer features of a host's CPUs from a machine, so that the running
+// machine can move to hosts with older CPUs. A machine with its own mode keeps it wherever it moves, regardless of the
+// mode of the cluster.
 //
-// Besides what the operations say about themselves, all of them can fail with
+// In addition to the errors listed for each operation, every operation can fail with
 //   - `NOT_FOUND`: the machine does not exist.
-//   - `ERROR`: vCenter or the host reports an error of another kind.
+//   - `ERROR`: vCenter or the host reports another kind of error.
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege: `System.Read` on the machine to read the mode,
+//   - `UNAUTHORIZED`: the caller lacks a privilege: `System.Read` on the machine to read the mode, or
 //     `VirtualMachine.Config.Settings` to set it.
 //
 // Mirrors `com.vmware.vcenter.vm.evc_mode`.
@@ -46,16 +46,16 @@ const (
 type EvcModeServiceClient interface {
 	// Returns the EVC mode of a virtual machine. Mirrors `get`.
 	//
-	// The answer may be empty as well, where the machine has no mode of its own: the response is then, too.
+	// If the machine has no mode of its own, vCenter's response can also be empty; this response is then empty, too.
 	//
 	// Since vCenter 9.0.0.0.
 	GetEvcMode(ctx context.Context, in *GetEvcModeRequest, opts ...grpc.CallOption) (*GetEvcModeResponse, error)
 	// Sets the EVC mode of a virtual machine, or removes it. Mirrors `set_task`.
 	//
-	// Has a task form only: it returns the identifier of a task, and the mode is set when that has succeeded. Idempotent:
-	// repeating it leaves the same mode. The machine takes a change when it is powered on next; while it is powered on,
-	// the task fails.
-	// - `INVALID_ARGUMENT`: the mode is not one that a machine can have, for instance because a mask is malformed.
+	// Has only a task form: it returns the identifier of a task, and the mode is set when the task succeeds. Idempotent:
+	// repeating the call leaves the same mode. The change takes effect when the machine is next powered on; while the
+	// machine is powered on, the task fails.
+	// - `INVALID_ARGUMENT`: the mode is not one that a machine can have, for example because a mask is malformed.
 	//
 	// Since vCenter 9.0.0.0.
 	SetEvcModeTask(ctx context.Context, in *SetEvcModeTaskRequest, opts ...grpc.CallOption) (*SetEvcModeTaskResponse, error)
@@ -95,15 +95,15 @@ func (c *evcModeServiceClient) SetEvcModeTask(ctx context.Context, in *SetEvcMod
 //
 // Sets the EVC mode of a single virtual machine.
 //
-// EVC (Enhanced vMotion Compatibility) hides the newer features of a host's CPUs from a machine, so that the machine
-// can move to hosts with older ones while it runs. With a mode of its own, a machine keeps it wherever it moves,
-// whatever the mode of the cluster.
+// EVC (Enhanced vMotion Compatibility) hides the newer features of a host's CPUs from a machine, so that the running
+// machine can move to hosts with older CPUs. A machine with its own mode keeps it wherever it moves, regardless of the
+// mode of the cluster.
 //
-// Besides what the operations say about themselves, all of them can fail with
+// In addition to the errors listed for each operation, every operation can fail with
 //   - `NOT_FOUND`: the machine does not exist.
-//   - `ERROR`: vCenter or the host reports an error of another kind.
+//   - `ERROR`: vCenter or the host reports another kind of error.
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege: `System.Read` on the machine to read the mode,
+//   - `UNAUTHORIZED`: the caller lacks a privilege: `System.Read` on the machine to read the mode, or
 //     `VirtualMachine.Config.Settings` to set it.
 //
 // Mirrors `com.vmware.vcenter.vm.evc_mode`.
@@ -112,16 +112,16 @@ func (c *evcModeServiceClient) SetEvcModeTask(ctx context.Context, in *SetEvcMod
 type EvcModeServiceServer interface {
 	// Returns the EVC mode of a virtual machine. Mirrors `get`.
 	//
-	// The answer may be empty as well, where the machine has no mode of its own: the response is then, too.
+	// If the machine has no mode of its own, vCenter's response can also be empty; this response is then empty, too.
 	//
 	// Since vCenter 9.0.0.0.
 	GetEvcMode(context.Context, *GetEvcModeRequest) (*GetEvcModeResponse, error)
 	// Sets the EVC mode of a virtual machine, or removes it. Mirrors `set_task`.
 	//
-	// Has a task form only: it returns the identifier of a task, and the mode is set when that has succeeded. Idempotent:
-	// repeating it leaves the same mode. The machine takes a change when it is powered on next; while it is powered on,
-	// the task fails.
-	// - `INVALID_ARGUMENT`: the mode is not one that a machine can have, for instance because a mask is malformed.
+	// Has only a task form: it returns the identifier of a task, and the mode is set when the task succeeds. Idempotent:
+	// repeating the call leaves the same mode. The change takes effect when the machine is next powered on; while the
+	// machine is powered on, the task fails.
+	// - `INVALID_ARGUMENT`: the mode is not one that a machine can have, for example because a mask is malformed.
 	//
 	// Since vCenter 9.0.0.0.
 	SetEvcModeTask(context.Context, *SetEvcModeTaskRequest) (*SetEvcModeTaskResponse, error)

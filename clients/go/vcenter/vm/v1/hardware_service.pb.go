@@ -73,7 +73,7 @@ func (x *GetHardwareRequest) GetVm() string {
 // Response of `GetHardware`.
 type GetHardwareResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Version of the virtual hardware, and what is planned for it.
+	// Version of the virtual hardware, and its scheduled upgrade.
 	Hardware      *v1.HardwareInfo `protobuf:"bytes,1,opt,name=hardware,proto3" json:"hardware,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -121,7 +121,7 @@ type UpdateHardwareRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What to plan.
+	// Upgrade to schedule.
 	Spec          *HardwareUpdateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -213,9 +213,9 @@ type UpgradeHardwareRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Version to upgrade to, for instance `VMX_19`. Unset for the newest one that the host supports.
+	// Version to upgrade to, for example `VMX_19`. Defaults to the newest version that the host supports.
 	//
-	// An open set: versions are `VMX_` followed by two digits, newer ones are passed on as they are.
+	// An open set: versions are `VMX_` followed by two digits; newer ones are passed through unchanged.
 	Version       *string `protobuf:"bytes,2,opt,name=version,proto3,oneof" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -302,13 +302,14 @@ func (*UpgradeHardwareResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_v1_hardware_service_proto_rawDescGZIP(), []int{5}
 }
 
-// Plan for the virtual hardware. Taken by `UpdateHardware`.
+// Scheduled upgrade of the virtual hardware. Used by `UpdateHardware`.
 type HardwareUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When to upgrade. `NEVER` cancels the plan and clears `upgrade_version`. Unset leaves it as it is.
+	// When to upgrade. `NEVER` cancels the scheduled upgrade and clears `upgrade_version`. If unset, the policy does not
+	// change.
 	UpgradePolicy *v1.HardwareUpgradePolicy `protobuf:"varint,1,opt,name=upgrade_policy,json=upgradePolicy,proto3,enum=vcenter.vm.hardware.v1.HardwareUpgradePolicy,oneof" json:"upgrade_policy,omitempty"`
-	// Version to upgrade to, for instance `VMX_21`; it has to be newer than the present one. Relevant only when
-	// `upgrade_policy` is `AFTER_CLEAN_SHUTDOWN` or `ALWAYS`. Unset for the newest one that the host supports.
+	// Version to upgrade to, for example `VMX_21`; it must be newer than the current one. Relevant only when
+	// `upgrade_policy` is `AFTER_CLEAN_SHUTDOWN` or `ALWAYS`. Defaults to the newest version that the host supports.
 	UpgradeVersion *string `protobuf:"bytes,2,opt,name=upgrade_version,json=upgradeVersion,proto3,oneof" json:"upgrade_version,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

@@ -30,39 +30,38 @@ const (
 //
 // Upgrades the virtual hardware of a virtual machine, now or at a later power-on.
 //
-// The version of the virtual hardware bounds what a machine can have: CPU cores, memory, kinds of devices. A newer
-// version can be set, an older one never again.
+// The version of the virtual hardware limits what a machine can have: CPU cores, memory, kinds of devices. The version
+// can be raised, but never lowered.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `ERROR`: vCenter or the host reports an error of another kind.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `ERROR`: vCenter or the host reports another kind of error.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware`.
 type HardwareServiceClient interface {
-	// Returns the version of the virtual hardware, and what is planned for it. Mirrors `get`.
+	// Returns the version of the virtual hardware, and its scheduled upgrade. Mirrors `get`.
 	//
 	// Works in every power state.
 	GetHardware(ctx context.Context, in *GetHardwareRequest, opts ...grpc.CallOption) (*GetHardwareResponse, error)
-	// Plans an upgrade of the virtual hardware for a later power-on, or cancels the plan. Mirrors `update`.
+	// Schedules an upgrade of the virtual hardware for a later power-on, or cancels it. Mirrors `update`.
 	//
-	// Works in every power state; what is unset stays as it is. Idempotent: repeating it leaves the same plan.
-	//   - `INVALID_ARGUMENT`: `upgrade_version` is not newer than the present version, or is set although `upgrade_policy`
+	// Works in every power state; unset fields stay unchanged. Idempotent: repeating the call leaves the same schedule.
+	//   - `INVALID_ARGUMENT`: `upgrade_version` is not newer than the current version, or is set although `upgrade_policy`
 	//     is `NEVER`.
-	//   - `ALREADY_IN_DESIRED_STATE`: the machine has the version that the plan would lead to.
+	//   - `ALREADY_IN_DESIRED_STATE`: the machine already has the version that the upgrade would lead to.
 	//   - `UNSUPPORTED`: vCenter or the host does not know `upgrade_version`.
 	UpdateHardware(ctx context.Context, in *UpdateHardwareRequest, opts ...grpc.CallOption) (*UpdateHardwareResponse, error)
-	// Upgrades the virtual hardware of a virtual machine that is off. Mirrors `upgrade`.
+	// Upgrades the virtual hardware of a powered-off virtual machine. Mirrors `upgrade`.
 	//
-	// There is no way back to an older version. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
+	// An upgrade cannot be reversed. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off.
-	// - `ALREADY_IN_DESIRED_STATE`: the machine has the version already.
-	// - `INVALID_ARGUMENT`: `version` is older than the present version.
+	// - `ALREADY_IN_DESIRED_STATE`: the machine already has the version.
+	// - `INVALID_ARGUMENT`: `version` is older than the current version.
 	// - `UNSUPPORTED`: vCenter or the host does not know `version`.
 	UpgradeHardware(ctx context.Context, in *UpgradeHardwareRequest, opts ...grpc.CallOption) (*UpgradeHardwareResponse, error)
 }
@@ -111,39 +110,38 @@ func (c *hardwareServiceClient) UpgradeHardware(ctx context.Context, in *Upgrade
 //
 // Upgrades the virtual hardware of a virtual machine, now or at a later power-on.
 //
-// The version of the virtual hardware bounds what a machine can have: CPU cores, memory, kinds of devices. A newer
-// version can be set, an older one never again.
+// The version of the virtual hardware limits what a machine can have: CPU cores, memory, kinds of devices. The version
+// can be raised, but never lowered.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `ERROR`: vCenter or the host reports an error of another kind.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `ERROR`: vCenter or the host reports another kind of error.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware`.
 type HardwareServiceServer interface {
-	// Returns the version of the virtual hardware, and what is planned for it. Mirrors `get`.
+	// Returns the version of the virtual hardware, and its scheduled upgrade. Mirrors `get`.
 	//
 	// Works in every power state.
 	GetHardware(context.Context, *GetHardwareRequest) (*GetHardwareResponse, error)
-	// Plans an upgrade of the virtual hardware for a later power-on, or cancels the plan. Mirrors `update`.
+	// Schedules an upgrade of the virtual hardware for a later power-on, or cancels it. Mirrors `update`.
 	//
-	// Works in every power state; what is unset stays as it is. Idempotent: repeating it leaves the same plan.
-	//   - `INVALID_ARGUMENT`: `upgrade_version` is not newer than the present version, or is set although `upgrade_policy`
+	// Works in every power state; unset fields stay unchanged. Idempotent: repeating the call leaves the same schedule.
+	//   - `INVALID_ARGUMENT`: `upgrade_version` is not newer than the current version, or is set although `upgrade_policy`
 	//     is `NEVER`.
-	//   - `ALREADY_IN_DESIRED_STATE`: the machine has the version that the plan would lead to.
+	//   - `ALREADY_IN_DESIRED_STATE`: the machine already has the version that the upgrade would lead to.
 	//   - `UNSUPPORTED`: vCenter or the host does not know `upgrade_version`.
 	UpdateHardware(context.Context, *UpdateHardwareRequest) (*UpdateHardwareResponse, error)
-	// Upgrades the virtual hardware of a virtual machine that is off. Mirrors `upgrade`.
+	// Upgrades the virtual hardware of a powered-off virtual machine. Mirrors `upgrade`.
 	//
-	// There is no way back to an older version. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
+	// An upgrade cannot be reversed. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off.
-	// - `ALREADY_IN_DESIRED_STATE`: the machine has the version already.
-	// - `INVALID_ARGUMENT`: `version` is older than the present version.
+	// - `ALREADY_IN_DESIRED_STATE`: the machine already has the version.
+	// - `INVALID_ARGUMENT`: `version` is older than the current version.
 	// - `UNSUPPORTED`: vCenter or the host does not know `version`.
 	UpgradeHardware(context.Context, *UpgradeHardwareRequest) (*UpgradeHardwareResponse, error)
 	mustEmbedUnimplementedHardwareServiceServer()

@@ -26,7 +26,7 @@ const (
 // Request of `GetLibraryItem`.
 type GetLibraryItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the virtual machine, for instance `vm-1024`.
+	// Identifier of the virtual machine, for example `vm-1024`.
 	Vm            string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -72,7 +72,7 @@ func (x *GetLibraryItemRequest) GetVm() string {
 // Response of `GetLibraryItem`.
 type GetLibraryItemResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is known of the library item. Always set.
+	// Information about the library item. Always set.
 	LibraryItem   *LibraryItemInfo `protobuf:"bytes,1,opt,name=library_item,json=libraryItem,proto3" json:"library_item,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -117,12 +117,12 @@ func (x *GetLibraryItemResponse) GetLibraryItem() *LibraryItemInfo {
 
 // Check-out of a virtual machine.
 //
-// When it was checked out, and by whom, is shown by `CheckOutsService.GetCheckOut`.
+// `CheckOutsService.GetCheckOut` returns when it was checked out, and by whom.
 type LibraryItemCheckOutInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the library item that the machine is checked out of.
 	//
-	// `vcenter.vm_template.library_items.v1.CheckOutsService` checks it in again.
+	// `vcenter.vm_template.library_items.v1.CheckOutsService` checks the machine in again.
 	LibraryItem   *string `protobuf:"bytes,1,opt,name=library_item,json=libraryItem,proto3,oneof" json:"library_item,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -168,7 +168,7 @@ func (x *LibraryItemCheckOutInfo) GetLibraryItem() string {
 // Library item that a virtual machine belongs to. Returned by `GetLibraryItem`.
 type LibraryItemInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Check-out of the machine. Unset when it is not checked out.
+	// Check-out of the machine. Unset if it is not checked out.
 	CheckOut      *LibraryItemCheckOutInfo `protobuf:"bytes,1,opt,name=check_out,json=checkOut,proto3" json:"check_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -26,19 +26,19 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells which library item a virtual machine belongs to.
+// Reports which library item a virtual machine belongs to.
 //
-// All operations can fail with
+// Every operation can fail with
 // - `NOT_FOUND`: the machine does not exist.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.library_item`.
 type LibraryItemServiceClient interface {
 	// Returns the library item that a virtual machine is checked out of. Mirrors `get`.
 	//
-	// For a machine that is not checked out, the answer is there but says nothing; that includes machines that were
-	// deployed from a library.
+	// For a machine that is not checked out, including one that was deployed from a library, the response is set but has
+	// no information.
 	GetLibraryItem(ctx context.Context, in *GetLibraryItemRequest, opts ...grpc.CallOption) (*GetLibraryItemResponse, error)
 }
 
@@ -64,19 +64,19 @@ func (c *libraryItemServiceClient) GetLibraryItem(ctx context.Context, in *GetLi
 // All implementations must embed UnimplementedLibraryItemServiceServer
 // for forward compatibility.
 //
-// Tells which library item a virtual machine belongs to.
+// Reports which library item a virtual machine belongs to.
 //
-// All operations can fail with
+// Every operation can fail with
 // - `NOT_FOUND`: the machine does not exist.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.library_item`.
 type LibraryItemServiceServer interface {
 	// Returns the library item that a virtual machine is checked out of. Mirrors `get`.
 	//
-	// For a machine that is not checked out, the answer is there but says nothing; that includes machines that were
-	// deployed from a library.
+	// For a machine that is not checked out, including one that was deployed from a library, the response is set but has
+	// no information.
 	GetLibraryItem(context.Context, *GetLibraryItemRequest) (*GetLibraryItemResponse, error)
 	mustEmbedUnimplementedLibraryItemServiceServer()
 }

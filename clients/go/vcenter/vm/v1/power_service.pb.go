@@ -161,7 +161,7 @@ func (x *StartVmRequest) GetVm() string {
 	return ""
 }
 
-// Response of `StartVm`, empty: the machine is powered on, the guest begins to boot or goes on.
+// Response of `StartVm`, empty: the machine is powered on, and the guest starts to boot or resumes.
 type StartVmResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -410,7 +410,7 @@ func (x *ResetVmRequest) GetVm() string {
 	return ""
 }
 
-// Response of `ResetVm`, empty: the machine is powered on, the guest begins to boot.
+// Response of `ResetVm`, empty: the machine is powered on, and the guest starts to boot.
 type ResetVmResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -452,12 +452,12 @@ func (*ResetVmResponse) Descriptor() ([]byte, []int) {
 // Returned by `GetPower`.
 type PowerInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Power state of the machine. Decides whether `clean_power_off` is set.
+	// Power state of the machine. Determines whether `clean_power_off` is set.
 	//
-	// What the guest is doing meanwhile is told by `vcenter.vm.guest.v1.PowerService`.
+	// `vcenter.vm.guest.v1.PowerService` reports what the guest is doing.
 	State *PowerState `protobuf:"varint,1,opt,name=state,proto3,enum=vcenter.vm.v1.PowerState,oneof" json:"state,omitempty"`
-	// Whether the guest was shut down in order before the machine was powered off. Relevant only when `state` is
-	// `POWERED_OFF`, and always set then.
+	// Whether the guest was shut down cleanly before the machine was powered off. Relevant only when `state` is
+	// `POWERED_OFF`, and always set in that case.
 	//
 	// False after `StopVm`, true after `ShutdownGuest`.
 	CleanPowerOff *bool `protobuf:"varint,2,opt,name=clean_power_off,json=cleanPowerOff,proto3,oneof" json:"clean_power_off,omitempty"`

@@ -32,46 +32,45 @@ const (
 //
 // Reads and changes the power state of a virtual machine, without asking its guest.
 //
-// To have the guest shut down, reboot or stand by in order, use `vcenter.vm.guest.v1.PowerService`. Besides what the
-// operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine does not exist.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// To have the guest shut down, reboot or enter standby cleanly, use `vcenter.vm.guest.v1.PowerService`. In addition to
+// the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine does not exist.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.power`.
 type PowerServiceClient interface {
 	// Returns the power state of a virtual machine. Mirrors `get`.
 	//
-	// For a machine that is off it also tells whether the guest had been shut down in order.
+	// For a powered-off machine, it also reports whether the guest was shut down cleanly.
 	GetPower(ctx context.Context, in *GetPowerRequest, opts ...grpc.CallOption) (*GetPowerResponse, error)
 	// Powers a virtual machine on, or resumes a suspended one. Mirrors `start`.
 	//
-	// When it returns, the machine is powered on, but the guest has hardly begun to boot. Repeating it changes nothing,
-	// but is an error:
+	// When the call returns, the machine is powered on, but the guest has only just started to boot. Repeating the call
+	// changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is powered on.
-	// - `UNSUPPORTED`: the machine cannot be powered on at all, for instance because it is a template.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the host has not enough left of something, for instance of memory.
-	// - `RESOURCE_INACCESSIBLE`: something that the machine needs cannot be accessed.
-	// - `RESOURCE_IN_USE`: something that the machine needs is in use, for instance a disk file of a running machine.
+	// - `UNSUPPORTED`: the machine cannot be powered on at all, for example because it is a template.
+	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the host does not have enough of a resource, for example memory.
+	// - `RESOURCE_INACCESSIBLE`: a resource that the machine needs cannot be accessed.
+	// - `RESOURCE_IN_USE`: a resource that the machine needs is in use, for example a disk file of a running machine.
 	StartVm(ctx context.Context, in *StartVmRequest, opts ...grpc.CallOption) (*StartVmResponse, error)
-	// Powers a virtual machine off at once, as if the plug were pulled. Mirrors `stop`.
+	// Powers a virtual machine off immediately, as if its plug were pulled. Mirrors `stop`.
 	//
-	// The guest gets no chance to save its data; a suspended machine loses the memory that was kept. For an orderly
-	// shutdown use `ShutdownGuest`. Repeating it changes nothing, but is an error:
+	// The guest gets no chance to save its data; a suspended machine loses its saved memory. For a clean shutdown, use
+	// `ShutdownGuest`. Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is powered off.
 	StopVm(ctx context.Context, in *StopVmRequest, opts ...grpc.CallOption) (*StopVmResponse, error)
-	// Suspends a running virtual machine, keeping its memory. Mirrors `suspend`.
+	// Suspends a running virtual machine and keeps its memory. Mirrors `suspend`.
 	//
-	// `StartVm` lets it go on where it was. Repeating it changes nothing, but is an error:
+	// `StartVm` resumes it. Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is suspended.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off.
 	SuspendVm(ctx context.Context, in *SuspendVmRequest, opts ...grpc.CallOption) (*SuspendVmResponse, error)
-	// Restarts a running virtual machine at once, as its reset button would. Mirrors `reset`.
+	// Restarts a running virtual machine immediately, as if its reset button were pressed. Mirrors `reset`.
 	//
-	// The guest gets no chance to save its data; for an orderly restart use `RebootGuest`. Not idempotent: each call
+	// The guest gets no chance to save its data; for a clean restart, use `RebootGuest`. Not idempotent: each call
 	// restarts the machine.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off or suspended.
 	ResetVm(ctx context.Context, in *ResetVmRequest, opts ...grpc.CallOption) (*ResetVmResponse, error)
@@ -141,46 +140,45 @@ func (c *powerServiceClient) ResetVm(ctx context.Context, in *ResetVmRequest, op
 //
 // Reads and changes the power state of a virtual machine, without asking its guest.
 //
-// To have the guest shut down, reboot or stand by in order, use `vcenter.vm.guest.v1.PowerService`. Besides what the
-// operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine does not exist.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// To have the guest shut down, reboot or enter standby cleanly, use `vcenter.vm.guest.v1.PowerService`. In addition to
+// the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine does not exist.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.power`.
 type PowerServiceServer interface {
 	// Returns the power state of a virtual machine. Mirrors `get`.
 	//
-	// For a machine that is off it also tells whether the guest had been shut down in order.
+	// For a powered-off machine, it also reports whether the guest was shut down cleanly.
 	GetPower(context.Context, *GetPowerRequest) (*GetPowerResponse, error)
 	// Powers a virtual machine on, or resumes a suspended one. Mirrors `start`.
 	//
-	// When it returns, the machine is powered on, but the guest has hardly begun to boot. Repeating it changes nothing,
-	// but is an error:
+	// When the call returns, the machine is powered on, but the guest has only just started to boot. Repeating the call
+	// changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is powered on.
-	// - `UNSUPPORTED`: the machine cannot be powered on at all, for instance because it is a template.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the host has not enough left of something, for instance of memory.
-	// - `RESOURCE_INACCESSIBLE`: something that the machine needs cannot be accessed.
-	// - `RESOURCE_IN_USE`: something that the machine needs is in use, for instance a disk file of a running machine.
+	// - `UNSUPPORTED`: the machine cannot be powered on at all, for example because it is a template.
+	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the host does not have enough of a resource, for example memory.
+	// - `RESOURCE_INACCESSIBLE`: a resource that the machine needs cannot be accessed.
+	// - `RESOURCE_IN_USE`: a resource that the machine needs is in use, for example a disk file of a running machine.
 	StartVm(context.Context, *StartVmRequest) (*StartVmResponse, error)
-	// Powers a virtual machine off at once, as if the plug were pulled. Mirrors `stop`.
+	// Powers a virtual machine off immediately, as if its plug were pulled. Mirrors `stop`.
 	//
-	// The guest gets no chance to save its data; a suspended machine loses the memory that was kept. For an orderly
-	// shutdown use `ShutdownGuest`. Repeating it changes nothing, but is an error:
+	// The guest gets no chance to save its data; a suspended machine loses its saved memory. For a clean shutdown, use
+	// `ShutdownGuest`. Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is powered off.
 	StopVm(context.Context, *StopVmRequest) (*StopVmResponse, error)
-	// Suspends a running virtual machine, keeping its memory. Mirrors `suspend`.
+	// Suspends a running virtual machine and keeps its memory. Mirrors `suspend`.
 	//
-	// `StartVm` lets it go on where it was. Repeating it changes nothing, but is an error:
+	// `StartVm` resumes it. Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is suspended.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off.
 	SuspendVm(context.Context, *SuspendVmRequest) (*SuspendVmResponse, error)
-	// Restarts a running virtual machine at once, as its reset button would. Mirrors `reset`.
+	// Restarts a running virtual machine immediately, as if its reset button were pressed. Mirrors `reset`.
 	//
-	// The guest gets no chance to save its data; for an orderly restart use `RebootGuest`. Not idempotent: each call
+	// The guest gets no chance to save its data; for a clean restart, use `RebootGuest`. Not idempotent: each call
 	// restarts the machine.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off or suspended.
 	ResetVm(context.Context, *ResetVmRequest) (*ResetVmResponse, error)

@@ -24,17 +24,17 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether VMware Tools run in a guest.
+// Whether VMware Tools is running in a guest.
 type ToolsRunState int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ToolsRunState_TOOLS_RUN_STATE_UNSPECIFIED ToolsRunState = 0
-	// They do not run: the machine is off, the guest is starting, or they are not installed.
+	// Not running: the machine is powered off, the guest is starting, or VMware Tools is not installed.
 	ToolsRunState_TOOLS_RUN_STATE_NOT_RUNNING ToolsRunState = 1
-	// They run.
+	// Running.
 	ToolsRunState_TOOLS_RUN_STATE_RUNNING ToolsRunState = 2
-	// They are starting, and run the scripts of a change of the power state.
+	// Starting, and running the scripts of a power state change.
 	ToolsRunState_TOOLS_RUN_STATE_EXECUTING_SCRIPTS ToolsRunState = 3
 )
 
@@ -81,21 +81,21 @@ func (ToolsRunState) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_v1_tools_service_proto_rawDescGZIP(), []int{0}
 }
 
-// How VMware Tools were installed.
+// How VMware Tools was installed.
 type ToolsInstallType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ToolsInstallType_TOOLS_INSTALL_TYPE_UNSPECIFIED ToolsInstallType = 0
-	// Not known; most likely the operating system's own packages did it.
+	// Unknown; most likely installed from the operating system's own packages.
 	ToolsInstallType_TOOLS_INSTALL_TYPE_UNKNOWN ToolsInstallType = 1
-	// By the Windows installer.
+	// With the Windows installer.
 	ToolsInstallType_TOOLS_INSTALL_TYPE_MSI ToolsInstallType = 2
-	// From the archive, as on Linux before the operating systems packaged VMware Tools.
+	// From the archive, as on Linux before operating systems packaged VMware Tools.
 	ToolsInstallType_TOOLS_INSTALL_TYPE_TAR ToolsInstallType = 3
 	// From VMware's packages for operating systems.
 	ToolsInstallType_TOOLS_INSTALL_TYPE_OSP ToolsInstallType = 4
-	// As open-vm-tools, which the operating system's vendor packages.
+	// As open-vm-tools, packaged by the operating system's vendor.
 	ToolsInstallType_TOOLS_INSTALL_TYPE_OPEN_VM_TOOLS ToolsInstallType = 5
 )
 
@@ -146,15 +146,15 @@ func (ToolsInstallType) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_v1_tools_service_proto_rawDescGZIP(), []int{1}
 }
 
-// When VMware Tools are upgraded.
+// When VMware Tools is upgraded.
 type ToolsUpgradePolicy int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ToolsUpgradePolicy_TOOLS_UPGRADE_POLICY_UNSPECIFIED ToolsUpgradePolicy = 0
-	// Only by `UpgradeTools`, or by somebody in the guest.
+	// Only by `UpgradeTools`, or by a user in the guest.
 	ToolsUpgradePolicy_TOOLS_UPGRADE_POLICY_MANUAL ToolsUpgradePolicy = 1
-	// Checked at each power-on, and upgraded when the host has a newer version. The guest restarts if it has to.
+	// Checked at each power-on, and upgraded if the host has a newer version. The guest restarts if necessary.
 	ToolsUpgradePolicy_TOOLS_UPGRADE_POLICY_UPGRADE_AT_POWER_CYCLE ToolsUpgradePolicy = 2
 )
 
@@ -203,13 +203,13 @@ func (ToolsUpgradePolicy) EnumDescriptor() ([]byte, []int) {
 type ToolsVersionStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ToolsVersionStatus_TOOLS_VERSION_STATUS_UNSPECIFIED ToolsVersionStatus = 0
-	// None is installed.
+	// Not installed.
 	ToolsVersionStatus_TOOLS_VERSION_STATUS_NOT_INSTALLED ToolsVersionStatus = 1
 	// Installed, and up to date.
 	ToolsVersionStatus_TOOLS_VERSION_STATUS_CURRENT ToolsVersionStatus = 2
-	// Installed by other means, for instance as open-vm-tools, and upgraded with the guest's packages.
+	// Installed by other means, for example as open-vm-tools, and upgraded with the guest's packages.
 	ToolsVersionStatus_TOOLS_VERSION_STATUS_UNMANAGED ToolsVersionStatus = 3
 	// Installed, and too old for the host to work with.
 	ToolsVersionStatus_TOOLS_VERSION_STATUS_TOO_OLD_UNSUPPORTED ToolsVersionStatus = 4
@@ -219,7 +219,7 @@ const (
 	ToolsVersionStatus_TOOLS_VERSION_STATUS_SUPPORTED_NEW ToolsVersionStatus = 6
 	// Installed, and too new to work with this machine.
 	ToolsVersionStatus_TOOLS_VERSION_STATUS_TOO_NEW ToolsVersionStatus = 7
-	// Installed, and known for a grave defect. Upgrade it now.
+	// Installed, but with a known serious defect. Upgrade it immediately.
 	ToolsVersionStatus_TOOLS_VERSION_STATUS_BLACKLISTED ToolsVersionStatus = 8
 )
 
@@ -465,7 +465,8 @@ type UpgradeToolsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Options for the installer's command line, in the syntax of the guest's installer. Unset for the usual installation.
+	// Options for the installer's command line, in the syntax of the guest's installer. If unset, the usual installation
+	// runs.
 	CommandLineOptions *string `protobuf:"bytes,2,opt,name=command_line_options,json=commandLineOptions,proto3,oneof" json:"command_line_options,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
@@ -552,19 +553,19 @@ func (*UpgradeToolsResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_v1_tools_service_proto_rawDescGZIP(), []int{5}
 }
 
-// Whether a change of VMware Tools waits for a restart of the guest.
+// Whether a change to VMware Tools is waiting for a restart of the guest.
 //
 // Since vCenter 9.1.0.0.
 type ToolsGuestRebootStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether an installation, upgrade or removal has asked for a restart that has not happened yet.
+	// Whether an installation, upgrade or removal has requested a restart that has not happened yet.
 	//
 	// False again as soon as the guest has restarted.
 	RebootRequested *bool `protobuf:"varint,1,opt,name=reboot_requested,json=rebootRequested,proto3,oneof" json:"reboot_requested,omitempty"`
-	// Components that ask for the restart, by the names that VMware Tools document. Empty when none does, when older
-	// hosts or VMware Tools do not report them, and after a removal.
+	// Components that requested the restart, by the names in the documentation of VMware Tools. Empty if none did, if
+	// older hosts or versions of VMware Tools do not report them, and after a removal.
 	RequestingComponents []string `protobuf:"bytes,2,rep,name=requesting_components,json=requestingComponents,proto3" json:"requesting_components,omitempty"`
-	// When the restart was asked for. Unset when none is pending or the time is not known.
+	// When the restart was requested. Unset if none is pending or the time is unknown.
 	RequestTimestamp *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=request_timestamp,json=requestTimestamp,proto3" json:"request_timestamp,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -624,33 +625,33 @@ func (x *ToolsGuestRebootStatus) GetRequestTimestamp() *timestamppb.Timestamp {
 // Version and state of VMware Tools in a guest.
 type ToolsInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether `upgrade_policy` has any effect for this machine: whether vCenter can upgrade its VMware Tools by itself.
+	// Whether `upgrade_policy` has any effect for this machine, that is, whether vCenter can upgrade its VMware Tools
+	// automatically.
 	AutoUpdateSupported *bool `protobuf:"varint,1,opt,name=auto_update_supported,json=autoUpdateSupported,proto3,oneof" json:"auto_update_supported,omitempty"`
-	// Number of attempts to install or upgrade the version that is installed. Unset when there was none.
+	// Number of attempts to install or upgrade the installed version. Unset if there were none.
 	InstallAttemptCount *int64 `protobuf:"varint,2,opt,name=install_attempt_count,json=installAttemptCount,proto3,oneof" json:"install_attempt_count,omitempty"`
-	// Why the last attempt to install or upgrade failed. Unset when it succeeded, or none was made.
+	// Why the last attempt to install or upgrade failed. Unset if it succeeded, or if there was none.
 	//
-	// vCenter documents a text here and sends one of its errors, an object of `error_type` and `messages`: that is passed
-	// on as JSON text, and a text as it is.
+	// vCenter documents text here but sends one of its errors, an object with `error_type` and `messages`: the gateway
+	// passes the object on as JSON text, and passes text on unchanged.
 	Error *string `protobuf:"bytes,3,opt,name=error,proto3,oneof" json:"error,omitempty"`
-	// Installed version as a number: 1024 times the major version, plus 32 times the minor one, plus the revision. 12.3.5
-	// is 12389. Unset when VMware Tools are not installed.
+	// Installed version as a number: 1024 times the major version, plus 32 times the minor version, plus the revision.
+	// For example, 12.3.5 is 12389. Unset if VMware Tools is not installed.
 	VersionNumber *int64 `protobuf:"varint,4,opt,name=version_number,json=versionNumber,proto3,oneof" json:"version_number,omitempty"`
-	// Installed version as text for people, for instance `12.3.5`. Not made to be parsed. Unset when VMware Tools are not
+	// Installed version as human-readable text, for example `12.3.5`. Do not parse it. Unset if VMware Tools is not
 	// installed.
 	Version *string `protobuf:"bytes,5,opt,name=version,proto3,oneof" json:"version,omitempty"`
-	// When VMware Tools are upgraded.
+	// When VMware Tools is upgraded.
 	UpgradePolicy *ToolsUpgradePolicy `protobuf:"varint,6,opt,name=upgrade_policy,json=upgradePolicy,proto3,enum=vcenter.vm.v1.ToolsUpgradePolicy,oneof" json:"upgrade_policy,omitempty"`
-	// How the installed version compares with the one that the host offers. Unset when it is not known.
+	// How the installed version compares with the one that the host offers. Unset if unknown.
 	VersionStatus *ToolsVersionStatus `protobuf:"varint,7,opt,name=version_status,json=versionStatus,proto3,enum=vcenter.vm.v1.ToolsVersionStatus,oneof" json:"version_status,omitempty"`
-	// How VMware Tools were installed. Unset when it is not known.
+	// How VMware Tools was installed. Unset if unknown.
 	InstallType *ToolsInstallType `protobuf:"varint,8,opt,name=install_type,json=installType,proto3,enum=vcenter.vm.v1.ToolsInstallType,oneof" json:"install_type,omitempty"`
-	// Whether VMware Tools run. Operations in the guest need them to.
+	// Whether VMware Tools is running. Operations in the guest require it.
 	RunState *ToolsRunState `protobuf:"varint,9,opt,name=run_state,json=runState,proto3,enum=vcenter.vm.v1.ToolsRunState,oneof" json:"run_state,omitempty"`
-	// Whether the guest waits for a restart because of VMware Tools.
+	// Whether the guest needs a restart because of VMware Tools.
 	//
-	// Unset when it is not known: the machine is not powered on, the host or VMware Tools are too old, or VMware Tools
-	// were removed.
+	// Unset if unknown: the machine is not powered on, the host or VMware Tools is too old, or VMware Tools was removed.
 	//
 	// Since vCenter 9.1.0.0.
 	GuestRebootStatus *ToolsGuestRebootStatus `protobuf:"bytes,10,opt,name=guest_reboot_status,json=guestRebootStatus,proto3" json:"guest_reboot_status,omitempty"`
@@ -758,10 +759,10 @@ func (x *ToolsInfo) GetGuestRebootStatus() *ToolsGuestRebootStatus {
 	return nil
 }
 
-// What to change about VMware Tools. Taken by `UpdateTools`.
+// Changes to the settings of VMware Tools. Used by `UpdateTools`.
 type ToolsUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// When VMware Tools are upgraded. Unset leaves it as it is.
+	// When VMware Tools is upgraded. If unset, the policy does not change.
 	UpgradePolicy *ToolsUpgradePolicy `protobuf:"varint,1,opt,name=upgrade_policy,json=upgradePolicy,proto3,enum=vcenter.vm.v1.ToolsUpgradePolicy,oneof" json:"upgrade_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

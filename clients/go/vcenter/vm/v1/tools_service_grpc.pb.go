@@ -28,37 +28,37 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Looks after VMware Tools in the guest of a virtual machine: which version is installed, whether it runs, and when it
-// is upgraded.
+// Manages VMware Tools in the guest of a virtual machine: which version is installed, whether it is running, and when
+// it is upgraded.
 //
-// `InstallerService` is for their first installation; they are upgraded here.
+// Use `InstallerService` for the first installation, and this service for upgrades.
 //
-// Besides what the operations say about themselves, all of them can fail with
+// In addition to the errors listed for each operation, every operation can fail with
 // - `NOT_FOUND`: the machine does not exist.
-// - `ERROR`: vCenter or the host reports an error of another kind.
+// - `ERROR`: vCenter or the host reports another kind of error.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 //
 // Mirrors `com.vmware.vcenter.vm.tools`.
 type ToolsServiceClient interface {
-	// Returns version and state of VMware Tools in the guest. Mirrors `get`.
+	// Returns the version and state of VMware Tools in the guest. Mirrors `get`.
 	//
-	// Works in every power state: while the machine does not run, versions are those that were last reported. Poll it to
-	// wait for `run_state` `RUNNING` after a power-on, or for the end of an upgrade.
+	// Works in every power state: while the machine is not running, the versions are those that were last reported. Poll
+	// it to wait for `run_state` `RUNNING` after a power-on, or for the end of an upgrade.
 	GetTools(ctx context.Context, in *GetToolsRequest, opts ...grpc.CallOption) (*GetToolsResponse, error)
-	// Changes when VMware Tools are upgraded. Mirrors `update`.
+	// Changes when VMware Tools is upgraded. Mirrors `update`.
 	//
-	// What is unset stays as it is. Works in every power state and takes effect at the next power-on. Idempotent:
-	// repeating it leaves the same setting.
+	// Unset fields stay unchanged. Works in every power state and takes effect at the next power-on. Idempotent:
+	// repeating the call leaves the same setting.
 	// - `INVALID_ARGUMENT`: this vCenter does not support the policy.
 	UpdateTools(ctx context.Context, in *UpdateToolsRequest, opts ...grpc.CallOption) (*UpdateToolsResponse, error)
-	// Begins to upgrade VMware Tools in the guest. Mirrors `upgrade`.
+	// Starts to upgrade VMware Tools in the guest. Mirrors `upgrade`.
 	//
-	// Returns as soon as the upgrade has begun; there is no task to follow. Watch `version_status` and `run_state` with
-	// `GetTools`, and `error` for an upgrade that failed. The guest may restart. Not idempotent: a second call fails
-	// while the first upgrade runs.
+	// Returns as soon as the upgrade has started; there is no task to follow. Poll `version_status` and `run_state` with
+	// `GetTools`, and `error` for a failed upgrade. The guest may restart. Not idempotent: a second call fails while the
+	// first upgrade is running.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, or a part of vCenter cannot be reached at present.
-	// - `ALREADY_IN_DESIRED_STATE`: an upgrade runs already.
+	// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, or a vCenter service is currently unreachable.
+	// - `ALREADY_IN_DESIRED_STATE`: an upgrade is already running.
 	// - `ERROR`: the upgrade failed inside the guest.
 	UpgradeTools(ctx context.Context, in *UpgradeToolsRequest, opts ...grpc.CallOption) (*UpgradeToolsResponse, error)
 }
@@ -105,37 +105,37 @@ func (c *toolsServiceClient) UpgradeTools(ctx context.Context, in *UpgradeToolsR
 // All implementations must embed UnimplementedToolsServiceServer
 // for forward compatibility.
 //
-// Looks after VMware Tools in the guest of a virtual machine: which version is installed, whether it runs, and when it
-// is upgraded.
+// Manages VMware Tools in the guest of a virtual machine: which version is installed, whether it is running, and when
+// it is upgraded.
 //
-// `InstallerService` is for their first installation; they are upgraded here.
+// Use `InstallerService` for the first installation, and this service for upgrades.
 //
-// Besides what the operations say about themselves, all of them can fail with
+// In addition to the errors listed for each operation, every operation can fail with
 // - `NOT_FOUND`: the machine does not exist.
-// - `ERROR`: vCenter or the host reports an error of another kind.
+// - `ERROR`: vCenter or the host reports another kind of error.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 //
 // Mirrors `com.vmware.vcenter.vm.tools`.
 type ToolsServiceServer interface {
-	// Returns version and state of VMware Tools in the guest. Mirrors `get`.
+	// Returns the version and state of VMware Tools in the guest. Mirrors `get`.
 	//
-	// Works in every power state: while the machine does not run, versions are those that were last reported. Poll it to
-	// wait for `run_state` `RUNNING` after a power-on, or for the end of an upgrade.
+	// Works in every power state: while the machine is not running, the versions are those that were last reported. Poll
+	// it to wait for `run_state` `RUNNING` after a power-on, or for the end of an upgrade.
 	GetTools(context.Context, *GetToolsRequest) (*GetToolsResponse, error)
-	// Changes when VMware Tools are upgraded. Mirrors `update`.
+	// Changes when VMware Tools is upgraded. Mirrors `update`.
 	//
-	// What is unset stays as it is. Works in every power state and takes effect at the next power-on. Idempotent:
-	// repeating it leaves the same setting.
+	// Unset fields stay unchanged. Works in every power state and takes effect at the next power-on. Idempotent:
+	// repeating the call leaves the same setting.
 	// - `INVALID_ARGUMENT`: this vCenter does not support the policy.
 	UpdateTools(context.Context, *UpdateToolsRequest) (*UpdateToolsResponse, error)
-	// Begins to upgrade VMware Tools in the guest. Mirrors `upgrade`.
+	// Starts to upgrade VMware Tools in the guest. Mirrors `upgrade`.
 	//
-	// Returns as soon as the upgrade has begun; there is no task to follow. Watch `version_status` and `run_state` with
-	// `GetTools`, and `error` for an upgrade that failed. The guest may restart. Not idempotent: a second call fails
-	// while the first upgrade runs.
+	// Returns as soon as the upgrade has started; there is no task to follow. Poll `version_status` and `run_state` with
+	// `GetTools`, and `error` for a failed upgrade. The guest may restart. Not idempotent: a second call fails while the
+	// first upgrade is running.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, or a part of vCenter cannot be reached at present.
-	// - `ALREADY_IN_DESIRED_STATE`: an upgrade runs already.
+	// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, or a vCenter service is currently unreachable.
+	// - `ALREADY_IN_DESIRED_STATE`: an upgrade is already running.
 	// - `ERROR`: the upgrade failed inside the guest.
 	UpgradeTools(context.Context, *UpgradeToolsRequest) (*UpgradeToolsResponse, error)
 	mustEmbedUnimplementedToolsServiceServer()

@@ -27,9 +27,9 @@ const (
 type LibraryItemsCreateSpecDiskStoragePolicyType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryItemsCreateSpecDiskStoragePolicyType_LIBRARY_ITEMS_CREATE_SPEC_DISK_STORAGE_POLICY_TYPE_UNSPECIFIED LibraryItemsCreateSpecDiskStoragePolicyType = 0
-	// The policy that `policy` names. The only way so far.
+	// The policy in `policy`. Currently the only way.
 	LibraryItemsCreateSpecDiskStoragePolicyType_LIBRARY_ITEMS_CREATE_SPEC_DISK_STORAGE_POLICY_TYPE_USE_SPECIFIED_POLICY LibraryItemsCreateSpecDiskStoragePolicyType = 1
 )
 
@@ -76,9 +76,9 @@ func (LibraryItemsCreateSpecDiskStoragePolicyType) EnumDescriptor() ([]byte, []i
 type LibraryItemsCreateSpecVmHomeStoragePolicyType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryItemsCreateSpecVmHomeStoragePolicyType_LIBRARY_ITEMS_CREATE_SPEC_VM_HOME_STORAGE_POLICY_TYPE_UNSPECIFIED LibraryItemsCreateSpecVmHomeStoragePolicyType = 0
-	// The policy that `policy` names. The only way so far.
+	// The policy in `policy`. Currently the only way.
 	LibraryItemsCreateSpecVmHomeStoragePolicyType_LIBRARY_ITEMS_CREATE_SPEC_VM_HOME_STORAGE_POLICY_TYPE_USE_SPECIFIED_POLICY LibraryItemsCreateSpecVmHomeStoragePolicyType = 1
 )
 
@@ -121,13 +121,13 @@ func (LibraryItemsCreateSpecVmHomeStoragePolicyType) EnumDescriptor() ([]byte, [
 	return file_vcenter_vm_template_v1_library_items_service_proto_rawDescGZIP(), []int{1}
 }
 
-// How the storage policy for disks of a machine that is deployed is chosen.
+// How the storage policy for disks of a deployed machine is chosen.
 type LibraryItemsDeploySpecDiskStoragePolicyType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryItemsDeploySpecDiskStoragePolicyType_LIBRARY_ITEMS_DEPLOY_SPEC_DISK_STORAGE_POLICY_TYPE_UNSPECIFIED LibraryItemsDeploySpecDiskStoragePolicyType = 0
-	// The policy that `policy` names.
+	// The policy in `policy`.
 	LibraryItemsDeploySpecDiskStoragePolicyType_LIBRARY_ITEMS_DEPLOY_SPEC_DISK_STORAGE_POLICY_TYPE_USE_SPECIFIED_POLICY LibraryItemsDeploySpecDiskStoragePolicyType = 1
 	// The policy of the template's disk.
 	LibraryItemsDeploySpecDiskStoragePolicyType_LIBRARY_ITEMS_DEPLOY_SPEC_DISK_STORAGE_POLICY_TYPE_USE_SOURCE_POLICY LibraryItemsDeploySpecDiskStoragePolicyType = 2
@@ -174,13 +174,13 @@ func (LibraryItemsDeploySpecDiskStoragePolicyType) EnumDescriptor() ([]byte, []i
 	return file_vcenter_vm_template_v1_library_items_service_proto_rawDescGZIP(), []int{2}
 }
 
-// How the storage policy for the files of a machine that is deployed is chosen.
+// How the storage policy for the files of a deployed machine is chosen.
 type LibraryItemsDeploySpecVmHomeStoragePolicyType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryItemsDeploySpecVmHomeStoragePolicyType_LIBRARY_ITEMS_DEPLOY_SPEC_VM_HOME_STORAGE_POLICY_TYPE_UNSPECIFIED LibraryItemsDeploySpecVmHomeStoragePolicyType = 0
-	// The policy that `policy` names.
+	// The policy in `policy`.
 	LibraryItemsDeploySpecVmHomeStoragePolicyType_LIBRARY_ITEMS_DEPLOY_SPEC_VM_HOME_STORAGE_POLICY_TYPE_USE_SPECIFIED_POLICY LibraryItemsDeploySpecVmHomeStoragePolicyType = 1
 	// The policy of the template's files.
 	LibraryItemsDeploySpecVmHomeStoragePolicyType_LIBRARY_ITEMS_DEPLOY_SPEC_VM_HOME_STORAGE_POLICY_TYPE_USE_SOURCE_POLICY LibraryItemsDeploySpecVmHomeStoragePolicyType = 2
@@ -231,7 +231,7 @@ func (LibraryItemsDeploySpecVmHomeStoragePolicyType) EnumDescriptor() ([]byte, [
 type LibraryItemsEthernetInfoMacAddressType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryItemsEthernetInfoMacAddressType_LIBRARY_ITEMS_ETHERNET_INFO_MAC_ADDRESS_TYPE_UNSPECIFIED LibraryItemsEthernetInfoMacAddressType = 0
 	// Set by a user.
 	LibraryItemsEthernetInfoMacAddressType_LIBRARY_ITEMS_ETHERNET_INFO_MAC_ADDRESS_TYPE_MANUAL LibraryItemsEthernetInfoMacAddressType = 1
@@ -288,7 +288,7 @@ func (LibraryItemsEthernetInfoMacAddressType) EnumDescriptor() ([]byte, []int) {
 type LibraryItemsEthernetInfoNetworkBackingType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	LibraryItemsEthernetInfoNetworkBackingType_LIBRARY_ITEMS_ETHERNET_INFO_NETWORK_BACKING_TYPE_UNSPECIFIED LibraryItemsEthernetInfoNetworkBackingType = 0
 	// A port group of a standard switch, which exists on one host.
 	LibraryItemsEthernetInfoNetworkBackingType_LIBRARY_ITEMS_ETHERNET_INFO_NETWORK_BACKING_TYPE_STANDARD_PORTGROUP LibraryItemsEthernetInfoNetworkBackingType = 1
@@ -296,7 +296,7 @@ const (
 	LibraryItemsEthernetInfoNetworkBackingType_LIBRARY_ITEMS_ETHERNET_INFO_NETWORK_BACKING_TYPE_HOST_DEVICE LibraryItemsEthernetInfoNetworkBackingType = 2
 	// A port group of a distributed switch, which vCenter manages for many hosts.
 	LibraryItemsEthernetInfoNetworkBackingType_LIBRARY_ITEMS_ETHERNET_INFO_NETWORK_BACKING_TYPE_DISTRIBUTED_PORTGROUP LibraryItemsEthernetInfoNetworkBackingType = 3
-	// A network that something other than vSphere manages, for instance NSX.
+	// A network that something other than vSphere manages, for example NSX.
 	LibraryItemsEthernetInfoNetworkBackingType_LIBRARY_ITEMS_ETHERNET_INFO_NETWORK_BACKING_TYPE_OPAQUE_NETWORK LibraryItemsEthernetInfoNetworkBackingType = 4
 )
 
@@ -348,7 +348,7 @@ func (LibraryItemsEthernetInfoNetworkBackingType) EnumDescriptor() ([]byte, []in
 // Request of `CreateTemplateLibraryItem`.
 type CreateTemplateLibraryItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which machine to copy, and where to put the template.
+	// Machine to copy, and placement of the template.
 	Spec          *LibraryItemsCreateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -394,7 +394,7 @@ func (x *CreateTemplateLibraryItemRequest) GetSpec() *LibraryItemsCreateSpec {
 // Response of `CreateTemplateLibraryItem`.
 type CreateTemplateLibraryItemResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item, for instance `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
+	// Identifier of the library item, for example `0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3`.
 	LibraryItem   *string `protobuf:"bytes,1,opt,name=library_item,json=libraryItem,proto3,oneof" json:"library_item,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -440,11 +440,11 @@ func (x *CreateTemplateLibraryItemResponse) GetLibraryItem() string {
 // Request of `DeployTemplateLibraryItem`.
 type DeployTemplateLibraryItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
-	// Name and place of the machine, and in what it should differ from the template.
+	// Name and placement of the machine, and how it differs from the template.
 	Spec          *LibraryItemsDeploySpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -497,7 +497,7 @@ func (x *DeployTemplateLibraryItemRequest) GetSpec() *LibraryItemsDeploySpec {
 // Response of `DeployTemplateLibraryItem`.
 type DeployTemplateLibraryItemResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the machine, for instance `vm-1024`.
+	// Identifier of the machine, for example `vm-1024`.
 	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -543,7 +543,7 @@ func (x *DeployTemplateLibraryItemResponse) GetVm() string {
 // Request of `GetTemplateLibraryItem`.
 type GetTemplateLibraryItemRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
@@ -591,7 +591,7 @@ func (x *GetTemplateLibraryItemRequest) GetTemplateLibraryItem() string {
 // Response of `GetTemplateLibraryItem`.
 type GetTemplateLibraryItemResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The template. Unset when the library item holds no virtual machine template.
+	// The template. Unset if the library item does not contain a virtual machine template.
 	LibraryItem   *LibraryItemsInfo `protobuf:"bytes,1,opt,name=library_item,json=libraryItem,proto3" json:"library_item,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -636,10 +636,10 @@ func (x *GetTemplateLibraryItemResponse) GetLibraryItem() *LibraryItemsInfo {
 
 // Virtual CPUs of a template.
 //
-// Found in `LibraryItemsInfo`.
+// Part of `LibraryItemsInfo`.
 type LibraryItemsCpuInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Number of CPU cores, of all sockets together.
+	// Number of CPU cores in all sockets together.
 	Count *int64 `protobuf:"varint,1,opt,name=count,proto3,oneof" json:"count,omitempty"`
 	// Number of CPU cores in each socket.
 	CoresPerSocket *int64 `protobuf:"varint,2,opt,name=cores_per_socket,json=coresPerSocket,proto3,oneof" json:"cores_per_socket,omitempty"`
@@ -691,19 +691,18 @@ func (x *LibraryItemsCpuInfo) GetCoresPerSocket() int64 {
 	return 0
 }
 
-// Virtual CPUs of a machine that is deployed, where they should differ from the template. Taken by
-// `DeployTemplateLibraryItem`.
+// Virtual CPUs of a deployed machine, if they differ from the template. Used by `DeployTemplateLibraryItem`.
 //
-// Not checked against the host: a machine with more cores than its host has cannot be powered on.
+// Not checked against the host: a machine that has more cores than its host cannot be powered on.
 type LibraryItemsCpuUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of CPU cores.
 	//
-	// When unset, that of the template.
+	// Defaults to that of the template.
 	NumCpus *int64 `protobuf:"varint,1,opt,name=num_cpus,json=numCpus,proto3,oneof" json:"num_cpus,omitempty"`
-	// Number of CPU cores in each socket. `num_cpus` has to be a multiple of it.
+	// Number of CPU cores in each socket. `num_cpus` must be a multiple of it.
 	//
-	// When unset, that of the template.
+	// Defaults to that of the template.
 	NumCoresPerSocket *int64 `protobuf:"varint,2,opt,name=num_cores_per_socket,json=numCoresPerSocket,proto3,oneof" json:"num_cores_per_socket,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -753,27 +752,27 @@ func (x *LibraryItemsCpuUpdateSpec) GetNumCoresPerSocket() int64 {
 	return 0
 }
 
-// Where in vCenter's inventory to put a template. Taken by `CreateTemplateLibraryItem`.
+// Where in vCenter's inventory to put a template. Used by `CreateTemplateLibraryItem`.
 //
-// At least one of `resource_pool`, `host` and `cluster` has to be set. What is set has to fit together.
+// At least one of `resource_pool`, `host` and `cluster` must be set. The placement objects must be compatible.
 type LibraryItemsCreatePlacementSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the folder of virtual machines to put the template into, for instance `group-v4`.
+	// Identifier of the folder of virtual machines to put the template into, for example `group-v4`.
 	//
-	// When unset, the folder of the machine it is made from.
+	// Defaults to the folder of the machine that the template is created from.
 	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// Identifier of the resource pool, for instance `resgroup-9`.
+	// Identifier of the resource pool, for example `resgroup-9`.
 	//
-	// When unset, vCenter chooses one; the call fails when it cannot.
+	// If unset, vCenter chooses one; the call fails if it cannot.
 	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
-	// Identifier of the host, for instance `host-10`. It has to be a member of `cluster` and the owner of
-	// `resource_pool`, where these are set.
+	// Identifier of the host, for example `host-10`. It must be a member of `cluster` and the owner of `resource_pool`,
+	// if they are set.
 	//
-	// When unset, vCenter chooses one; the call fails when it cannot.
+	// If unset, vCenter chooses one; the call fails if it cannot.
 	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
-	// Identifier of the cluster, for instance `domain-c8`. `resource_pool` has to belong to it, where that is set.
+	// Identifier of the cluster, for example `domain-c8`. `resource_pool` must belong to it, if it is set.
 	//
-	// Leave it unset where a host or a resource pool is set.
+	// Leave it unset if a host or a resource pool is set.
 	Cluster       *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -837,35 +836,34 @@ func (x *LibraryItemsCreatePlacementSpec) GetCluster() string {
 	return ""
 }
 
-// What a new virtual machine template should be like. Taken by `CreateTemplateLibraryItem`.
+// Specification of a new virtual machine template. Used by `CreateTemplateLibraryItem`.
 //
-// Name, source, library and placement are needed; all storage has a default.
+// The name, source, library and placement are required; all storage has a default.
 type LibraryItemsCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine to copy.
 	SourceVm *string `protobuf:"bytes,1,opt,name=source_vm,json=sourceVm,proto3,oneof" json:"source_vm,omitempty"`
 	// Name of the library item, and of the template.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Description of the library item, for people.
+	// Description of the library item, as human-readable text.
 	//
-	// When unset, that of the machine.
+	// Defaults to that of the machine.
 	Description *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Identifier of the library to put the template into. It has to be a local library.
+	// Identifier of the library to put the template into. It must be a local library.
 	Library *string `protobuf:"bytes,4,opt,name=library,proto3,oneof" json:"library,omitempty"`
-	// Storage for the configuration and the log files of the template.
+	// Storage for the configuration and log files of the template.
 	//
-	// When unset, the storage that the library uses by default.
+	// Defaults to the storage that the library uses by default.
 	VmHomeStorage *LibraryItemsCreateSpecVmHomeStorage `protobuf:"bytes,5,opt,name=vm_home_storage,json=vmHomeStorage,proto3" json:"vm_home_storage,omitempty"`
-	// Storage for the disks that `disk_storage_overrides` does not name.
+	// Storage for the disks that `disk_storage_overrides` does not list.
 	//
-	// When unset, the storage that the library uses by default.
+	// Defaults to the storage that the library uses by default.
 	DiskStorage *LibraryItemsCreateSpecDiskStorage `protobuf:"bytes,6,opt,name=disk_storage,json=diskStorage,proto3" json:"disk_storage,omitempty"`
-	// Storage for single disks, by the identifiers that the disks have in the machine, for instance `2000`.
+	// Storage for individual disks, by the identifiers that the disks have in the machine, for example `2000`.
 	//
-	// Disks that are not named follow `disk_storage`.
+	// Disks that are not listed follow `disk_storage`.
 	DiskStorageOverrides map[string]*LibraryItemsCreateSpecDiskStorage `protobuf:"bytes,7,rep,name=disk_storage_overrides,json=diskStorageOverrides,proto3" json:"disk_storage_overrides,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Where in vCenter's inventory to put the template. Needed at present, although the contract allows to leave it
-	// unset.
+	// Where in vCenter's inventory to put the template. Currently required, although the contract marks it as optional.
 	Placement     *LibraryItemsCreatePlacementSpec `protobuf:"bytes,8,opt,name=placement,proto3" json:"placement,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -959,16 +957,17 @@ func (x *LibraryItemsCreateSpec) GetPlacement() *LibraryItemsCreatePlacementSpec
 
 // Storage for disks of a new template.
 //
-// Taken by `CreateTemplateLibraryItem`, for all disks or for one of them.
+// Used by `CreateTemplateLibraryItem`, for all disks or for one of them.
 type LibraryItemsCreateSpecDiskStorage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore, for instance `datastore-11`. Needed at present.
+	// Identifier of the datastore, for example `datastore-11`. Currently required.
 	//
-	// With a storage policy that does not fit it, the disk is created all the same, and reported as not compliant.
+	// If the storage policy does not fit the datastore, the disk is created all the same, and is reported as
+	// noncompliant.
 	Datastore *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	// Storage policy of the disk.
 	//
-	// When unset, the default policy of the datastore.
+	// Defaults to the default policy of the datastore.
 	StoragePolicy *LibraryItemsCreateSpecDiskStoragePolicy `protobuf:"bytes,2,opt,name=storage_policy,json=storagePolicy,proto3" json:"storage_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1020,10 +1019,10 @@ func (x *LibraryItemsCreateSpecDiskStorage) GetStoragePolicy() *LibraryItemsCrea
 
 // Storage policy for disks of a new template.
 //
-// A template has nothing that its policy could be taken from, hence the only way is to name one.
+// A template has no source that it could take its policy from, so you must specify a policy.
 type LibraryItemsCreateSpecDiskStoragePolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the policy is chosen. Decides whether `policy` is needed.
+	// How the policy is chosen. Determines whether `policy` is required.
 	Type *LibraryItemsCreateSpecDiskStoragePolicyType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm_template.v1.LibraryItemsCreateSpecDiskStoragePolicyType,oneof" json:"type,omitempty"`
 	// Identifier of the storage policy, a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`.
 	Policy        *string `protobuf:"bytes,2,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
@@ -1075,18 +1074,19 @@ func (x *LibraryItemsCreateSpecDiskStoragePolicy) GetPolicy() string {
 	return ""
 }
 
-// Storage for the configuration and the log files of a new template.
+// Storage for the configuration and log files of a new template.
 //
-// Taken by `CreateTemplateLibraryItem`. The disks can be elsewhere.
+// Used by `CreateTemplateLibraryItem`. The disks can be stored elsewhere.
 type LibraryItemsCreateSpecVmHomeStorage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore, for instance `datastore-11`. Needed at present.
+	// Identifier of the datastore, for example `datastore-11`. Currently required.
 	//
-	// With a storage policy that does not fit it, the template is created all the same, and reported as not compliant.
+	// If the storage policy does not fit the datastore, the template is created all the same, and is reported as
+	// noncompliant.
 	Datastore *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	// Storage policy of the files.
 	//
-	// When unset, the default policy of the datastore.
+	// Defaults to the default policy of the datastore.
 	StoragePolicy *LibraryItemsCreateSpecVmHomeStoragePolicy `protobuf:"bytes,2,opt,name=storage_policy,json=storagePolicy,proto3" json:"storage_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1136,12 +1136,12 @@ func (x *LibraryItemsCreateSpecVmHomeStorage) GetStoragePolicy() *LibraryItemsCr
 	return nil
 }
 
-// Storage policy for the configuration and the log files of a new template.
+// Storage policy for the configuration and log files of a new template.
 //
-// The policies of the disks are separate, see `LibraryItemsCreateSpecDiskStoragePolicy`.
+// The policies of the disks are separate; see `LibraryItemsCreateSpecDiskStoragePolicy`.
 type LibraryItemsCreateSpecVmHomeStoragePolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the policy is chosen. Decides whether `policy` is needed.
+	// How the policy is chosen. Determines whether `policy` is required.
 	Type *LibraryItemsCreateSpecVmHomeStoragePolicyType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm_template.v1.LibraryItemsCreateSpecVmHomeStoragePolicyType,oneof" json:"type,omitempty"`
 	// Identifier of the storage policy, a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`.
 	Policy        *string `protobuf:"bytes,2,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
@@ -1193,26 +1193,26 @@ func (x *LibraryItemsCreateSpecVmHomeStoragePolicy) GetPolicy() string {
 	return ""
 }
 
-// Where in vCenter's inventory to put a machine that is deployed. Taken by `DeployTemplateLibraryItem`.
+// Where in vCenter's inventory to put a deployed machine. Used by `DeployTemplateLibraryItem`.
 //
-// At least one of `resource_pool`, `host` and `cluster` has to be set. What is set has to fit together.
+// At least one of `resource_pool`, `host` and `cluster` must be set. The placement objects must be compatible.
 type LibraryItemsDeployPlacementSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the folder of virtual machines, for instance `group-v4`. Needed at present, although the contract
-	// allows to leave it unset.
+	// Identifier of the folder of virtual machines, for example `group-v4`. Currently required, although the contract
+	// marks it as optional.
 	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// Identifier of the resource pool, for instance `resgroup-9`.
+	// Identifier of the resource pool, for example `resgroup-9`.
 	//
-	// When unset, vCenter chooses one; the call fails when it cannot.
+	// If unset, vCenter chooses one; the call fails if it cannot.
 	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
-	// Identifier of the host, for instance `host-10`. It has to be a member of `cluster` and the owner of
-	// `resource_pool`, where these are set.
+	// Identifier of the host, for example `host-10`. It must be a member of `cluster` and the owner of `resource_pool`,
+	// if they are set.
 	//
-	// When unset, vCenter chooses one; the call fails when it cannot.
+	// If unset, vCenter chooses one; the call fails if it cannot.
 	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
-	// Identifier of the cluster, for instance `domain-c8`. `resource_pool` has to belong to it, where that is set.
+	// Identifier of the cluster, for example `domain-c8`. `resource_pool` must belong to it, if it is set.
 	//
-	// Leave it unset where a host or a resource pool is set.
+	// Leave it unset if a host or a resource pool is set.
 	Cluster       *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1276,45 +1276,45 @@ func (x *LibraryItemsDeployPlacementSpec) GetCluster() string {
 	return ""
 }
 
-// What a machine that is deployed should be like. Taken by `DeployTemplateLibraryItem`.
+// Specification of a deployed machine. Used by `DeployTemplateLibraryItem`.
 //
-// Everything that is not said is as in the template.
+// Everything that is not specified is as in the template.
 type LibraryItemsDeploySpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the machine, for instance `web-0042`. Unique within its folder.
+	// Name of the machine, for example `web-0042`. Unique within its folder.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Description of the machine, for people.
+	// Description of the machine, as human-readable text.
 	//
-	// When unset, that of the library item.
+	// Defaults to that of the library item.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Storage for the configuration and the log files of the machine.
+	// Storage for the configuration and log files of the machine.
 	//
-	// When unset, the datastore and the policy of the template.
+	// Defaults to the datastore and the policy of the template.
 	VmHomeStorage *LibraryItemsDeploySpecVmHomeStorage `protobuf:"bytes,3,opt,name=vm_home_storage,json=vmHomeStorage,proto3" json:"vm_home_storage,omitempty"`
-	// Storage for the disks that `disk_storage_overrides` does not name.
+	// Storage for the disks that `disk_storage_overrides` does not list.
 	//
-	// When unset, the datastores and the policies of the template's disks.
+	// Defaults to the datastores and the policies of the template's disks.
 	DiskStorage *LibraryItemsDeploySpecDiskStorage `protobuf:"bytes,4,opt,name=disk_storage,json=diskStorage,proto3" json:"disk_storage,omitempty"`
-	// Storage for single disks, by the identifiers that the disks have in the template, for instance `2000`.
+	// Storage for individual disks, by the identifiers that the disks have in the template, for example `2000`.
 	//
-	// Disks that are not named follow `disk_storage`.
+	// Disks that are not listed follow `disk_storage`.
 	DiskStorageOverrides map[string]*LibraryItemsDeploySpecDiskStorage `protobuf:"bytes,5,rep,name=disk_storage_overrides,json=diskStorageOverrides,proto3" json:"disk_storage_overrides,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Where in vCenter's inventory to put the machine. Needed at present, although the contract allows to leave it unset.
+	// Where in vCenter's inventory to put the machine. Currently required, although the contract marks it as optional.
 	Placement *LibraryItemsDeployPlacementSpec `protobuf:"bytes,6,opt,name=placement,proto3" json:"placement,omitempty"`
-	// Whether to power the machine on once it is there. That happens after the answer, and a failure of it is not
-	// reported.
+	// Whether to power on the machine after it is created. vCenter does this after the response, and does not report a
+	// failure.
 	//
-	// When unset, the machine stays powered off.
+	// If unset, the machine stays powered off.
 	PoweredOn *bool `protobuf:"varint,7,opt,name=powered_on,json=poweredOn,proto3,oneof" json:"powered_on,omitempty"`
 	// How to customize the guest operating system.
 	//
-	// When unset, it is not customized.
+	// If unset, it is not customized.
 	GuestCustomization *LibraryItemsGuestCustomizationSpec `protobuf:"bytes,8,opt,name=guest_customization,json=guestCustomization,proto3" json:"guest_customization,omitempty"`
-	// In what the hardware should differ from the template.
+	// How the hardware differs from the template.
 	//
-	// When unset, it does not.
+	// If unset, it does not differ.
 	HardwareCustomization *LibraryItemsHardwareCustomizationSpec `protobuf:"bytes,9,opt,name=hardware_customization,json=hardwareCustomization,proto3" json:"hardware_customization,omitempty"`
-	// Tags to attach to the machine. They have to exist already; otherwise the call fails.
+	// Tags to attach to the machine. They must already exist; otherwise the call fails.
 	//
 	// Since vCenter 9.1.0.0.
 	Tags          []*LibraryItemsTagSpec `protobuf:"bytes,10,rep,name=tags,proto3" json:"tags,omitempty"`
@@ -1422,18 +1422,19 @@ func (x *LibraryItemsDeploySpec) GetTags() []*LibraryItemsTagSpec {
 	return nil
 }
 
-// Storage for disks of a machine that is deployed.
+// Storage for disks of a deployed machine.
 //
-// Taken by `DeployTemplateLibraryItem`, for all disks or for one of them.
+// Used by `DeployTemplateLibraryItem`, for all disks or for one of them.
 type LibraryItemsDeploySpecDiskStorage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore, for instance `datastore-11`. Needed at present.
+	// Identifier of the datastore, for example `datastore-11`. Currently required.
 	//
-	// With a storage policy that does not fit it, the disk is created all the same, and reported as not compliant.
+	// If the storage policy does not fit the datastore, the disk is created all the same, and is reported as
+	// noncompliant.
 	Datastore *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	// Storage policy of the disk.
 	//
-	// When unset, the default policy of the datastore.
+	// Defaults to the default policy of the datastore.
 	StoragePolicy *LibraryItemsDeploySpecDiskStoragePolicy `protobuf:"bytes,2,opt,name=storage_policy,json=storagePolicy,proto3" json:"storage_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1483,12 +1484,12 @@ func (x *LibraryItemsDeploySpecDiskStorage) GetStoragePolicy() *LibraryItemsDepl
 	return nil
 }
 
-// Storage policy for disks of a machine that is deployed.
+// Storage policy for disks of a deployed machine.
 //
-// Unlike that of a new template, it can be the one that the source follows.
+// Unlike the policy of a new template, it can be that of the source.
 type LibraryItemsDeploySpecDiskStoragePolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the policy is chosen. Decides whether `policy` is needed.
+	// How the policy is chosen. Determines whether `policy` is required.
 	Type *LibraryItemsDeploySpecDiskStoragePolicyType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm_template.v1.LibraryItemsDeploySpecDiskStoragePolicyType,oneof" json:"type,omitempty"`
 	// Identifier of the storage policy, a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`.
 	Policy        *string `protobuf:"bytes,2,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
@@ -1540,18 +1541,19 @@ func (x *LibraryItemsDeploySpecDiskStoragePolicy) GetPolicy() string {
 	return ""
 }
 
-// Storage for the configuration and the log files of a machine that is deployed.
+// Storage for the configuration and log files of a deployed machine.
 //
-// Taken by `DeployTemplateLibraryItem`. The disks can be elsewhere.
+// Used by `DeployTemplateLibraryItem`. The disks can be stored elsewhere.
 type LibraryItemsDeploySpecVmHomeStorage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore, for instance `datastore-11`. Needed at present.
+	// Identifier of the datastore, for example `datastore-11`. Currently required.
 	//
-	// With a storage policy that does not fit it, the machine is created all the same, and reported as not compliant.
+	// If the storage policy does not fit the datastore, the machine is created all the same, and is reported as
+	// noncompliant.
 	Datastore *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
 	// Storage policy of the files.
 	//
-	// When unset, the default policy of the datastore.
+	// Defaults to the default policy of the datastore.
 	StoragePolicy *LibraryItemsDeploySpecVmHomeStoragePolicy `protobuf:"bytes,2,opt,name=storage_policy,json=storagePolicy,proto3" json:"storage_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1601,12 +1603,12 @@ func (x *LibraryItemsDeploySpecVmHomeStorage) GetStoragePolicy() *LibraryItemsDe
 	return nil
 }
 
-// Storage policy for the configuration and the log files of a machine that is deployed.
+// Storage policy for the configuration and log files of a deployed machine.
 //
-// The policies of the disks are separate, see `LibraryItemsDeploySpecDiskStoragePolicy`.
+// The policies of the disks are separate; see `LibraryItemsDeploySpecDiskStoragePolicy`.
 type LibraryItemsDeploySpecVmHomeStoragePolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the policy is chosen. Decides whether `policy` is needed.
+	// How the policy is chosen. Determines whether `policy` is required.
 	Type *LibraryItemsDeploySpecVmHomeStoragePolicyType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm_template.v1.LibraryItemsDeploySpecVmHomeStoragePolicyType,oneof" json:"type,omitempty"`
 	// Identifier of the storage policy, a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`.
 	Policy        *string `protobuf:"bytes,2,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
@@ -1660,10 +1662,10 @@ func (x *LibraryItemsDeploySpecVmHomeStoragePolicy) GetPolicy() string {
 
 // A virtual disk of a template.
 //
-// Found in `LibraryItemsInfo`.
+// Part of `LibraryItemsInfo`.
 type LibraryItemsDiskInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Capacity in bytes. Unset when the disk cannot be accessed.
+	// Capacity in bytes. Unset if the disk cannot be accessed.
 	Capacity *int64 `protobuf:"varint,1,opt,name=capacity,proto3,oneof" json:"capacity,omitempty"`
 	// Where the disk is stored.
 	DiskStorage   *LibraryItemsDiskStorageInfo `protobuf:"bytes,2,opt,name=disk_storage,json=diskStorage,proto3" json:"disk_storage,omitempty"`
@@ -1717,12 +1719,12 @@ func (x *LibraryItemsDiskInfo) GetDiskStorage() *LibraryItemsDiskStorageInfo {
 
 // Where a virtual disk of a template is stored.
 //
-// Disks that are deployed go there as well, unless `LibraryItemsDeploySpec` says otherwise.
+// Deployed disks are stored there as well, unless `LibraryItemsDeploySpec` specifies otherwise.
 type LibraryItemsDiskStorageInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore, for instance `datastore-11`.
+	// Identifier of the datastore, for example `datastore-11`.
 	Datastore *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
-	// Identifier of the storage policy, a UUID. Unset when the disk has none.
+	// Identifier of the storage policy, a UUID. Unset if the disk has none.
 	StoragePolicy *string `protobuf:"bytes,2,opt,name=storage_policy,json=storagePolicy,proto3,oneof" json:"storage_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1772,12 +1774,12 @@ func (x *LibraryItemsDiskStorageInfo) GetStoragePolicy() string {
 	return ""
 }
 
-// In what a disk of a machine that is deployed should differ from the template.
+// How a disk of a deployed machine differs from the template.
 //
 // The guest sees a larger disk; its partitions and file systems do not grow with it.
 type LibraryItemsDiskUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Capacity in bytes. It has to be more than that of the template's disk: disks only grow.
+	// Capacity in bytes. It must be greater than that of the template's disk: disks can only grow.
 	Capacity      *int64 `protobuf:"varint,1,opt,name=capacity,proto3,oneof" json:"capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1822,14 +1824,14 @@ func (x *LibraryItemsDiskUpdateSpec) GetCapacity() int64 {
 
 // A virtual network card of a template.
 //
-// Found in `LibraryItemsInfo`.
+// Part of `LibraryItemsInfo`.
 type LibraryItemsEthernetInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of network that the card is connected to.
 	BackingType *LibraryItemsEthernetInfoNetworkBackingType `protobuf:"varint,1,opt,name=backing_type,json=backingType,proto3,enum=vcenter.vm_template.v1.LibraryItemsEthernetInfoNetworkBackingType,oneof" json:"backing_type,omitempty"`
 	// How the MAC address of the card is chosen.
 	MacType *LibraryItemsEthernetInfoMacAddressType `protobuf:"varint,2,opt,name=mac_type,json=macType,proto3,enum=vcenter.vm_template.v1.LibraryItemsEthernetInfoMacAddressType,oneof" json:"mac_type,omitempty"`
-	// Identifier of the network, for instance `network-12`. Unset when vCenter cannot determine it.
+	// Identifier of the network, for example `network-12`. Unset if vCenter cannot determine it.
 	Network       *string `protobuf:"bytes,3,opt,name=network,proto3,oneof" json:"network,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1886,18 +1888,18 @@ func (x *LibraryItemsEthernetInfo) GetNetwork() string {
 	return ""
 }
 
-// In what a network card of a machine that is deployed should differ from the template.
+// How a network card of a deployed machine differs from the template.
 //
-// A machine that is deployed gets MAC addresses of its own in any case, unless they were set by a user.
+// Even without changes, a deployed machine gets its own MAC addresses, unless a user set them.
 type LibraryItemsEthernetUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the network to connect the card to, for instance `network-12`.
+	// Identifier of the network to connect the card to, for example `network-12`.
 	//
-	// When unset, that of the template's card. vCenter's documentation calls it needed at present.
+	// Defaults to that of the template's card. vCenter's documentation calls it currently required.
 	Network *string `protobuf:"bytes,1,opt,name=network,proto3,oneof" json:"network,omitempty"`
 	// Identifier of the subnet to connect the card to. Takes precedence over `network`.
 	//
-	// When unset, the card is not connected to a subnet.
+	// If unset, the card is not connected to a subnet.
 	//
 	// Since vCenter 9.1.0.0.
 	Subnet        *string `protobuf:"bytes,2,opt,name=subnet,proto3,oneof" json:"subnet,omitempty"`
@@ -1949,14 +1951,14 @@ func (x *LibraryItemsEthernetUpdateSpec) GetSubnet() string {
 	return ""
 }
 
-// How to customize the guest operating system of a machine that is deployed.
+// How to customize the guest operating system of a deployed machine.
 //
-// `vcenter.guest.v1.CustomizationSpecsService` has the specifications that vCenter stores.
+// `vcenter.guest.v1.CustomizationSpecsService` manages the specifications that vCenter stores.
 type LibraryItemsGuestCustomizationSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of a customization specification that is stored in vCenter, for instance `linux-dhcp`.
+	// Name of a customization specification that is stored in vCenter, for example `linux-dhcp`.
 	//
-	// When unset, the guest operating system is not customized.
+	// If unset, the guest operating system is not customized.
 	Name          *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1999,31 +2001,30 @@ func (x *LibraryItemsGuestCustomizationSpec) GetName() string {
 	return ""
 }
 
-// In what the hardware of a machine that is deployed should differ from the template. Taken by
-// `DeployTemplateLibraryItem`.
+// How the hardware of a deployed machine differs from the template. Used by `DeployTemplateLibraryItem`.
 //
 // Disks and network cards are named by the identifiers that they have in the template.
 type LibraryItemsHardwareCustomizationSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Changes to network cards, by identifier, for instance `4000`.
+	// Changes to network cards, by identifier, for example `4000`.
 	//
-	// Cards that are not named stay as in the template.
+	// Cards that are not listed stay as in the template.
 	Nics map[string]*LibraryItemsEthernetUpdateSpec `protobuf:"bytes,1,rep,name=nics,proto3" json:"nics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Identifiers of disks to leave out, for instance `2001`.
+	// Identifiers of disks to omit, for example `2001`.
 	//
-	// When empty, all disks of the template are copied.
+	// If empty, all disks of the template are copied.
 	DisksToRemove []string `protobuf:"bytes,2,rep,name=disks_to_remove,json=disksToRemove,proto3" json:"disks_to_remove,omitempty"`
-	// Changes to disks, by identifier, for instance `2000`.
+	// Changes to disks, by identifier, for example `2000`.
 	//
-	// Disks that are not named stay as in the template.
+	// Disks that are not listed stay as in the template.
 	DisksToUpdate map[string]*LibraryItemsDiskUpdateSpec `protobuf:"bytes,3,rep,name=disks_to_update,json=disksToUpdate,proto3" json:"disks_to_update,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Changes to the CPUs.
 	//
-	// When unset, they stay as in the template.
+	// If unset, they stay as in the template.
 	CpuUpdate *LibraryItemsCpuUpdateSpec `protobuf:"bytes,4,opt,name=cpu_update,json=cpuUpdate,proto3" json:"cpu_update,omitempty"`
 	// Changes to the memory.
 	//
-	// When unset, it stays as in the template.
+	// If unset, it stays as in the template.
 	MemoryUpdate  *LibraryItemsMemoryUpdateSpec `protobuf:"bytes,5,opt,name=memory_update,json=memoryUpdate,proto3" json:"memory_update,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2096,24 +2097,24 @@ func (x *LibraryItemsHardwareCustomizationSpec) GetMemoryUpdate() *LibraryItemsM
 
 // The virtual machine template of a library item. Returned by `GetTemplateLibraryItem`.
 //
-// Enough to decide on storage, networks and size before a machine is deployed.
+// Contains what you need to choose storage, networks and sizes before you deploy a machine.
 type LibraryItemsInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Guest operating system that is configured, for instance `UBUNTU_64`. The values are those of `VmInfo.guest_os`.
+	// Configured guest operating system, for example `UBUNTU_64`. The values are those of `VmInfo.guest_os`.
 	GuestOs *string `protobuf:"bytes,1,opt,name=guest_os,json=guest_OS,proto3,oneof" json:"guest_os,omitempty"`
 	// Virtual CPUs.
 	Cpu *LibraryItemsCpuInfo `protobuf:"bytes,2,opt,name=cpu,proto3" json:"cpu,omitempty"`
 	// Memory.
 	Memory *LibraryItemsMemoryInfo `protobuf:"bytes,3,opt,name=memory,proto3" json:"memory,omitempty"`
-	// Where the configuration and the log files are stored.
+	// Where the configuration and log files are stored.
 	VmHomeStorage *LibraryItemsVmHomeStorageInfo `protobuf:"bytes,4,opt,name=vm_home_storage,json=vmHomeStorage,proto3" json:"vm_home_storage,omitempty"`
-	// Virtual disks by identifier, for instance `2000`.
+	// Virtual disks by identifier, for example `2000`.
 	Disks map[string]*LibraryItemsDiskInfo `protobuf:"bytes,5,rep,name=disks,proto3" json:"disks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Virtual network cards by identifier, for instance `4000`.
+	// Virtual network cards by identifier, for example `4000`.
 	Nics map[string]*LibraryItemsEthernetInfo `protobuf:"bytes,6,rep,name=nics,proto3" json:"nics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Identifier of the template in vCenter's inventory, for instance `vm-1021`, that of the latest version.
+	// Identifier of the latest version of the template in vCenter's inventory, for example `vm-1021`.
 	//
-	// It names the template in the SOAP API as well. This contract's operations on virtual machines do not list
+	// It also identifies the template in the SOAP API. This contract's operations on virtual machines do not list
 	// templates.
 	VmTemplate    *string `protobuf:"bytes,7,opt,name=vm_template,json=vmTemplate,proto3,oneof" json:"vm_template,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -2201,7 +2202,7 @@ func (x *LibraryItemsInfo) GetVmTemplate() string {
 
 // Memory of a template.
 //
-// Found in `LibraryItemsInfo`.
+// Part of `LibraryItemsInfo`.
 type LibraryItemsMemoryInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Size in MiB.
@@ -2247,12 +2248,12 @@ func (x *LibraryItemsMemoryInfo) GetSizeMib() int64 {
 	return 0
 }
 
-// Memory of a machine that is deployed, where it should differ from the template. Taken by `DeployTemplateLibraryItem`.
+// Memory of a deployed machine, if it differs from the template. Used by `DeployTemplateLibraryItem`.
 type LibraryItemsMemoryUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Size in MiB; vCenter's documentation says MB.
 	//
-	// When unset, that of the template.
+	// Defaults to that of the template.
 	Memory        *int64 `protobuf:"varint,1,opt,name=memory,proto3,oneof" json:"memory,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2297,7 +2298,7 @@ func (x *LibraryItemsMemoryUpdateSpec) GetMemory() int64 {
 
 // A tag by name.
 //
-// Names of tags are unique only within a category, so both are needed.
+// Tag names are unique only within a category, so both are required.
 //
 // Since vCenter 9.1.0.0.
 type LibraryItemsTagNameSpec struct {
@@ -2354,17 +2355,16 @@ func (x *LibraryItemsTagNameSpec) GetCategoryName() string {
 	return ""
 }
 
-// A tag to attach to a machine that is deployed, by identifier or by name. If both are set, they have to mean the same
-// tag.
+// A tag to attach to a deployed machine, by identifier or by name. If both are set, they must refer to the same tag.
 //
-// `cis.tagging.v1.TagService` has the tags.
+// `cis.tagging.v1.TagService` manages the tags.
 //
 // Since vCenter 9.1.0.0.
 type LibraryItemsTagSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the tag. Needed unless `tag_name_spec` is set.
+	// Identifier of the tag. Required unless `tag_name_spec` is set.
 	TagId *string `protobuf:"bytes,1,opt,name=tag_id,json=tagId,proto3,oneof" json:"tag_id,omitempty"`
-	// Name of the tag and of its category. Needed unless `tag_id` is set.
+	// Name of the tag and of its category. Required unless `tag_id` is set.
 	TagNameSpec   *LibraryItemsTagNameSpec `protobuf:"bytes,2,opt,name=tag_name_spec,json=tagNameSpec,proto3" json:"tag_name_spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2414,14 +2414,14 @@ func (x *LibraryItemsTagSpec) GetTagNameSpec() *LibraryItemsTagNameSpec {
 	return nil
 }
 
-// Where the configuration and the log files of a template are stored.
+// Where the configuration and log files of a template are stored.
 //
-// Files of machines that are deployed go there as well, unless `LibraryItemsDeploySpec` says otherwise.
+// Files of deployed machines are stored there as well, unless `LibraryItemsDeploySpec` specifies otherwise.
 type LibraryItemsVmHomeStorageInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the datastore, for instance `datastore-11`.
+	// Identifier of the datastore, for example `datastore-11`.
 	Datastore *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
-	// Identifier of the storage policy, a UUID. Unset when the files have none.
+	// Identifier of the storage policy, a UUID. Unset if the files have none.
 	StoragePolicy *string `protobuf:"bytes,2,opt,name=storage_policy,json=storagePolicy,proto3,oneof" json:"storage_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

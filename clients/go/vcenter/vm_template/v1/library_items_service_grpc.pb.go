@@ -28,53 +28,54 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Makes virtual machines from templates in content libraries, and such templates from virtual machines.
+// Creates virtual machines from templates in content libraries, and such templates from virtual machines.
 //
-// A library item of type `vm-template` holds one virtual machine template, in one or two versions.
-// `vcenter.vm_template.library_items.v1` checks it out to change it, and manages its versions. Templates in the OVF
-// format are deployed by `vcenter.ovf.v1.LibraryItemService`.
+// A library item of type `vm-template` contains one virtual machine template, in one or two versions.
+// `vcenter.vm_template.library_items.v1` checks it out to change it, and manages its versions. To deploy templates in
+// OVF format, use `vcenter.ovf.v1.LibraryItemService`.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the library item does not exist, or something that the specification names.
-//   - `RESOURCE_INACCESSIBLE`: the configuration or a file of the template, or of the machine it is made from, cannot be
-//     accessed at present.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+//   - `NOT_FOUND`: the library item, or an object that the specification names, does not exist.
+//   - `RESOURCE_INACCESSIBLE`: the configuration or a file of the template, or of the machine that it is created from,
+//     cannot currently be accessed.
+//   - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-//   - `ERROR`: vCenter failed for another reason, which its message tells.
+//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+//   - `ERROR`: vCenter failed for another reason; the message describes it.
 //
 // Mirrors `com.vmware.vcenter.vm_template.library_items`.
 type LibraryItemsServiceClient interface {
 	// Copies a virtual machine into a library, as a template. Mirrors `create`.
 	//
-	// Returns the identifier of the library item when all disks have been copied, which can take minutes: there is no
-	// task form. Choose a long deadline; when it passes, `content.library.v1.ItemService.FindItems` shows whether the
-	// item came into being. The machine stays as it is. Not idempotent: a second call fails with `ALREADY_EXISTS`.
-	//   - `ALREADY_EXISTS`: the folder has a virtual machine of that name.
-	//   - `INVALID_ARGUMENT`: the specification is not valid, for instance because its host is not part of its cluster, a
+	// Returns the identifier of the library item after all disks have been copied, which can take minutes: there is no
+	// task form. Set a long deadline; if it is exceeded, `content.library.v1.ItemService.FindItems` shows whether the
+	// item was created. The machine does not change. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	//   - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
+	//   - `INVALID_ARGUMENT`: the specification is not valid, for example because its host is not part of its cluster, a
 	//     placement is missing, or the library is a subscribed library.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state forbids it.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state does not allow it.
 	//   - `RESOURCE_IN_USE`: the machine is carrying out another operation.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the template needs is used up, for instance the space of the
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a resource that the template needs is exhausted, for example the space of the
 	//     datastore.
 	CreateTemplateLibraryItem(ctx context.Context, in *CreateTemplateLibraryItemRequest, opts ...grpc.CallOption) (*CreateTemplateLibraryItemResponse, error)
-	// Makes a virtual machine from a template in a library. Mirrors `deploy`.
+	// Creates a virtual machine from a template in a library. Mirrors `deploy`.
 	//
-	// Returns the identifier of the machine when all disks have been copied, which can take minutes: there is no task
-	// form. Choose a long deadline; when it passes, `VmService.ListVms` shows by the name whether the machine came into
-	// being. The machine is powered on and customized afterwards: an answer does not mean that it runs. Not idempotent: a
-	// second call fails with `ALREADY_EXISTS`.
-	//   - `ALREADY_EXISTS`: the folder has a virtual machine of that name.
-	//   - `INVALID_ARGUMENT`: the specification is not valid, for instance because its host is not part of its cluster, a
-	//     placement is missing, or a disk is to become smaller.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the host or the datastore does not accept machines now, for instance because it
-	//     is in maintenance.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the machine needs is used up, for instance the space of the
+	// Returns the identifier of the machine after all disks have been copied, which can take minutes: there is no task
+	// form. Set a long deadline; if it is exceeded, look for the machine by name with `VmService.ListVms`. The machine is
+	// powered on and customized after the response, so a response does not mean that the machine is running. Not
+	// idempotent: a second call fails with `ALREADY_EXISTS`.
+	//   - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
+	//   - `INVALID_ARGUMENT`: the specification is not valid, for example because its host is not part of its cluster, a
+	//     placement is missing, or a disk would become smaller.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the host or the datastore does not currently accept machines, for example because
+	//     it is in maintenance mode.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a resource that the machine needs is exhausted, for example the space of the
 	//     datastore.
 	DeployTemplateLibraryItem(ctx context.Context, in *DeployTemplateLibraryItemRequest, opts ...grpc.CallOption) (*DeployTemplateLibraryItemResponse, error)
-	// Returns what hardware the template of a library item has. Mirrors `get`.
+	// Returns the hardware of the template of a library item. Mirrors `get`.
 	//
-	// Shows the latest version of the template. For an item that holds no virtual machine template the answer is empty.
+	// Describes the latest version of the template. If the item does not contain a virtual machine template, the response
+	// is empty.
 	GetTemplateLibraryItem(ctx context.Context, in *GetTemplateLibraryItemRequest, opts ...grpc.CallOption) (*GetTemplateLibraryItemResponse, error)
 }
 
@@ -120,53 +121,54 @@ func (c *libraryItemsServiceClient) GetTemplateLibraryItem(ctx context.Context, 
 // All implementations must embed UnimplementedLibraryItemsServiceServer
 // for forward compatibility.
 //
-// Makes virtual machines from templates in content libraries, and such templates from virtual machines.
+// Creates virtual machines from templates in content libraries, and such templates from virtual machines.
 //
-// A library item of type `vm-template` holds one virtual machine template, in one or two versions.
-// `vcenter.vm_template.library_items.v1` checks it out to change it, and manages its versions. Templates in the OVF
-// format are deployed by `vcenter.ovf.v1.LibraryItemService`.
+// A library item of type `vm-template` contains one virtual machine template, in one or two versions.
+// `vcenter.vm_template.library_items.v1` checks it out to change it, and manages its versions. To deploy templates in
+// OVF format, use `vcenter.ovf.v1.LibraryItemService`.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the library item does not exist, or something that the specification names.
-//   - `RESOURCE_INACCESSIBLE`: the configuration or a file of the template, or of the machine it is made from, cannot be
-//     accessed at present.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+//   - `NOT_FOUND`: the library item, or an object that the specification names, does not exist.
+//   - `RESOURCE_INACCESSIBLE`: the configuration or a file of the template, or of the machine that it is created from,
+//     cannot currently be accessed.
+//   - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-//   - `ERROR`: vCenter failed for another reason, which its message tells.
+//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+//   - `ERROR`: vCenter failed for another reason; the message describes it.
 //
 // Mirrors `com.vmware.vcenter.vm_template.library_items`.
 type LibraryItemsServiceServer interface {
 	// Copies a virtual machine into a library, as a template. Mirrors `create`.
 	//
-	// Returns the identifier of the library item when all disks have been copied, which can take minutes: there is no
-	// task form. Choose a long deadline; when it passes, `content.library.v1.ItemService.FindItems` shows whether the
-	// item came into being. The machine stays as it is. Not idempotent: a second call fails with `ALREADY_EXISTS`.
-	//   - `ALREADY_EXISTS`: the folder has a virtual machine of that name.
-	//   - `INVALID_ARGUMENT`: the specification is not valid, for instance because its host is not part of its cluster, a
+	// Returns the identifier of the library item after all disks have been copied, which can take minutes: there is no
+	// task form. Set a long deadline; if it is exceeded, `content.library.v1.ItemService.FindItems` shows whether the
+	// item was created. The machine does not change. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	//   - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
+	//   - `INVALID_ARGUMENT`: the specification is not valid, for example because its host is not part of its cluster, a
 	//     placement is missing, or the library is a subscribed library.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state forbids it.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state does not allow it.
 	//   - `RESOURCE_IN_USE`: the machine is carrying out another operation.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the template needs is used up, for instance the space of the
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a resource that the template needs is exhausted, for example the space of the
 	//     datastore.
 	CreateTemplateLibraryItem(context.Context, *CreateTemplateLibraryItemRequest) (*CreateTemplateLibraryItemResponse, error)
-	// Makes a virtual machine from a template in a library. Mirrors `deploy`.
+	// Creates a virtual machine from a template in a library. Mirrors `deploy`.
 	//
-	// Returns the identifier of the machine when all disks have been copied, which can take minutes: there is no task
-	// form. Choose a long deadline; when it passes, `VmService.ListVms` shows by the name whether the machine came into
-	// being. The machine is powered on and customized afterwards: an answer does not mean that it runs. Not idempotent: a
-	// second call fails with `ALREADY_EXISTS`.
-	//   - `ALREADY_EXISTS`: the folder has a virtual machine of that name.
-	//   - `INVALID_ARGUMENT`: the specification is not valid, for instance because its host is not part of its cluster, a
-	//     placement is missing, or a disk is to become smaller.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the host or the datastore does not accept machines now, for instance because it
-	//     is in maintenance.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the machine needs is used up, for instance the space of the
+	// Returns the identifier of the machine after all disks have been copied, which can take minutes: there is no task
+	// form. Set a long deadline; if it is exceeded, look for the machine by name with `VmService.ListVms`. The machine is
+	// powered on and customized after the response, so a response does not mean that the machine is running. Not
+	// idempotent: a second call fails with `ALREADY_EXISTS`.
+	//   - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
+	//   - `INVALID_ARGUMENT`: the specification is not valid, for example because its host is not part of its cluster, a
+	//     placement is missing, or a disk would become smaller.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the host or the datastore does not currently accept machines, for example because
+	//     it is in maintenance mode.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a resource that the machine needs is exhausted, for example the space of the
 	//     datastore.
 	DeployTemplateLibraryItem(context.Context, *DeployTemplateLibraryItemRequest) (*DeployTemplateLibraryItemResponse, error)
-	// Returns what hardware the template of a library item has. Mirrors `get`.
+	// Returns the hardware of the template of a library item. Mirrors `get`.
 	//
-	// Shows the latest version of the template. For an item that holds no virtual machine template the answer is empty.
+	// Describes the latest version of the template. If the item does not contain a virtual machine template, the response
+	// is empty.
 	GetTemplateLibraryItem(context.Context, *GetTemplateLibraryItemRequest) (*GetTemplateLibraryItemResponse, error)
 	mustEmbedUnimplementedLibraryItemsServiceServer()
 }

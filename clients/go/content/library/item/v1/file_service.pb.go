@@ -23,11 +23,11 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// How a checksum is calculated.
+// Algorithms for checksums.
 type FileChecksumAlgorithm int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	FileChecksumAlgorithm_FILE_CHECKSUM_ALGORITHM_UNSPECIFIED FileChecksumAlgorithm = 0
 	// SHA-1.
 	FileChecksumAlgorithm_FILE_CHECKSUM_ALGORITHM_SHA1 FileChecksumAlgorithm = 1
@@ -89,7 +89,7 @@ type GetItemFileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the library item.
 	LibraryItemId string `protobuf:"bytes,1,opt,name=library_item_id,json=libraryItemId,proto3" json:"library_item_id,omitempty"`
-	// Name of the file, for instance `ubuntu.ovf`.
+	// Name of the file, for example `ubuntu.ovf`.
 	Name          *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -234,7 +234,7 @@ func (x *ListItemFilesRequest) GetLibraryItemId() string {
 // Response of `ListItemFiles`.
 type ListItemFilesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The files, empty when the item has none.
+	// The files. Empty if the item has none.
 	Files         []*FileInfo `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -277,12 +277,12 @@ func (x *ListItemFilesResponse) GetFiles() []*FileInfo {
 	return nil
 }
 
-// Checksum of a file. Tells whether a transfer was complete and correct.
+// Checksum of a file. Use it to verify that a transfer was complete and correct.
 type FileChecksumInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How the checksum was calculated. When unset, with SHA-1.
+	// Algorithm of the checksum. Defaults to SHA-1.
 	Algorithm *FileChecksumAlgorithm `protobuf:"varint,1,opt,name=algorithm,proto3,enum=content.library.item.v1.FileChecksumAlgorithm,oneof" json:"algorithm,omitempty"`
-	// The checksum, in hexadecimal digits.
+	// The checksum in hexadecimal.
 	Checksum      *string `protobuf:"bytes,2,opt,name=checksum,proto3,oneof" json:"checksum,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -335,23 +335,24 @@ func (x *FileChecksumInfo) GetChecksum() string {
 // A file of a library item.
 type FileInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Checksum of the file. Unset when the file has no contents yet, or when vCenter could not calculate one.
+	// Checksum of the file. Unset if the file has no contents yet or if vCenter could not calculate a checksum.
 	ChecksumInfo *FileChecksumInfo `protobuf:"bytes,1,opt,name=checksum_info,json=checksumInfo,proto3" json:"checksum_info,omitempty"`
-	// Name of the file, for instance `disk-0.vmdk`. Unique within the item, never empty.
+	// Name of the file, for example `disk-0.vmdk`. Unique within the item, never empty.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Size in bytes, as the file is stored. That can differ from the size that was uploaded, in particular of disks. 0
-	// while the file is not on the library's storage.
+	// Stored size of the file in bytes. Can differ from the uploaded size, in particular for disks. 0 while the file is
+	// not on the library's storage.
 	Size *int64 `protobuf:"varint,3,opt,name=size,proto3,oneof" json:"size,omitempty"`
 	// Whether the file is on the library's storage.
 	Cached *bool `protobuf:"varint,4,opt,name=cached,proto3,oneof" json:"cached,omitempty"`
-	// Version of the file, for instance `1`. Changes with each upload of the file.
+	// Version of the file, for example `1`. Changes with each upload of the file.
 	Version *string `protobuf:"bytes,5,opt,name=version,proto3,oneof" json:"version,omitempty"`
-	// URL to download the file from, for instance
+	// URL to download the file from, for example
 	// `https://vcenter.example.com/cls/static/{library}/{item}/{file}?version=1`. Unset while the file is not on the
 	// library's storage, and for virtual machine templates.
 	//
-	// The URL holds no secret: the download needs a session of vCenter's REST API in the header `vmware-api-session-id`.
-	// With the version in the query, it fails when a newer version has replaced the file; without, it gives the latest.
+	// The URL does not contain a secret: the download requires a vCenter REST API session in the `vmware-api-session-id`
+	// header. With the version in the query, the download fails if a newer version has replaced the file; without it, the
+	// download returns the latest version.
 	//
 	// Since vCenter 9.0.0.0.
 	FileDownloadEndpoint *string `protobuf:"bytes,6,opt,name=file_download_endpoint,json=fileDownloadEndpoint,proto3,oneof" json:"file_download_endpoint,omitempty"`

@@ -27,29 +27,30 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows the files of library items.
+// Lists the files of library items.
 //
-// A file is what an item is made of, for instance `ubuntu.ovf` and `disk-0.vmdk` of an OVF template. `StorageService`
-// shows where a file is stored.
+// Items consist of files, for example `ubuntu.ovf` and `disk-0.vmdk` of an OVF template. `StorageService` returns where
+// a file is stored.
 //
-// All operations can fail with
-//   - `NOT_FOUND`: the item, or the file that is named, does not exist.
-//   - `UNSUPPORTED`: the name of a file has characters for which vCenter cannot build a download URL. Only from vCenter
-//     9.0 on.
+// Every operation can fail with
+//   - `NOT_FOUND`: the item or the specified file does not exist.
+//   - `UNSUPPORTED`: the name of a file contains characters that vCenter cannot use in a download URL. Only as of vCenter
+//     9.0.
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// vCenter's documentation does not name the last two, but the operations need a session and privileges as all others.
+// vCenter's documentation does not list the last two, but these operations require a session and privileges like all
+// others.
 //
 // Mirrors `com.vmware.content.library.item.file`.
 type FileServiceClient interface {
 	// Returns one file of an item. Mirrors `get`.
 	//
-	// The name is that of a file as `ListItemFiles` returns it, not a path.
+	// The name is a file name as returned by `ListItemFiles`, not a path.
 	GetItemFile(ctx context.Context, in *GetItemFileRequest, opts ...grpc.CallOption) (*GetItemFileResponse, error)
 	// Lists the files of an item. Mirrors `list`.
 	//
-	// The answer shows each file in full. An item that has just been created has none.
+	// The response contains all properties of each file. A new item has no files.
 	ListItemFiles(ctx context.Context, in *ListItemFilesRequest, opts ...grpc.CallOption) (*ListItemFilesResponse, error)
 }
 
@@ -85,29 +86,30 @@ func (c *fileServiceClient) ListItemFiles(ctx context.Context, in *ListItemFiles
 // All implementations must embed UnimplementedFileServiceServer
 // for forward compatibility.
 //
-// Shows the files of library items.
+// Lists the files of library items.
 //
-// A file is what an item is made of, for instance `ubuntu.ovf` and `disk-0.vmdk` of an OVF template. `StorageService`
-// shows where a file is stored.
+// Items consist of files, for example `ubuntu.ovf` and `disk-0.vmdk` of an OVF template. `StorageService` returns where
+// a file is stored.
 //
-// All operations can fail with
-//   - `NOT_FOUND`: the item, or the file that is named, does not exist.
-//   - `UNSUPPORTED`: the name of a file has characters for which vCenter cannot build a download URL. Only from vCenter
-//     9.0 on.
+// Every operation can fail with
+//   - `NOT_FOUND`: the item or the specified file does not exist.
+//   - `UNSUPPORTED`: the name of a file contains characters that vCenter cannot use in a download URL. Only as of vCenter
+//     9.0.
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// vCenter's documentation does not name the last two, but the operations need a session and privileges as all others.
+// vCenter's documentation does not list the last two, but these operations require a session and privileges like all
+// others.
 //
 // Mirrors `com.vmware.content.library.item.file`.
 type FileServiceServer interface {
 	// Returns one file of an item. Mirrors `get`.
 	//
-	// The name is that of a file as `ListItemFiles` returns it, not a path.
+	// The name is a file name as returned by `ListItemFiles`, not a path.
 	GetItemFile(context.Context, *GetItemFileRequest) (*GetItemFileResponse, error)
 	// Lists the files of an item. Mirrors `list`.
 	//
-	// The answer shows each file in full. An item that has just been created has none.
+	// The response contains all properties of each file. A new item has no files.
 	ListItemFiles(context.Context, *ListItemFilesRequest) (*ListItemFilesResponse, error)
 	mustEmbedUnimplementedFileServiceServer()
 }

@@ -29,7 +29,7 @@ type GetItemStorageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the library item.
 	LibraryItemId string `protobuf:"bytes,1,opt,name=library_item_id,json=libraryItemId,proto3" json:"library_item_id,omitempty"`
-	// Name of the file, for instance `ubuntu.iso`, as `FileService.ListItemFiles` returns it.
+	// Name of the file, for example `ubuntu.iso`, as returned by `FileService.ListItemFiles`.
 	FileName      *string `protobuf:"bytes,2,opt,name=file_name,json=fileName,proto3,oneof" json:"file_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -82,7 +82,7 @@ func (x *GetItemStorageRequest) GetFileName() string {
 // Response of `GetItemStorage`.
 type GetItemStorageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The places of the file.
+	// The locations of the file.
 	Storage       []*StorageInfo `protobuf:"bytes,1,rep,name=storage,proto3" json:"storage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -174,7 +174,7 @@ func (x *ListItemStorageRequest) GetLibraryItemId() string {
 // Response of `ListItemStorage`.
 type ListItemStorageResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The places of all files, empty when the item has none.
+	// The locations of all files. Empty if the item has none.
 	Storage       []*StorageInfo `protobuf:"bytes,1,rep,name=storage,proto3" json:"storage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -217,31 +217,30 @@ func (x *ListItemStorageResponse) GetStorage() []*StorageInfo {
 	return nil
 }
 
-// One place where a file of a library item is stored.
+// A location where a file of a library item is stored.
 type StorageInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Storage that holds the file. Not necessarily the one that the library uses by default.
+	// Storage that contains the file. Not necessarily the library's default storage.
 	StorageBacking *v1.LibraryStorageBacking `protobuf:"bytes,1,opt,name=storage_backing,json=storageBacking,proto3" json:"storage_backing,omitempty"`
-	// URIs of the file on that storage, for instance
-	// `ds:///vmfs/volumes/{volume}/contentlib-{library}/{item}/ubuntu.iso`.
+	// URIs of the file on that storage, for example `ds:///vmfs/volumes/{volume}/contentlib-{library}/{item}/ubuntu.iso`.
 	//
-	// They depend on the kind of storage; how to use them is left to the caller.
+	// Their format depends on the type of storage; the caller decides how to use them.
 	StorageUris []string `protobuf:"bytes,2,rep,name=storage_uris,json=storageUris,proto3" json:"storage_uris,omitempty"`
-	// Checksum of the file. Unset when the file has no contents yet, or when vCenter could not calculate one.
+	// Checksum of the file. Unset if the file has no contents yet or if vCenter could not calculate a checksum.
 	ChecksumInfo *FileChecksumInfo `protobuf:"bytes,3,opt,name=checksum_info,json=checksumInfo,proto3" json:"checksum_info,omitempty"`
-	// Name of the file, for instance `disk-0.vmdk`. Unique within the item, never empty.
+	// Name of the file, for example `disk-0.vmdk`. Unique within the item, never empty.
 	Name *string `protobuf:"bytes,4,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Size in bytes, as the file is stored. That can differ from the size that was uploaded, in particular of disks. 0
-	// while the file is not on the library's storage.
+	// Stored size of the file in bytes. Can differ from the uploaded size, in particular for disks. 0 while the file is
+	// not on the library's storage.
 	Size *int64 `protobuf:"varint,5,opt,name=size,proto3,oneof" json:"size,omitempty"`
 	// Whether the file is on the library's storage.
 	Cached *bool `protobuf:"varint,6,opt,name=cached,proto3,oneof" json:"cached,omitempty"`
-	// Version of the file, for instance `1`. Changes with each upload of the file.
+	// Version of the file, for example `1`. Changes with each upload of the file.
 	Version *string `protobuf:"bytes,7,opt,name=version,proto3,oneof" json:"version,omitempty"`
-	// URL to download the file from, as `FileInfo` has it. Unset while the file is not on the library's storage, and for
+	// URL to download the file from, as in `FileInfo`. Unset while the file is not on the library's storage, and for
 	// virtual machine templates.
 	//
-	// The URL holds no secret: the download needs a session of vCenter's REST API.
+	// The URL does not contain a secret: the download requires a vCenter REST API session.
 	//
 	// Since vCenter 9.0.0.0.
 	FileDownloadEndpoint *string `protobuf:"bytes,8,opt,name=file_download_endpoint,json=fileDownloadEndpoint,proto3,oneof" json:"file_download_endpoint,omitempty"`

@@ -27,27 +27,28 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows where the files of library items are stored.
+// Returns where the files of library items are stored.
 //
-// `FileService` shows each file once; here it appears once for each storage that holds it. For callers that want to use
-// the stored file directly, for instance to attach an ISO image to a CD-ROM drive.
+// `FileService` returns each file once; this service returns one entry for each storage that contains the file.
+// Intended for callers that use the stored file directly, for example to attach an ISO image to a CD-ROM drive.
 //
-// All operations can fail with
-// - `NOT_FOUND`: the item, or the file that is named, does not exist.
+// Every operation can fail with
+// - `NOT_FOUND`: the item or the specified file does not exist.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// vCenter's documentation does not name the last two, but the operations need a session and privileges as all others.
+// vCenter's documentation does not list the last two, but these operations require a session and privileges like all
+// others.
 //
 // Mirrors `com.vmware.content.library.item.storage`.
 type StorageServiceClient interface {
 	// Returns where one file of an item is stored. Mirrors `get`.
 	//
-	// A list all the same: a file can be on several storages.
+	// The result is a list because a file can be on several storages.
 	GetItemStorage(ctx context.Context, in *GetItemStorageRequest, opts ...grpc.CallOption) (*GetItemStorageResponse, error)
 	// Lists where all files of an item are stored. Mirrors `list`.
 	//
-	// One entry for each file and each storage that holds it.
+	// Returns one entry for each file and each storage that contains it.
 	ListItemStorage(ctx context.Context, in *ListItemStorageRequest, opts ...grpc.CallOption) (*ListItemStorageResponse, error)
 }
 
@@ -83,27 +84,28 @@ func (c *storageServiceClient) ListItemStorage(ctx context.Context, in *ListItem
 // All implementations must embed UnimplementedStorageServiceServer
 // for forward compatibility.
 //
-// Shows where the files of library items are stored.
+// Returns where the files of library items are stored.
 //
-// `FileService` shows each file once; here it appears once for each storage that holds it. For callers that want to use
-// the stored file directly, for instance to attach an ISO image to a CD-ROM drive.
+// `FileService` returns each file once; this service returns one entry for each storage that contains the file.
+// Intended for callers that use the stored file directly, for example to attach an ISO image to a CD-ROM drive.
 //
-// All operations can fail with
-// - `NOT_FOUND`: the item, or the file that is named, does not exist.
+// Every operation can fail with
+// - `NOT_FOUND`: the item or the specified file does not exist.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
-// vCenter's documentation does not name the last two, but the operations need a session and privileges as all others.
+// vCenter's documentation does not list the last two, but these operations require a session and privileges like all
+// others.
 //
 // Mirrors `com.vmware.content.library.item.storage`.
 type StorageServiceServer interface {
 	// Returns where one file of an item is stored. Mirrors `get`.
 	//
-	// A list all the same: a file can be on several storages.
+	// The result is a list because a file can be on several storages.
 	GetItemStorage(context.Context, *GetItemStorageRequest) (*GetItemStorageResponse, error)
 	// Lists where all files of an item are stored. Mirrors `list`.
 	//
-	// One entry for each file and each storage that holds it.
+	// Returns one entry for each file and each storage that contains it.
 	ListItemStorage(context.Context, *ListItemStorageRequest) (*ListItemStorageResponse, error)
 	mustEmbedUnimplementedStorageServiceServer()
 }

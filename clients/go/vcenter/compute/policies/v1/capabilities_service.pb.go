@@ -198,17 +198,17 @@ func (x *ListCapabilitiesResponse) GetCapabilities() []*CapabilitiesSummary {
 	return nil
 }
 
-// A kind of compute policies.
+// A type of compute policy.
 type CapabilitiesInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the capability, for instance `VM-VM affinity`.
+	// Name of the capability, for example `VM-VM affinity`.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What policies of this kind do.
+	// Description of what policies of this type do.
 	Description *string `protobuf:"bytes,2,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Name of the structure that `PoliciesService.CreateComputePolicy` takes for such a policy, for instance
+	// Name of the structure that `PoliciesService.CreateComputePolicy` accepts for this type of policy, for example
 	// `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity.create_spec`.
 	CreateSpecType *string `protobuf:"bytes,3,opt,name=create_spec_type,json=createSpecType,proto3,oneof" json:"create_spec_type,omitempty"`
-	// Name of the structure that `PoliciesService.GetComputePolicy` returns for such a policy, for instance
+	// Name of the structure that `PoliciesService.GetComputePolicy` returns for this type of policy, for example
 	// `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity.info`.
 	InfoType      *string `protobuf:"bytes,4,opt,name=info_type,json=infoType,proto3,oneof" json:"info_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -273,14 +273,14 @@ func (x *CapabilitiesInfo) GetInfoType() string {
 	return ""
 }
 
-// What a list shows of a capability.
+// Summary of a capability, as returned by list operations.
 type CapabilitiesSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the capability, for instance `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity`.
+	// Identifier of the capability, for example `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity`.
 	Capability *string `protobuf:"bytes,1,opt,name=capability,proto3,oneof" json:"capability,omitempty"`
-	// Name of the capability, for instance `VM-VM affinity`.
+	// Name of the capability, for example `VM-VM affinity`.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// What policies of this kind do.
+	// Description of what policies of this type do.
 	Description   *string `protobuf:"bytes,3,opt,name=description,proto3,oneof" json:"description,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -27,9 +27,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells which kinds of compute policies vCenter has. Each kind is a capability.
+// Lists the types of compute policies that vCenter supports. Each type is a capability.
 //
-// All operations can fail with
+// Every operation can fail with
 // - `UNAUTHORIZED`: the caller lacks the privilege `System.Read`.
 //
 // Mirrors `com.vmware.vcenter.compute.policies.capabilities`.
@@ -40,7 +40,7 @@ type CapabilitiesServiceClient interface {
 	GetCapability(ctx context.Context, in *GetCapabilityRequest, opts ...grpc.CallOption) (*GetCapabilityResponse, error)
 	// Lists the capabilities. Mirrors `list`.
 	//
-	// All of them come in one answer.
+	// All of them are returned in one response.
 	ListCapabilities(ctx context.Context, in *ListCapabilitiesRequest, opts ...grpc.CallOption) (*ListCapabilitiesResponse, error)
 }
 
@@ -76,9 +76,9 @@ func (c *capabilitiesServiceClient) ListCapabilities(ctx context.Context, in *Li
 // All implementations must embed UnimplementedCapabilitiesServiceServer
 // for forward compatibility.
 //
-// Tells which kinds of compute policies vCenter has. Each kind is a capability.
+// Lists the types of compute policies that vCenter supports. Each type is a capability.
 //
-// All operations can fail with
+// Every operation can fail with
 // - `UNAUTHORIZED`: the caller lacks the privilege `System.Read`.
 //
 // Mirrors `com.vmware.vcenter.compute.policies.capabilities`.
@@ -89,7 +89,7 @@ type CapabilitiesServiceServer interface {
 	GetCapability(context.Context, *GetCapabilityRequest) (*GetCapabilityResponse, error)
 	// Lists the capabilities. Mirrors `list`.
 	//
-	// All of them come in one answer.
+	// All of them are returned in one response.
 	ListCapabilities(context.Context, *ListCapabilitiesRequest) (*ListCapabilitiesResponse, error)
 	mustEmbedUnimplementedCapabilitiesServiceServer()
 }

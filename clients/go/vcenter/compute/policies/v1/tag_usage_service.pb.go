@@ -26,11 +26,11 @@ const (
 // Request of `ListTagUsage`.
 type ListTagUsageRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifiers of policies to look at. All when empty.
+	// Identifiers of policies to include. If empty, all are included.
 	Policies []string `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
-	// Identifiers of tags to look for. All when empty.
+	// Identifiers of tags to include. If empty, all are included.
 	Tags []string `protobuf:"bytes,2,rep,name=tags,proto3" json:"tags,omitempty"`
-	// Types of tags to look for, for instance `com.vmware.cis.tagging.Tag:VirtualMachine`. All when empty.
+	// Types of tags to include, for example `com.vmware.cis.tagging.Tag:VirtualMachine`. If empty, all are included.
 	TagTypes      []string `protobuf:"bytes,3,rep,name=tag_types,json=tagTypes,proto3" json:"tag_types,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -138,9 +138,9 @@ type TagUsageSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the policy.
 	Policy *string `protobuf:"bytes,1,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
-	// Type of the tag, for instance `com.vmware.cis.tagging.Tag:VirtualMachine`.
+	// Type of the tag, for example `com.vmware.cis.tagging.Tag:VirtualMachine`.
 	TagType *string `protobuf:"bytes,2,opt,name=tag_type,json=tagType,proto3,oneof" json:"tag_type,omitempty"`
-	// Identifier of the tag, for instance `urn:vmomi:InventoryServiceTag:927f5ff8-62e6-4364-bc94-23e3bfd7dee7:GLOBAL`.
+	// Identifier of the tag, for example `urn:vmomi:InventoryServiceTag:927f5ff8-62e6-4364-bc94-23e3bfd7dee7:GLOBAL`.
 	Tag *string `protobuf:"bytes,3,opt,name=tag,proto3,oneof" json:"tag,omitempty"`
 	// Name of the tag.
 	TagName *string `protobuf:"bytes,4,opt,name=tag_name,json=tagName,proto3,oneof" json:"tag_name,omitempty"`
@@ -150,7 +150,7 @@ type TagUsageSummary struct {
 	//
 	// Since vCenter 9.1.0.0.
 	PolicyName *string `protobuf:"bytes,6,opt,name=policy_name,json=policyName,proto3,oneof" json:"policy_name,omitempty"`
-	// What the policy is for.
+	// Description of the policy.
 	//
 	// Since vCenter 9.1.0.0.
 	PolicyDescription *string `protobuf:"bytes,7,opt,name=policy_description,json=policyDescription,proto3,oneof" json:"policy_description,omitempty"`

@@ -26,16 +26,16 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells which tags compute policies use.
+// Lists the tags that compute policies use.
 //
-// All operations, the one below so far, can fail with
+// Every operation can fail with
 // - `UNAUTHORIZED`: the caller lacks the privilege `System.Read`.
 //
 // Mirrors `com.vmware.vcenter.compute.policies.tag_usage`.
 type TagUsageServiceClient interface {
 	// Lists the tags that compute policies use, one entry for each tag of each policy. Mirrors `list`.
 	//
-	// An entry has to match every filter that is given. All of them come in one answer.
+	// An entry must match every filter that is set. All of them are returned in one response.
 	ListTagUsage(ctx context.Context, in *ListTagUsageRequest, opts ...grpc.CallOption) (*ListTagUsageResponse, error)
 }
 
@@ -61,16 +61,16 @@ func (c *tagUsageServiceClient) ListTagUsage(ctx context.Context, in *ListTagUsa
 // All implementations must embed UnimplementedTagUsageServiceServer
 // for forward compatibility.
 //
-// Tells which tags compute policies use.
+// Lists the tags that compute policies use.
 //
-// All operations, the one below so far, can fail with
+// Every operation can fail with
 // - `UNAUTHORIZED`: the caller lacks the privilege `System.Read`.
 //
 // Mirrors `com.vmware.vcenter.compute.policies.tag_usage`.
 type TagUsageServiceServer interface {
 	// Lists the tags that compute policies use, one entry for each tag of each policy. Mirrors `list`.
 	//
-	// An entry has to match every filter that is given. All of them come in one answer.
+	// An entry must match every filter that is set. All of them are returned in one response.
 	ListTagUsage(context.Context, *ListTagUsageRequest) (*ListTagUsageResponse, error)
 	mustEmbedUnimplementedTagUsageServiceServer()
 }

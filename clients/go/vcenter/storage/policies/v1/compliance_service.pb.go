@@ -23,21 +23,21 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether something complies with its storage policy.
+// Compliance with a storage policy.
 type ComplianceStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ComplianceStatus_COMPLIANCE_STATUS_UNSPECIFIED ComplianceStatus = 0
-	// It complies.
+	// The object complies.
 	ComplianceStatus_COMPLIANCE_STATUS_COMPLIANT ComplianceStatus = 1
-	// It does not comply.
+	// The object does not comply.
 	ComplianceStatus_COMPLIANCE_STATUS_NON_COMPLIANT ComplianceStatus = 2
-	// Not known.
+	// The compliance is unknown.
 	ComplianceStatus_COMPLIANCE_STATUS_UNKNOWN ComplianceStatus = 3
-	// The policy requires nothing of the kind of datastore that it is on.
+	// The policy has no requirements for the type of datastore that the object is on.
 	ComplianceStatus_COMPLIANCE_STATUS_NOT_APPLICABLE ComplianceStatus = 4
-	// The policy was changed and has not been applied since.
+	// The policy has changed and has not been reapplied.
 	ComplianceStatus_COMPLIANCE_STATUS_OUT_OF_DATE ComplianceStatus = 5
 )
 
@@ -91,9 +91,9 @@ func (ComplianceStatus) EnumDescriptor() ([]byte, []int) {
 // Request of `ListCompliance`.
 type ListComplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Statuses to look for, for instance `NON_COMPLIANT`. All when empty.
+	// Statuses to include, for example `NON_COMPLIANT`. If empty, all are included.
 	//
-	// The values are those of `ComplianceStatus`.
+	// For possible values, see `ComplianceStatus`.
 	Status        []string `protobuf:"bytes,1,rep,name=status,proto3" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -185,11 +185,11 @@ func (x *ListComplianceResponse) GetEntities() []*ComplianceSummary {
 // A virtual machine that matches, with the statuses of its parts.
 type ComplianceSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the virtual machine, for instance `vm-1001`.
+	// Identifier of the virtual machine, for example `vm-1001`.
 	Vm *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
-	// Status of the home directory. Unset when it follows no policy.
+	// Status of the home directory. Unset if it has no policy.
 	VmHome *ComplianceStatus `protobuf:"varint,2,opt,name=vm_home,json=vmHome,proto3,enum=vcenter.storage.policies.v1.ComplianceStatus,oneof" json:"vm_home,omitempty"`
-	// Status of the disks by identifier, without those that follow no policy.
+	// Status of the disks, by identifier. Disks without a policy are omitted.
 	Disks         map[string]ComplianceStatus `protobuf:"bytes,3,rep,name=disks,proto3" json:"disks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value,enum=vcenter.storage.policies.v1.ComplianceStatus"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

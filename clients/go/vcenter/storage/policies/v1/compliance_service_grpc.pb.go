@@ -26,19 +26,19 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Lists virtual machines by whether they comply with their storage policies.
+// Lists virtual machines by their compliance with their storage policies.
 //
-// All operations, the one below so far, can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// Every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.storage.policies.compliance`.
 type ComplianceServiceClient interface {
-	// Lists the virtual machines of which the home directory or a disk has one of the given statuses. Mirrors `list`.
+	// Lists the virtual machines whose home directory or a disk has one of the given statuses. Mirrors `list`.
 	//
-	// Machines that follow no storage policy are not listed. The statuses are those of each machine's last check.
-	// - `INVALID_ARGUMENT`: vCenter does not know one of the statuses.
+	// Machines without a storage policy are not listed. The statuses are the results of each machine's last check.
+	// - `INVALID_ARGUMENT`: a status is unknown to vCenter.
 	ListCompliance(ctx context.Context, in *ListComplianceRequest, opts ...grpc.CallOption) (*ListComplianceResponse, error)
 }
 
@@ -64,19 +64,19 @@ func (c *complianceServiceClient) ListCompliance(ctx context.Context, in *ListCo
 // All implementations must embed UnimplementedComplianceServiceServer
 // for forward compatibility.
 //
-// Lists virtual machines by whether they comply with their storage policies.
+// Lists virtual machines by their compliance with their storage policies.
 //
-// All operations, the one below so far, can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// Every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.storage.policies.compliance`.
 type ComplianceServiceServer interface {
-	// Lists the virtual machines of which the home directory or a disk has one of the given statuses. Mirrors `list`.
+	// Lists the virtual machines whose home directory or a disk has one of the given statuses. Mirrors `list`.
 	//
-	// Machines that follow no storage policy are not listed. The statuses are those of each machine's last check.
-	// - `INVALID_ARGUMENT`: vCenter does not know one of the statuses.
+	// Machines without a storage policy are not listed. The statuses are the results of each machine's last check.
+	// - `INVALID_ARGUMENT`: a status is unknown to vCenter.
 	ListCompliance(context.Context, *ListComplianceRequest) (*ListComplianceResponse, error)
 	mustEmbedUnimplementedComplianceServiceServer()
 }

@@ -72,7 +72,7 @@ func (x *ListPolicyVmsRequest) GetPolicy() string {
 // Response of `ListPolicyVms`.
 type ListPolicyVmsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The parts that follow the policy, by the identifier of their machine.
+	// The parts of machines that use the policy, by the identifier of the machine.
 	Vms           map[string]*VmInfo `protobuf:"bytes,1,rep,name=vms,proto3" json:"vms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -115,12 +115,12 @@ func (x *ListPolicyVmsResponse) GetVms() map[string]*VmInfo {
 	return nil
 }
 
-// Which parts of a virtual machine follow a storage policy.
+// Parts of a virtual machine that use a storage policy.
 type VmInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the home directory follows the policy.
+	// Whether the home directory uses the policy.
 	VmHome *bool `protobuf:"varint,1,opt,name=vm_home,json=vmHome,proto3,oneof" json:"vm_home,omitempty"`
-	// Identifiers of the disks that follow the policy, for instance `2000`.
+	// Identifiers of the disks that use the policy, for example `2000`.
 	Disks         []string `protobuf:"bytes,2,rep,name=disks,proto3" json:"disks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

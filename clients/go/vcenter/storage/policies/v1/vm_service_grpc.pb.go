@@ -26,20 +26,20 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells which virtual machines follow a storage policy.
+// Lists the virtual machines that use a storage policy.
 //
-// All operations, the one below so far, can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// Every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.storage.policies.VM`.
 type VmServiceClient interface {
-	// Lists the virtual machines of which the home directory or a disk follows a storage policy. Mirrors `list`.
+	// Lists the virtual machines whose home directory or a disk uses a storage policy. Mirrors `list`.
 	//
-	// All of them come in one answer. vCenter does not have pages for them.
+	// All of them are returned in one response, because vCenter does not support pagination for them.
 	// - `NOT_FOUND`: the storage policy does not exist.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines follow the policy.
+	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines use the policy.
 	ListPolicyVms(ctx context.Context, in *ListPolicyVmsRequest, opts ...grpc.CallOption) (*ListPolicyVmsResponse, error)
 }
 
@@ -65,20 +65,20 @@ func (c *vmServiceClient) ListPolicyVms(ctx context.Context, in *ListPolicyVmsRe
 // All implementations must embed UnimplementedVmServiceServer
 // for forward compatibility.
 //
-// Tells which virtual machines follow a storage policy.
+// Lists the virtual machines that use a storage policy.
 //
-// All operations, the one below so far, can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// Every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.storage.policies.VM`.
 type VmServiceServer interface {
-	// Lists the virtual machines of which the home directory or a disk follows a storage policy. Mirrors `list`.
+	// Lists the virtual machines whose home directory or a disk uses a storage policy. Mirrors `list`.
 	//
-	// All of them come in one answer. vCenter does not have pages for them.
+	// All of them are returned in one response, because vCenter does not support pagination for them.
 	// - `NOT_FOUND`: the storage policy does not exist.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines follow the policy.
+	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines use the policy.
 	ListPolicyVms(context.Context, *ListPolicyVmsRequest) (*ListPolicyVmsResponse, error)
 	mustEmbedUnimplementedVmServiceServer()
 }

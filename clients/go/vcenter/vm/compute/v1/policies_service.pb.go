@@ -29,7 +29,7 @@ type GetPolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the compute policy. `NOT_FOUND` when vCenter has none with it.
+	// Identifier of the compute policy. If it does not exist, the call fails with `NOT_FOUND`.
 	Policy        string `protobuf:"bytes,2,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -130,7 +130,7 @@ func (x *GetPolicyResponse) GetPolicy() *PoliciesInfo {
 // Returned by `GetPolicy`.
 type PoliciesInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the machine complies. `NOT_APPLICABLE` when the policy says nothing about this machine.
+	// Whether the machine complies. `NOT_APPLICABLE` if the policy does not apply to this machine.
 	Status        *v1.ObjectCompliance `protobuf:"varint,1,opt,name=status,proto3,enum=vcenter.compute.v1.ObjectCompliance,oneof" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -26,10 +26,10 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells whether virtual machines comply with compute policies.
+// Reports whether virtual machines comply with compute policies.
 //
-// A compute policy says how machines are to be placed on hosts, for instance together or apart. This service only
-// reports; policies are made and assigned elsewhere.
+// A compute policy specifies how to place machines on hosts, for example together or apart. This service only reports
+// compliance; policies are created and assigned elsewhere.
 //
 // Mirrors `com.vmware.vcenter.vm.compute.policies`.
 type PoliciesServiceClient interface {
@@ -62,10 +62,10 @@ func (c *policiesServiceClient) GetPolicy(ctx context.Context, in *GetPolicyRequ
 // All implementations must embed UnimplementedPoliciesServiceServer
 // for forward compatibility.
 //
-// Tells whether virtual machines comply with compute policies.
+// Reports whether virtual machines comply with compute policies.
 //
-// A compute policy says how machines are to be placed on hosts, for instance together or apart. This service only
-// reports; policies are made and assigned elsewhere.
+// A compute policy specifies how to place machines on hosts, for example together or apart. This service only reports
+// compliance; policies are created and assigned elsewhere.
 //
 // Mirrors `com.vmware.vcenter.vm.compute.policies`.
 type PoliciesServiceServer interface {

@@ -27,15 +27,15 @@ const (
 type TicketsType int32
 
 const (
-	// Not set. Refused in requests.
+	// Not set. Rejected in requests.
 	TicketsType_TICKETS_TYPE_UNSPECIFIED TicketsType = 0
-	// For the VMware Remote Console, Workstation or Fusion, one of which must be installed where the ticket is opened.
+	// For VMware Remote Console, Workstation or Fusion, one of which must be installed where the ticket is opened.
 	//
-	// The URI leads to vCenter, by its address or its name. Also for machines that are powered off.
+	// The URI points to vCenter, by its address or name. Also works for powered-off machines.
 	TicketsType_TICKETS_TYPE_VMRC TicketsType = 1
-	// For a web page that uses VMware's HTML console SDK, over a web socket.
+	// For a web page that uses VMware's HTML console SDK, over a WebSocket.
 	//
-	// The URI leads to the host, by its address or its name. Only while the machine is powered on.
+	// The URI points to the host, by its address or name. Works only while the machine is powered on.
 	TicketsType_TICKETS_TYPE_WEBMKS TicketsType = 2
 )
 
@@ -85,7 +85,7 @@ type CreateTicketRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Which kind of ticket to create.
+	// Kind of ticket to create.
 	Spec          *TicketsCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -138,7 +138,7 @@ func (x *CreateTicketRequest) GetSpec() *TicketsCreateSpec {
 // Response of `CreateTicket`. Contains a secret.
 type CreateTicketResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The ticket, a one-time secret.
+	// The ticket, a single-use secret.
 	Ticket        *TicketsSummary `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -181,12 +181,12 @@ func (x *CreateTicketResponse) GetTicket() *TicketsSummary {
 	return nil
 }
 
-// Which kind of console ticket to create.
+// Kind of console ticket to create.
 //
-// Taken by `CreateTicket`.
+// Used by `CreateTicket`.
 type TicketsCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of ticket. It depends on the program that is to show the console.
+	// Kind of ticket. The right one depends on the program that displays the console.
 	Type          *TicketsType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.console.v1.TicketsType,oneof" json:"type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -229,12 +229,12 @@ func (x *TicketsCreateSpec) GetType() TicketsType {
 	return TicketsType_TICKETS_TYPE_UNSPECIFIED
 }
 
-// A console ticket. Returned by `CreateTicket`, and by no other operation: it cannot be looked up later.
+// A console ticket. Only `CreateTicket` returns it: it cannot be looked up later.
 type TicketsSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// URI that opens the console, for instance `vmrc://` or `wss://` followed by a host and the secret part.
+	// URI that opens the console, for example `vmrc://` or `wss://` followed by a host and the secret part.
 	//
-	// A one-time secret: anyone who holds it can use it, once, within 30 minutes.
+	// A single-use secret: anyone who has it can use it, once, within 30 minutes.
 	Ticket        *string `protobuf:"bytes,1,opt,name=ticket,proto3,oneof" json:"ticket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -26,24 +26,24 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Hands out tickets for the console of a virtual machine.
+// Issues tickets for the console of a virtual machine.
 //
-// A ticket is a secret for one use: anyone who holds it gets the console without any further proof of identity. It should
-// be passed on only over protected connections, and neither logged nor stored.
+// A ticket is a single-use secret: anyone who has it can open the console without further authentication. Pass it on
+// only over protected connections, and do not log or store it.
 //
 // Mirrors `com.vmware.vcenter.vm.console.tickets`.
 type TicketsServiceClient interface {
 	// Creates a ticket that opens the console of a virtual machine once, within 30 minutes. Mirrors `create`.
 	//
 	// Not idempotent: each call creates a ticket. A ticket that is not used in time expires.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off and `type` is `WEBMKS`. A `VMRC` ticket works for
-	//     machines that are off as well.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off and `type` is `WEBMKS`. A `VMRC` ticket also works for
+	//     powered-off machines.
 	//   - `INVALID_ARGUMENT`: this vCenter does not support the kind of ticket.
 	//   - `NOT_FOUND`: the machine does not exist.
-	//   - `RESOURCE_INACCESSIBLE`: the configuration or the state of the machine cannot be read at present.
-	//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+	//   - `RESOURCE_INACCESSIBLE`: the configuration or the state of the machine cannot currently be read.
+	//   - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 	//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-	//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+	//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 	CreateTicket(ctx context.Context, in *CreateTicketRequest, opts ...grpc.CallOption) (*CreateTicketResponse, error)
 }
 
@@ -69,24 +69,24 @@ func (c *ticketsServiceClient) CreateTicket(ctx context.Context, in *CreateTicke
 // All implementations must embed UnimplementedTicketsServiceServer
 // for forward compatibility.
 //
-// Hands out tickets for the console of a virtual machine.
+// Issues tickets for the console of a virtual machine.
 //
-// A ticket is a secret for one use: anyone who holds it gets the console without any further proof of identity. It should
-// be passed on only over protected connections, and neither logged nor stored.
+// A ticket is a single-use secret: anyone who has it can open the console without further authentication. Pass it on
+// only over protected connections, and do not log or store it.
 //
 // Mirrors `com.vmware.vcenter.vm.console.tickets`.
 type TicketsServiceServer interface {
 	// Creates a ticket that opens the console of a virtual machine once, within 30 minutes. Mirrors `create`.
 	//
 	// Not idempotent: each call creates a ticket. A ticket that is not used in time expires.
-	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off and `type` is `WEBMKS`. A `VMRC` ticket works for
-	//     machines that are off as well.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off and `type` is `WEBMKS`. A `VMRC` ticket also works for
+	//     powered-off machines.
 	//   - `INVALID_ARGUMENT`: this vCenter does not support the kind of ticket.
 	//   - `NOT_FOUND`: the machine does not exist.
-	//   - `RESOURCE_INACCESSIBLE`: the configuration or the state of the machine cannot be read at present.
-	//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+	//   - `RESOURCE_INACCESSIBLE`: the configuration or the state of the machine cannot currently be read.
+	//   - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 	//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-	//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+	//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 	CreateTicket(context.Context, *CreateTicketRequest) (*CreateTicketResponse, error)
 	mustEmbedUnimplementedTicketsServiceServer()
 }

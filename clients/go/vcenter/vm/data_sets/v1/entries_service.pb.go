@@ -292,7 +292,7 @@ func (x *ListEntriesRequest) GetDataSet() string {
 // Response of `ListEntries`.
 type ListEntriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The keys, empty when the data set has no entries.
+	// The keys; empty if the data set has no entries.
 	Keys          []string `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -342,8 +342,8 @@ type SetEntryRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the data set.
 	DataSet string `protobuf:"bytes,2,opt,name=data_set,json=dataSet,proto3" json:"data_set,omitempty"`
-	// Key of the entry, of up to 4,096 bytes and any characters. The gateway encodes it for the URL; `.` and `..` cannot
-	// be keys there.
+	// Key of the entry, up to 4,096 bytes; any characters are allowed. The gateway encodes it for the URL, where `.` and
+	// `..` cannot be keys.
 	Key string `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
 	// Value of the entry, up to 1 MB.
 	Value         *string `protobuf:"bytes,4,opt,name=value,proto3,oneof" json:"value,omitempty"`

@@ -31,14 +31,15 @@ const (
 //
 // Reads and writes the entries of a virtual machine's data sets. `DataSetsService` manages the data sets themselves.
 //
-// What is allowed follows from `host` of the data set. The machine needs hardware version 20 or newer, and a host of
-// ESXi 8.0 or newer.
+// The `host` field of the data set determines which operations are allowed. The machine requires hardware version 20 or
+// later, and a host with ESXi 8.0 or later.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine or the data set does not exist.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-// - `UNAUTHORIZED`: the data set does not allow the access, or the caller lacks a privilege that the operation needs.
-// - `UNSUPPORTED`: the hardware version of the machine, or its host, is too old for data sets.
+// In addition to the errors listed for each operation, every operation can fail with
+//   - `NOT_FOUND`: the machine or the data set does not exist.
+//   - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+//   - `UNAUTHORIZED`: the data set does not allow the access, or the caller lacks a privilege that the operation
+//     requires.
+//   - `UNSUPPORTED`: the hardware version of the machine, or its host, is too old for data sets.
 //
 // Mirrors `com.vmware.vcenter.vm.data_sets.entries`.
 //
@@ -46,34 +47,36 @@ const (
 type EntriesServiceClient interface {
 	// Deletes an entry of a data set. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
 	// `VirtualMachine.DataSets.DataSetEntryDelete` on the machine.
-	// - `NOT_FOUND`: also when there is no entry with that key.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
+	//   - `NOT_FOUND`: also if the data set has no entry with that key.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+	//     suspended.
 	//
 	// Since vCenter 8.0.0.0.
 	DeleteEntry(ctx context.Context, in *DeleteEntryRequest, opts ...grpc.CallOption) (*DeleteEntryResponse, error)
 	// Returns the value of an entry. Mirrors `get`.
 	//
-	// Needs the privilege `VirtualMachine.DataSets.DataSetEntryGet` on the machine.
-	// - `NOT_FOUND`: also when there is no entry with that key.
+	// Requires the privilege `VirtualMachine.DataSets.DataSetEntryGet` on the machine.
+	// - `NOT_FOUND`: also if the data set has no entry with that key.
 	//
 	// Since vCenter 8.0.0.0.
 	GetEntry(ctx context.Context, in *GetEntryRequest, opts ...grpc.CallOption) (*GetEntryResponse, error)
 	// Lists the keys of a data set. Mirrors `list`.
 	//
-	// All of them come in one answer, in no particular order. Needs the privilege
+	// All keys are in one response, in no particular order. Requires the privilege
 	// `VirtualMachine.DataSets.DataSetEntryList` on the machine.
 	//
 	// Since vCenter 8.0.0.0.
 	ListEntries(ctx context.Context, in *ListEntriesRequest, opts ...grpc.CallOption) (*ListEntriesResponse, error)
-	// Writes an entry, a new one or in place of one with the same key. Mirrors `set`.
+	// Creates an entry, or replaces the one with the same key. Mirrors `set`.
 	//
-	// Idempotent: repeating it leaves the same entry. Needs the privilege `VirtualMachine.DataSets.DataSetEntrySet` on
-	// the machine.
-	// - `INVALID_ARGUMENT`: the key or the value is too large.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for the entry.
+	// Idempotent: repeating the call leaves the same entry. Requires the privilege
+	// `VirtualMachine.DataSets.DataSetEntrySet` on the machine.
+	//   - `INVALID_ARGUMENT`: the key or the value is too large.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+	//     suspended.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no space left for the entry.
 	//
 	// Since vCenter 8.0.0.0.
 	SetEntry(ctx context.Context, in *SetEntryRequest, opts ...grpc.CallOption) (*SetEntryResponse, error)
@@ -133,14 +136,15 @@ func (c *entriesServiceClient) SetEntry(ctx context.Context, in *SetEntryRequest
 //
 // Reads and writes the entries of a virtual machine's data sets. `DataSetsService` manages the data sets themselves.
 //
-// What is allowed follows from `host` of the data set. The machine needs hardware version 20 or newer, and a host of
-// ESXi 8.0 or newer.
+// The `host` field of the data set determines which operations are allowed. The machine requires hardware version 20 or
+// later, and a host with ESXi 8.0 or later.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine or the data set does not exist.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-// - `UNAUTHORIZED`: the data set does not allow the access, or the caller lacks a privilege that the operation needs.
-// - `UNSUPPORTED`: the hardware version of the machine, or its host, is too old for data sets.
+// In addition to the errors listed for each operation, every operation can fail with
+//   - `NOT_FOUND`: the machine or the data set does not exist.
+//   - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+//   - `UNAUTHORIZED`: the data set does not allow the access, or the caller lacks a privilege that the operation
+//     requires.
+//   - `UNSUPPORTED`: the hardware version of the machine, or its host, is too old for data sets.
 //
 // Mirrors `com.vmware.vcenter.vm.data_sets.entries`.
 //
@@ -148,34 +152,36 @@ func (c *entriesServiceClient) SetEntry(ctx context.Context, in *SetEntryRequest
 type EntriesServiceServer interface {
 	// Deletes an entry of a data set. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
 	// `VirtualMachine.DataSets.DataSetEntryDelete` on the machine.
-	// - `NOT_FOUND`: also when there is no entry with that key.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
+	//   - `NOT_FOUND`: also if the data set has no entry with that key.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+	//     suspended.
 	//
 	// Since vCenter 8.0.0.0.
 	DeleteEntry(context.Context, *DeleteEntryRequest) (*DeleteEntryResponse, error)
 	// Returns the value of an entry. Mirrors `get`.
 	//
-	// Needs the privilege `VirtualMachine.DataSets.DataSetEntryGet` on the machine.
-	// - `NOT_FOUND`: also when there is no entry with that key.
+	// Requires the privilege `VirtualMachine.DataSets.DataSetEntryGet` on the machine.
+	// - `NOT_FOUND`: also if the data set has no entry with that key.
 	//
 	// Since vCenter 8.0.0.0.
 	GetEntry(context.Context, *GetEntryRequest) (*GetEntryResponse, error)
 	// Lists the keys of a data set. Mirrors `list`.
 	//
-	// All of them come in one answer, in no particular order. Needs the privilege
+	// All keys are in one response, in no particular order. Requires the privilege
 	// `VirtualMachine.DataSets.DataSetEntryList` on the machine.
 	//
 	// Since vCenter 8.0.0.0.
 	ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error)
-	// Writes an entry, a new one or in place of one with the same key. Mirrors `set`.
+	// Creates an entry, or replaces the one with the same key. Mirrors `set`.
 	//
-	// Idempotent: repeating it leaves the same entry. Needs the privilege `VirtualMachine.DataSets.DataSetEntrySet` on
-	// the machine.
-	// - `INVALID_ARGUMENT`: the key or the value is too large.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for the entry.
+	// Idempotent: repeating the call leaves the same entry. Requires the privilege
+	// `VirtualMachine.DataSets.DataSetEntrySet` on the machine.
+	//   - `INVALID_ARGUMENT`: the key or the value is too large.
+	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine does not allow changes, for example because it is
+	//     suspended.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no space left for the entry.
 	//
 	// Since vCenter 8.0.0.0.
 	SetEntry(context.Context, *SetEntryRequest) (*SetEntryResponse, error)

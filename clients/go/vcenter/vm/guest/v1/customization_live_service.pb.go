@@ -30,15 +30,15 @@ const (
 type CustomizationLiveInfoStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	CustomizationLiveInfoStatus_CUSTOMIZATION_LIVE_INFO_STATUS_UNSPECIFIED CustomizationLiveInfoStatus = 0
-	// None has been started on this machine.
+	// No customization has been started on this machine.
 	CustomizationLiveInfoStatus_CUSTOMIZATION_LIVE_INFO_STATUS_NOT_AVAILABLE CustomizationLiveInfoStatus = 1
-	// Running in the guest. `start_time` is known.
+	// Running in the guest. `start_time` is set.
 	CustomizationLiveInfoStatus_CUSTOMIZATION_LIVE_INFO_STATUS_RUNNING CustomizationLiveInfoStatus = 2
-	// Ended well in the guest. `start_time` and `end_time` are known.
+	// Completed successfully in the guest. `start_time` and `end_time` are set.
 	CustomizationLiveInfoStatus_CUSTOMIZATION_LIVE_INFO_STATUS_SUCCEEDED CustomizationLiveInfoStatus = 3
-	// Ended with an error, which `error` describes if vCenter knows it.
+	// Failed; `error` describes the reason if vCenter knows it.
 	CustomizationLiveInfoStatus_CUSTOMIZATION_LIVE_INFO_STATUS_FAILED CustomizationLiveInfoStatus = 4
 )
 
@@ -237,7 +237,7 @@ func (x *RunCustomizationLiveTaskRequest) GetSpec() *CustomizationLiveRunSpec {
 // Response of `RunCustomizationLiveTask`.
 type RunCustomizationLiveTaskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+	// Identifier of the task that does the work, for `cis.v1.TaskService`.
 	Task          *string `protobuf:"bytes,1,opt,name=task,proto3,oneof" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -280,14 +280,14 @@ func (x *RunCustomizationLiveTaskResponse) GetTask() string {
 	return ""
 }
 
-// Who the customization acts as in the guest.
+// Guest account that the customization acts as.
 //
-// It holds a secret.
+// Contains a secret.
 //
 // Since vCenter 9.0.0.0.
 type CustomizationLiveGuestAuthentication struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of an account of the guest, which needs the rights of an administrator, for instance `root`.
+	// Name of a guest account with administrator rights, for example `root`.
 	UserName *string `protobuf:"bytes,1,opt,name=user_name,json=userName,proto3,oneof" json:"user_name,omitempty"`
 	// Password of the account.
 	Password      *string `protobuf:"bytes,2,opt,name=password,proto3,oneof" json:"password,omitempty"`
@@ -344,13 +344,13 @@ func (x *CustomizationLiveGuestAuthentication) GetPassword() string {
 // Since vCenter 9.0.0.0.
 type CustomizationLiveInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How far it is. Decides which of the other fields can be set.
+	// Progress of the customization. Determines which of the other fields can be set.
 	Status *CustomizationLiveInfoStatus `protobuf:"varint,1,opt,name=status,proto3,enum=vcenter.vm.guest.v1.CustomizationLiveInfoStatus,oneof" json:"status,omitempty"`
-	// Why it failed. Relevant only when `status` is `FAILED`. Unset when the reason is not known.
+	// Why the customization failed. Relevant only when `status` is `FAILED`. Unset if the reason is unknown.
 	Error *v1.LocalizableMessage `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
-	// When it began in the guest. Relevant unless `status` is `NOT_AVAILABLE`.
+	// When the customization started in the guest. Relevant unless `status` is `NOT_AVAILABLE`.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// When it ended in the guest. Relevant only when `status` is `SUCCEEDED` or `FAILED`.
+	// When the customization ended in the guest. Relevant only when `status` is `SUCCEEDED` or `FAILED`.
 	EndTime       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -414,9 +414,9 @@ func (x *CustomizationLiveInfo) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// What to customize in a running guest. Taken by `RunCustomizationLiveTask`.
+// What to customize in a running guest. Used by `RunCustomizationLiveTask`.
 //
-// One of `name` and `spec` has to be set; where both are, `name` counts.
+// Either `name` or `spec` must be set; if both are set, `name` takes precedence.
 //
 // Since vCenter 9.0.0.0.
 type CustomizationLiveRunSpec struct {
@@ -425,9 +425,9 @@ type CustomizationLiveRunSpec struct {
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// The specification itself, which is not stored in the inventory.
 	//
-	// It holds secrets where passwords are set.
+	// Contains secrets if passwords are set.
 	Spec *v11.CustomizationSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
-	// Account of the guest to act as.
+	// Guest account to act as.
 	Auth          *CustomizationLiveGuestAuthentication `protobuf:"bytes,3,opt,name=auth,proto3" json:"auth,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -29,32 +29,32 @@ const (
 //
 // Customizes the guest operating system of a virtual machine while it runs, without a restart.
 //
-// Only for Linux: the specification has a `linux_config` without `script_text`. The guest needs the Guest Customization
-// Engine, which comes with VMware Tools or is installed apart. For a machine that is off there is
+// For Linux only: the specification has a `linux_config` without `script_text`. The guest requires the Guest
+// Customization Engine, which comes with VMware Tools or is installed separately. For a powered-off machine, use
 // `CustomizationService`.
 //
-// Besides what the operations say about themselves, both can fail with
+// In addition to the errors listed for each operation, both operations can fail with
 //   - `NOT_FOUND`: the machine does not exist.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+//   - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege: `System.View` on the machine to read the state,
-//     `VirtualMachine.Provisioning.Customize` to customize it.
+//   - `UNAUTHORIZED`: the caller lacks a privilege: `System.View` on the machine to read the state, or
+//     `VirtualMachine.Provisioning.Customize` to customize the guest.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.customization_live`.
 //
 // Since vCenter 9.0.0.0.
 type CustomizationLiveServiceClient interface {
-	// Returns how far the customization of a running guest is, or how the last one ended. Mirrors `get`.
+	// Returns the progress of the customization of a running guest, or the result of the last one. Mirrors `get`.
 	//
-	// It can be asked again and again while the guest is being customized.
+	// Can be polled while the guest is being customized.
 	//
 	// Since vCenter 9.0.0.0.
 	GetCustomizationLive(ctx context.Context, in *GetCustomizationLiveRequest, opts ...grpc.CallOption) (*GetCustomizationLiveResponse, error)
-	// Customizes the guest of a virtual machine that is on. Mirrors `run_task`.
+	// Customizes the guest of a powered-on virtual machine. Mirrors `run_task`.
 	//
-	// Has a task form only: it returns the identifier of a task, which ends with the customization. A pending
-	// customization is replaced. Not idempotent: a second call customizes the guest again.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on, or VMware Tools do not run in its guest.
+	// Has only a task form: it returns the identifier of a task, which ends when the customization ends. Replaces a
+	// pending customization. Not idempotent: a second call customizes the guest again.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on, or VMware Tools is not running in its guest.
 	// - `INVALID_ARGUMENT`: the settings are not valid or not supported, or neither `name` nor `spec` is set.
 	//
 	// Since vCenter 9.0.0.0.
@@ -95,32 +95,32 @@ func (c *customizationLiveServiceClient) RunCustomizationLiveTask(ctx context.Co
 //
 // Customizes the guest operating system of a virtual machine while it runs, without a restart.
 //
-// Only for Linux: the specification has a `linux_config` without `script_text`. The guest needs the Guest Customization
-// Engine, which comes with VMware Tools or is installed apart. For a machine that is off there is
+// For Linux only: the specification has a `linux_config` without `script_text`. The guest requires the Guest
+// Customization Engine, which comes with VMware Tools or is installed separately. For a powered-off machine, use
 // `CustomizationService`.
 //
-// Besides what the operations say about themselves, both can fail with
+// In addition to the errors listed for each operation, both operations can fail with
 //   - `NOT_FOUND`: the machine does not exist.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+//   - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 //   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege: `System.View` on the machine to read the state,
-//     `VirtualMachine.Provisioning.Customize` to customize it.
+//   - `UNAUTHORIZED`: the caller lacks a privilege: `System.View` on the machine to read the state, or
+//     `VirtualMachine.Provisioning.Customize` to customize the guest.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.customization_live`.
 //
 // Since vCenter 9.0.0.0.
 type CustomizationLiveServiceServer interface {
-	// Returns how far the customization of a running guest is, or how the last one ended. Mirrors `get`.
+	// Returns the progress of the customization of a running guest, or the result of the last one. Mirrors `get`.
 	//
-	// It can be asked again and again while the guest is being customized.
+	// Can be polled while the guest is being customized.
 	//
 	// Since vCenter 9.0.0.0.
 	GetCustomizationLive(context.Context, *GetCustomizationLiveRequest) (*GetCustomizationLiveResponse, error)
-	// Customizes the guest of a virtual machine that is on. Mirrors `run_task`.
+	// Customizes the guest of a powered-on virtual machine. Mirrors `run_task`.
 	//
-	// Has a task form only: it returns the identifier of a task, which ends with the customization. A pending
-	// customization is replaced. Not idempotent: a second call customizes the guest again.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on, or VMware Tools do not run in its guest.
+	// Has only a task form: it returns the identifier of a task, which ends when the customization ends. Replaces a
+	// pending customization. Not idempotent: a second call customizes the guest again.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on, or VMware Tools is not running in its guest.
 	// - `INVALID_ARGUMENT`: the settings are not valid or not supported, or neither `name` nor `spec` is set.
 	//
 	// Since vCenter 9.0.0.0.

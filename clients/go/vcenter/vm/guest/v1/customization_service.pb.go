@@ -27,21 +27,21 @@ const (
 
 // States of a guest's customization.
 //
-// After a plan it is first `PENDING`, then `RUNNING`, and in the end either `SUCCEEDED` or `FAILED`.
+// A scheduled customization is first `PENDING`, then `RUNNING`, and finally either `SUCCEEDED` or `FAILED`.
 type CustomizationStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	CustomizationStatus_CUSTOMIZATION_STATUS_UNSPECIFIED CustomizationStatus = 0
 	// No specification has been applied to the guest.
 	CustomizationStatus_CUSTOMIZATION_STATUS_IDLE CustomizationStatus = 1
-	// Planned and not begun: the machine is off, or the guest has not come to it yet.
+	// Scheduled but not started: the machine is powered off, or the guest has not started the customization yet.
 	CustomizationStatus_CUSTOMIZATION_STATUS_PENDING CustomizationStatus = 2
-	// Running in the guest. `start_time` is known.
+	// Running in the guest. `start_time` is set.
 	CustomizationStatus_CUSTOMIZATION_STATUS_RUNNING CustomizationStatus = 3
-	// Ended well in the guest. `start_time` and `end_time` are known.
+	// Completed successfully in the guest. `start_time` and `end_time` are set.
 	CustomizationStatus_CUSTOMIZATION_STATUS_SUCCEEDED CustomizationStatus = 4
-	// Ended with an error in the guest, which `error` describes if vCenter knows it.
+	// Failed in the guest; `error` describes the reason if vCenter knows it.
 	CustomizationStatus_CUSTOMIZATION_STATUS_FAILED CustomizationStatus = 5
 )
 
@@ -92,15 +92,15 @@ func (CustomizationStatus) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_guest_v1_customization_service_proto_rawDescGZIP(), []int{0}
 }
 
-// What a check of customization found.
+// Results of a customization check.
 type CustomizationCheckInfoCheckStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	CustomizationCheckInfoCheckStatus_CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_UNSPECIFIED CustomizationCheckInfoCheckStatus = 0
-	// A customization can be planned.
+	// A customization can be scheduled.
 	CustomizationCheckInfoCheckStatus_CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_SUPPORTED CustomizationCheckInfoCheckStatus = 1
-	// A customization cannot be planned, for the guest operating system or for the power state.
+	// A customization cannot be scheduled, because of the guest operating system or the power state.
 	CustomizationCheckInfoCheckStatus_CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_NOT_SUPPORTED CustomizationCheckInfoCheckStatus = 2
 )
 
@@ -194,7 +194,7 @@ func (x *GetCustomizationRequest) GetVm() string {
 // Response of `GetCustomization`.
 type GetCustomizationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// State of the customization. `IDLE` when none was ever planned.
+	// State of the customization. `IDLE` if none was ever scheduled.
 	Customization *CustomizationInfo `protobuf:"bytes,1,opt,name=customization,proto3" json:"customization,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -240,9 +240,9 @@ func (x *GetCustomizationResponse) GetCustomization() *CustomizationInfo {
 // Request of `SetCustomization`.
 type SetCustomizationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the virtual machine, for instance `vm-1001`. It has to be powered off.
+	// Identifier of the virtual machine, for example `vm-1001`. It must be powered off.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What to customize. An empty specification removes the pending plan.
+	// What to customize. An empty specification removes the pending customization.
 	Spec          *CustomizationSetSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -292,7 +292,7 @@ func (x *SetCustomizationRequest) GetSpec() *CustomizationSetSpec {
 	return nil
 }
 
-// Response of `SetCustomization`, empty: the plan is made, nothing in the guest has changed yet.
+// Response of `SetCustomization`, empty: the customization is scheduled, but nothing in the guest has changed yet.
 type SetCustomizationResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -334,19 +334,20 @@ func (*SetCustomizationResponse) Descriptor() ([]byte, []int) {
 // Returned by `GetCustomization`.
 type CustomizationInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How far it is. Decides which of the other fields can be set.
+	// Progress of the customization. Determines which of the other fields can be set.
 	Status *CustomizationStatus `protobuf:"varint,1,opt,name=status,proto3,enum=vcenter.vm.guest.v1.CustomizationStatus,oneof" json:"status,omitempty"`
-	// Why it failed, as text for people. Relevant only when `status` is `FAILED`. Unset when the reason is not known.
+	// Why the customization failed, as human-readable text. Relevant only when `status` is `FAILED`. Unset if the reason
+	// is unknown.
 	//
-	// Other errors, those of the plan itself, are reported by `SetCustomization` already.
+	// `SetCustomization` already reports errors in the specification itself.
 	Error *string `protobuf:"bytes,2,opt,name=error,proto3,oneof" json:"error,omitempty"`
-	// When it began in the guest. Relevant only when `status` is `RUNNING`, `SUCCEEDED` or `FAILED`.
+	// When the customization started in the guest. Relevant only when `status` is `RUNNING`, `SUCCEEDED` or `FAILED`.
 	//
-	// Unset while it is only planned.
+	// Unset while the customization is only scheduled.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// When it ended in the guest. Relevant only when `status` is `SUCCEEDED` or `FAILED`.
+	// When the customization ended in the guest. Relevant only when `status` is `SUCCEEDED` or `FAILED`.
 	//
-	// Unset until it has ended, one way or the other.
+	// Unset until the customization has ended, successfully or not.
 	EndTime       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -410,18 +411,18 @@ func (x *CustomizationInfo) GetEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// What to customize: at most one field is set. Taken by `SetCustomization`.
+// What to customize: at most one field may be set. Used by `SetCustomization`.
 //
-// With neither of them, the pending plan is removed.
+// If neither is set, the pending customization is removed.
 type CustomizationSetSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of a specification that is stored in the inventory of vCenter. Excludes `spec`.
+	// Name of a specification that is stored in the inventory of vCenter. Mutually exclusive with `spec`.
 	//
-	// It is read now: `NOT_FOUND` when there is none with that name.
+	// It is read immediately: if it does not exist, the call fails with `NOT_FOUND`.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// The specification itself, which is not stored in the inventory. Excludes `name`.
+	// The specification itself, which is not stored in the inventory. Mutually exclusive with `name`.
 	//
-	// It holds secrets where passwords are set; `GetCustomization` does not return them.
+	// Contains secrets if passwords are set; `GetCustomization` does not return them.
 	Spec          *v1.CustomizationSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -520,7 +521,7 @@ func (x *CheckCustomizationRequest) GetVm() string {
 // Response of `CheckCustomization`.
 type CheckCustomizationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the check found.
+	// Result of the check.
 	Check         *CustomizationCheckInfo `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -565,16 +566,16 @@ func (x *CheckCustomizationResponse) GetCheck() *CustomizationCheckInfo {
 
 // Whether a machine's guest can be customized. Returned by `CheckCustomization`.
 //
-// The two flags say what stands in the way when it cannot.
+// If it cannot, the two flags indicate why.
 //
 // Since vCenter 9.0.0.0.
 type CustomizationCheckInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the check found, as a whole.
+	// Overall result of the check.
 	CheckStatus *CustomizationCheckInfoCheckStatus `protobuf:"varint,1,opt,name=check_status,json=checkStatus,proto3,enum=vcenter.vm.guest.v1.CustomizationCheckInfoCheckStatus,oneof" json:"check_status,omitempty"`
-	// Whether customization supports the guest operating system that is configured.
+	// Whether customization supports the configured guest operating system.
 	SupportedGuestOs *bool `protobuf:"varint,2,opt,name=supported_guest_os,json=supportedGuestOs,proto3,oneof" json:"supported_guest_os,omitempty"`
-	// Whether the machine is in a power state in which a customization can be planned.
+	// Whether the machine is in a power state in which a customization can be scheduled.
 	SupportedPowerState *bool `protobuf:"varint,3,opt,name=supported_power_state,json=supportedPowerState,proto3,oneof" json:"supported_power_state,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache

@@ -28,35 +28,35 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Customizes the guest operating system at the next power-on: names, network, accounts.
+// Customizes the guest operating system at the next power-on: names, network and accounts.
 //
-// `SetCustomization` only notes down what is to be done. The work itself happens inside the guest once the machine is
-// powered on, and `GetCustomization` tells how far it is.
+// `SetCustomization` only schedules the customization. The work happens inside the guest after the machine is powered
+// on, and `GetCustomization` returns its progress.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.customization`.
 type CustomizationServiceClient interface {
-	// Returns how far the customization of a guest is, or how the last one ended. Mirrors `get`.
+	// Returns the progress of the customization of a guest, or the result of the last one. Mirrors `get`.
 	//
-	// It can be asked again and again while the guest is being customized. Needs the privilege `System.View` on the
-	// machine.
+	// Can be polled while the guest is being customized. Requires the privilege `System.View` on the machine.
 	// - `NOT_FOUND`: the machine does not exist.
 	GetCustomization(ctx context.Context, in *GetCustomizationRequest, opts ...grpc.CallOption) (*GetCustomizationResponse, error)
-	// Plans a customization for the next power-on, by a stored specification or by one that is given here. Mirrors `set`.
+	// Schedules a customization for the next power-on, from a stored specification or from one in the request. Mirrors
+	// `set`.
 	//
-	// Idempotent: a new plan replaces the pending one. A specification with neither `name` nor `spec` removes the pending
-	// plan. Needs the privilege `VirtualMachine.Provisioning.Customize` on the machine.
+	// Idempotent: the new customization replaces a pending one. A specification with neither `name` nor `spec` removes
+	// the pending customization. Requires the privilege `VirtualMachine.Provisioning.Customize` on the machine.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off.
-	// - `NOT_FOUND`: the machine does not exist, or vCenter stores no specification with that name.
-	// - `INVALID_ARGUMENT`: the settings are not valid, for instance because both `name` and `spec` are set.
+	// - `NOT_FOUND`: the machine does not exist, or vCenter has no stored specification with that name.
+	// - `INVALID_ARGUMENT`: the settings are not valid, for example because both `name` and `spec` are set.
 	SetCustomization(ctx context.Context, in *SetCustomizationRequest, opts ...grpc.CallOption) (*SetCustomizationResponse, error)
-	// Returns whether the customization of a guest is supported for a virtual machine as it is now. Mirrors `check`.
+	// Returns whether the guest of a virtual machine can be customized in the machine's current state. Mirrors `check`.
 	//
-	// A POST that only reads. `SUPPORTED` is not a promise for a particular specification: `SetCustomization` checks
+	// A read-only POST. `SUPPORTED` does not guarantee that a particular specification works: `SetCustomization` checks
 	// that.
 	// - `NOT_FOUND`: the machine does not exist.
 	//
@@ -106,35 +106,35 @@ func (c *customizationServiceClient) CheckCustomization(ctx context.Context, in 
 // All implementations must embed UnimplementedCustomizationServiceServer
 // for forward compatibility.
 //
-// Customizes the guest operating system at the next power-on: names, network, accounts.
+// Customizes the guest operating system at the next power-on: names, network and accounts.
 //
-// `SetCustomization` only notes down what is to be done. The work itself happens inside the guest once the machine is
-// powered on, and `GetCustomization` tells how far it is.
+// `SetCustomization` only schedules the customization. The work happens inside the guest after the machine is powered
+// on, and `GetCustomization` returns its progress.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.customization`.
 type CustomizationServiceServer interface {
-	// Returns how far the customization of a guest is, or how the last one ended. Mirrors `get`.
+	// Returns the progress of the customization of a guest, or the result of the last one. Mirrors `get`.
 	//
-	// It can be asked again and again while the guest is being customized. Needs the privilege `System.View` on the
-	// machine.
+	// Can be polled while the guest is being customized. Requires the privilege `System.View` on the machine.
 	// - `NOT_FOUND`: the machine does not exist.
 	GetCustomization(context.Context, *GetCustomizationRequest) (*GetCustomizationResponse, error)
-	// Plans a customization for the next power-on, by a stored specification or by one that is given here. Mirrors `set`.
+	// Schedules a customization for the next power-on, from a stored specification or from one in the request. Mirrors
+	// `set`.
 	//
-	// Idempotent: a new plan replaces the pending one. A specification with neither `name` nor `spec` removes the pending
-	// plan. Needs the privilege `VirtualMachine.Provisioning.Customize` on the machine.
+	// Idempotent: the new customization replaces a pending one. A specification with neither `name` nor `spec` removes
+	// the pending customization. Requires the privilege `VirtualMachine.Provisioning.Customize` on the machine.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off.
-	// - `NOT_FOUND`: the machine does not exist, or vCenter stores no specification with that name.
-	// - `INVALID_ARGUMENT`: the settings are not valid, for instance because both `name` and `spec` are set.
+	// - `NOT_FOUND`: the machine does not exist, or vCenter has no stored specification with that name.
+	// - `INVALID_ARGUMENT`: the settings are not valid, for example because both `name` and `spec` are set.
 	SetCustomization(context.Context, *SetCustomizationRequest) (*SetCustomizationResponse, error)
-	// Returns whether the customization of a guest is supported for a virtual machine as it is now. Mirrors `check`.
+	// Returns whether the guest of a virtual machine can be customized in the machine's current state. Mirrors `check`.
 	//
-	// A POST that only reads. `SUPPORTED` is not a promise for a particular specification: `SetCustomization` checks
+	// A read-only POST. `SUPPORTED` does not guarantee that a particular specification works: `SetCustomization` checks
 	// that.
 	// - `NOT_FOUND`: the machine does not exist.
 	//

@@ -28,9 +28,9 @@ type GetEnvironmentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Name of the environment variable, for instance `PATH`.
+	// Name of the environment variable, for example `PATH`.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Credentials for the guest. `interactive_session` decides whose environment is read.
+	// Credentials for the guest. `interactive_session` determines whose environment is read.
 	Credentials   *Credentials `protobuf:"bytes,3,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -92,7 +92,7 @@ type GetEnvironmentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Value of the variable.
 	//
-	// It can be empty: a variable that is set to nothing is set.
+	// Can be empty: a variable with an empty value counts as set.
 	Value         *string `protobuf:"bytes,1,opt,name=value,proto3,oneof" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -140,11 +140,12 @@ type ListEnvironmentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Credentials for the guest. `interactive_session` decides whose environment is read.
+	// Credentials for the guest. `interactive_session` determines whose environment is read.
 	Credentials *Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
-	// Names of the variables to return, for instance `PATH` and `LANG`; all when empty.
+	// Names of the variables to return, for example `PATH` and `LANG`. If empty, all variables are returned.
 	//
-	// Names that are not set in the guest are passed over. A set: a name that is given twice is `INVALID_ARGUMENT`.
+	// Names that are not set in the guest are ignored. Names must be unique: the call fails with `INVALID_ARGUMENT` if
+	// one is repeated.
 	Names         []string `protobuf:"bytes,3,rep,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -204,7 +205,7 @@ func (x *ListEnvironmentRequest) GetNames() []string {
 // Response of `ListEnvironment`.
 type ListEnvironmentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Values by name of the variable. It has fewer entries than names were asked for when some are not set.
+	// Values by name of the variable. There are fewer entries than requested names if some variables are not set.
 	Variables     map[string]string `protobuf:"bytes,1,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

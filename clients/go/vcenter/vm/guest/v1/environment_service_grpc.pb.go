@@ -29,26 +29,26 @@ const (
 //
 // Reads environment variables of the guest operating system.
 //
-// Every operation logs on to the guest with the credentials in the request and ends with
+// Every operation logs on to the guest with the credentials in the request and can fail with
 // - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-// - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
-// - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-// - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
+// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+// - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
+// - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+// - `RESOURCE_BUSY`: the machine is busy; retry the call.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.environment`.
 type EnvironmentServiceClient interface {
 	// Returns the value of one environment variable. Mirrors `get`.
 	//
-	// It is that of the system's user, and with an interactive session that of the user at the desktop. Needs the
-	// privilege `VirtualMachine.GuestOperations.Query` on the machine.
+	// The value is that of the system's user or, with an interactive session, that of the user at the desktop. Requires
+	// the privilege `VirtualMachine.GuestOperations.Query` on the machine.
 	// - `NOT_FOUND`: the machine does not exist, or the variable is not set in the guest.
 	GetEnvironment(ctx context.Context, in *GetEnvironmentRequest, opts ...grpc.CallOption) (*GetEnvironmentResponse, error)
-	// Returns environment variables, those that are asked for or all. Mirrors `list`.
+	// Returns the requested environment variables, or all of them. Mirrors `list`.
 	//
-	// They are those of the system's user, and with an interactive session those of the user at the desktop. Needs the
-	// privilege `VirtualMachine.GuestOperations.Query` on the machine. A variable that is not set is left out, and no
-	// error.
+	// The values are those of the system's user or, with an interactive session, those of the user at the desktop.
+	// Requires the privilege `VirtualMachine.GuestOperations.Query` on the machine. Variables that are not set are
+	// omitted; this is not an error.
 	// - `NOT_FOUND`: the machine does not exist.
 	ListEnvironment(ctx context.Context, in *ListEnvironmentRequest, opts ...grpc.CallOption) (*ListEnvironmentResponse, error)
 }
@@ -87,26 +87,26 @@ func (c *environmentServiceClient) ListEnvironment(ctx context.Context, in *List
 //
 // Reads environment variables of the guest operating system.
 //
-// Every operation logs on to the guest with the credentials in the request and ends with
+// Every operation logs on to the guest with the credentials in the request and can fail with
 // - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-// - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
-// - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-// - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
+// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+// - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
+// - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+// - `RESOURCE_BUSY`: the machine is busy; retry the call.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.environment`.
 type EnvironmentServiceServer interface {
 	// Returns the value of one environment variable. Mirrors `get`.
 	//
-	// It is that of the system's user, and with an interactive session that of the user at the desktop. Needs the
-	// privilege `VirtualMachine.GuestOperations.Query` on the machine.
+	// The value is that of the system's user or, with an interactive session, that of the user at the desktop. Requires
+	// the privilege `VirtualMachine.GuestOperations.Query` on the machine.
 	// - `NOT_FOUND`: the machine does not exist, or the variable is not set in the guest.
 	GetEnvironment(context.Context, *GetEnvironmentRequest) (*GetEnvironmentResponse, error)
-	// Returns environment variables, those that are asked for or all. Mirrors `list`.
+	// Returns the requested environment variables, or all of them. Mirrors `list`.
 	//
-	// They are those of the system's user, and with an interactive session those of the user at the desktop. Needs the
-	// privilege `VirtualMachine.GuestOperations.Query` on the machine. A variable that is not set is left out, and no
-	// error.
+	// The values are those of the system's user or, with an interactive session, those of the user at the desktop.
+	// Requires the privilege `VirtualMachine.GuestOperations.Query` on the machine. Variables that are not set are
+	// omitted; this is not an error.
 	// - `NOT_FOUND`: the machine does not exist.
 	ListEnvironment(context.Context, *ListEnvironmentRequest) (*ListEnvironmentResponse, error)
 	mustEmbedUnimplementedEnvironmentServiceServer()

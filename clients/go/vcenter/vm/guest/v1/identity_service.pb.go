@@ -122,17 +122,17 @@ func (x *GetIdentityResponse) GetIdentity() *IdentityInfo {
 // Returned by `GetIdentity`.
 type IdentityInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Operating system that runs, for instance `UBUNTU_64`.
+	// Operating system that is running, for example `UBUNTU_64`.
 	//
-	// An open set that grows with each release; newer values pass through as vCenter sends them.
+	// An open set that grows with each release; newer values are passed through unchanged.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// Family of the operating system.
 	Family *v1.GuestOsFamily `protobuf:"varint,2,opt,name=family,proto3,enum=vcenter.vm.v1.GuestOsFamily,oneof" json:"family,omitempty"`
-	// Full name of the operating system, for people, for instance "Ubuntu Linux (64-bit)". Programs go by `name`.
+	// Full name of the operating system for display, for example "Ubuntu Linux (64-bit)". In programs, use `name`.
 	FullName *v11.LocalizableMessage `protobuf:"bytes,3,opt,name=full_name,json=fullName,proto3" json:"full_name,omitempty"`
-	// Host name of the guest, as the guest itself has it; it need not be known to DNS.
+	// Host name of the guest, as configured in the guest; DNS does not necessarily know it.
 	HostName *string `protobuf:"bytes,4,opt,name=host_name,json=hostName,proto3,oneof" json:"host_name,omitempty"`
-	// Address that VMware Tools consider the primary one, for instance `192.0.2.17`. Unset when the guest has none.
+	// Address that VMware Tools considers the primary one, for example `192.0.2.17`. Unset if the guest has none.
 	IpAddress     *string `protobuf:"bytes,5,opt,name=ip_address,json=ipAddress,proto3,oneof" json:"ip_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

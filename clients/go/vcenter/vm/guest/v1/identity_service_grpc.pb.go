@@ -26,18 +26,18 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells which operating system runs in the guest, and under which name.
+// Reports which operating system runs in the guest, and its host name.
 //
-// It is what VMware Tools found out inside; what the machine is configured for is `guest_os` of `VmService.GetVm`. The
-// two can differ.
+// This is what VMware Tools detected inside the guest; the configured operating system is `guest_os` of
+// `VmService.GetVm`. The two can differ.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.identity`.
 type IdentityServiceClient interface {
-	// Returns what VMware Tools report about the guest's identity. Mirrors `get`.
+	// Returns what VMware Tools reports about the guest's identity. Mirrors `get`.
 	//
 	//   - `NOT_FOUND`: the machine does not exist.
-	//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, or have not reported anything yet. The second passes
-	//     by itself.
+	//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, or has not reported anything yet, which is
+	//     temporary.
 	GetIdentity(ctx context.Context, in *GetIdentityRequest, opts ...grpc.CallOption) (*GetIdentityResponse, error)
 }
 
@@ -63,18 +63,18 @@ func (c *identityServiceClient) GetIdentity(ctx context.Context, in *GetIdentity
 // All implementations must embed UnimplementedIdentityServiceServer
 // for forward compatibility.
 //
-// Tells which operating system runs in the guest, and under which name.
+// Reports which operating system runs in the guest, and its host name.
 //
-// It is what VMware Tools found out inside; what the machine is configured for is `guest_os` of `VmService.GetVm`. The
-// two can differ.
+// This is what VMware Tools detected inside the guest; the configured operating system is `guest_os` of
+// `VmService.GetVm`. The two can differ.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.identity`.
 type IdentityServiceServer interface {
-	// Returns what VMware Tools report about the guest's identity. Mirrors `get`.
+	// Returns what VMware Tools reports about the guest's identity. Mirrors `get`.
 	//
 	//   - `NOT_FOUND`: the machine does not exist.
-	//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, or have not reported anything yet. The second passes
-	//     by itself.
+	//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, or has not reported anything yet, which is
+	//     temporary.
 	GetIdentity(context.Context, *GetIdentityRequest) (*GetIdentityResponse, error)
 	mustEmbedUnimplementedIdentityServiceServer()
 }

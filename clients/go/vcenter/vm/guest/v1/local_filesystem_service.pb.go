@@ -72,7 +72,7 @@ func (x *GetLocalFilesystemRequest) GetVm() string {
 // Response of `GetLocalFilesystem`.
 type GetLocalFilesystemResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// File systems by path at which they are mounted, for instance `/` or `C:\\`.
+	// File systems by the path at which they are mounted, for example `/` or `C:\\`.
 	Filesystems   map[string]*LocalFilesystemInfo `protobuf:"bytes,1,rep,name=filesystems,proto3" json:"filesystems,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -120,13 +120,13 @@ func (x *GetLocalFilesystemResponse) GetFilesystems() map[string]*LocalFilesyste
 // Returned by `GetLocalFilesystem`, one for each path.
 type LocalFilesystemInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Capacity in bytes, used and free space together.
+	// Capacity in bytes, including used and free space.
 	Capacity *int64 `protobuf:"varint,1,opt,name=capacity,proto3,oneof" json:"capacity,omitempty"`
-	// Free space in bytes, as of the last report of VMware Tools.
+	// Free space in bytes, as of the last report from VMware Tools.
 	FreeSpace *int64 `protobuf:"varint,2,opt,name=free_space,json=freeSpace,proto3,oneof" json:"free_space,omitempty"`
-	// Type of the file system, for instance `ext4` or `NTFS`. Unset when it is not known.
+	// Type of the file system, for example `ext4` or `NTFS`. Unset if unknown.
 	Filesystem *string `protobuf:"bytes,3,opt,name=filesystem,proto3,oneof" json:"filesystem,omitempty"`
-	// Virtual disks on which the file system lies. Empty when they are not known, and with releases that do not report
+	// Virtual disks that the file system is on. Empty if they are unknown, or if the vCenter release does not report
 	// them.
 	Mappings      []*LocalFilesystemVirtualDiskMapping `protobuf:"bytes,4,rep,name=mappings,proto3" json:"mappings,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -191,10 +191,10 @@ func (x *LocalFilesystemInfo) GetMappings() []*LocalFilesystemVirtualDiskMapping
 	return nil
 }
 
-// A virtual disk on which a file system lies.
+// A virtual disk that a file system is on.
 type LocalFilesystemVirtualDiskMapping struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the virtual disk, for instance `2000`, as `DiskService.ListDisks` returns it.
+	// Identifier of the virtual disk, for example `2000`, as `DiskService.ListDisks` returns it.
 	Disk          *string `protobuf:"bytes,1,opt,name=disk,proto3,oneof" json:"disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

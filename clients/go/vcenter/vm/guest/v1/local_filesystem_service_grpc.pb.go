@@ -26,17 +26,17 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells about the file systems of the guest operating system.
+// Reports the file systems of the guest operating system.
 //
-// They are seen from inside the guest; the virtual disks below them are a matter of `DiskService`.
+// They are reported from inside the guest; for the virtual disks below them, see `DiskService`.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.local_filesystem`.
 type LocalFilesystemServiceClient interface {
-	// Returns the local file systems that VMware Tools report. Mirrors `get`.
+	// Returns the local file systems that VMware Tools reports. Mirrors `get`.
 	//
 	//   - `NOT_FOUND`: the machine does not exist.
-	//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, or have not reported anything yet. The second passes
-	//     by itself.
+	//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, or has not reported anything yet, which is
+	//     temporary.
 	GetLocalFilesystem(ctx context.Context, in *GetLocalFilesystemRequest, opts ...grpc.CallOption) (*GetLocalFilesystemResponse, error)
 }
 
@@ -62,17 +62,17 @@ func (c *localFilesystemServiceClient) GetLocalFilesystem(ctx context.Context, i
 // All implementations must embed UnimplementedLocalFilesystemServiceServer
 // for forward compatibility.
 //
-// Tells about the file systems of the guest operating system.
+// Reports the file systems of the guest operating system.
 //
-// They are seen from inside the guest; the virtual disks below them are a matter of `DiskService`.
+// They are reported from inside the guest; for the virtual disks below them, see `DiskService`.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.local_filesystem`.
 type LocalFilesystemServiceServer interface {
-	// Returns the local file systems that VMware Tools report. Mirrors `get`.
+	// Returns the local file systems that VMware Tools reports. Mirrors `get`.
 	//
 	//   - `NOT_FOUND`: the machine does not exist.
-	//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, or have not reported anything yet. The second passes
-	//     by itself.
+	//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, or has not reported anything yet, which is
+	//     temporary.
 	GetLocalFilesystem(context.Context, *GetLocalFilesystemRequest) (*GetLocalFilesystemResponse, error)
 	mustEmbedUnimplementedLocalFilesystemServiceServer()
 }

@@ -72,7 +72,7 @@ func (x *GetNetworkingRequest) GetVm() string {
 // Response of `GetNetworking`.
 type GetNetworkingResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Network settings of the guest, as VMware Tools last reported them.
+	// Network settings of the guest, as last reported by VMware Tools.
 	Networking    *NetworkingInfo `protobuf:"bytes,1,opt,name=networking,proto3" json:"networking,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -120,9 +120,9 @@ func (x *GetNetworkingResponse) GetNetworking() *NetworkingInfo {
 // Returned by `GetNetworking`.
 type NetworkingInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names that DNS servers gave the guest. Unset when there are none.
+	// Names that DNS servers assigned to the guest. Unset if there are none.
 	DnsValues *DnsAssignedValues `protobuf:"bytes,1,opt,name=dns_values,json=dnsValues,proto3" json:"dns_values,omitempty"`
-	// How the guest looks up names: its DNS servers and search domains. Unset when it has no such settings.
+	// Name resolution settings of the guest: its DNS servers and search domains. Unset if it has none.
 	Dns           *DnsConfigInfo `protobuf:"bytes,2,opt,name=dns,proto3" json:"dns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

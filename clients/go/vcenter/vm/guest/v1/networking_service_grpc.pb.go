@@ -26,17 +26,17 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells about the network settings of the guest operating system.
+// Reports the network settings of the guest operating system.
 //
-// They are what is configured inside the guest; the adapters of the virtual machine are a matter of `EthernetService`.
-// The guest's own address is in `IdentityService`.
+// They are configured inside the guest; for the adapters of the virtual machine, see `EthernetService`. For the guest's
+// own address, see `IdentityService`.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.networking`.
 type NetworkingServiceClient interface {
-	// Returns the network settings that VMware Tools report. Mirrors `get`.
+	// Returns the network settings that VMware Tools reports. Mirrors `get`.
 	//
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, for instance because the machine is off.
+	// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, for example because the machine is powered off.
 	GetNetworking(ctx context.Context, in *GetNetworkingRequest, opts ...grpc.CallOption) (*GetNetworkingResponse, error)
 }
 
@@ -62,17 +62,17 @@ func (c *networkingServiceClient) GetNetworking(ctx context.Context, in *GetNetw
 // All implementations must embed UnimplementedNetworkingServiceServer
 // for forward compatibility.
 //
-// Tells about the network settings of the guest operating system.
+// Reports the network settings of the guest operating system.
 //
-// They are what is configured inside the guest; the adapters of the virtual machine are a matter of `EthernetService`.
-// The guest's own address is in `IdentityService`.
+// They are configured inside the guest; for the adapters of the virtual machine, see `EthernetService`. For the guest's
+// own address, see `IdentityService`.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.networking`.
 type NetworkingServiceServer interface {
-	// Returns the network settings that VMware Tools report. Mirrors `get`.
+	// Returns the network settings that VMware Tools reports. Mirrors `get`.
 	//
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, for instance because the machine is off.
+	// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, for example because the machine is powered off.
 	GetNetworking(context.Context, *GetNetworkingRequest) (*GetNetworkingResponse, error)
 	mustEmbedUnimplementedNetworkingServiceServer()
 }

@@ -120,9 +120,10 @@ func (x *GetOperationsResponse) GetOperations() *OperationsInfo {
 // Returned by `GetOperations`.
 type OperationsInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether operations are possible: VMware Tools in the guest accept them now.
+	// Whether operations are possible: VMware Tools in the guest currently accepts them.
 	GuestOperationsReady *bool `protobuf:"varint,1,opt,name=guest_operations_ready,json=guestOperationsReady,proto3,oneof" json:"guest_operations_ready,omitempty"`
-	// Whether operations in a desktop session are possible, those whose credentials have `interactive_session` true.
+	// Whether operations in a desktop session are possible, that is, those whose credentials set `interactive_session` to
+	// true.
 	InteractiveGuestOperationsReady *bool `protobuf:"varint,2,opt,name=interactive_guest_operations_ready,json=interactiveGuestOperationsReady,proto3,oneof" json:"interactive_guest_operations_ready,omitempty"`
 	unknownFields                   protoimpl.UnknownFields
 	sizeCache                       protoimpl.SizeCache

@@ -26,18 +26,18 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells whether operations inside a guest are possible.
+// Reports whether operations inside a guest are possible.
 //
-// They are those of `EnvironmentService` and `ProcessesService`, which work through VMware Tools.
+// They are the operations of `EnvironmentService` and `ProcessesService`, which work through VMware Tools.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.operations`.
 type OperationsServiceClient interface {
 	// Returns whether the guest is ready for operations. Mirrors `get`.
 	//
-	// It is worth a question after power-on: the guest becomes ready some time later. Needs the privilege `System.Read`
-	// on the machine.
+	// Poll it after power-on: the guest becomes ready some time later. Requires the privilege `System.Read` on the
+	// machine.
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `SERVICE_UNAVAILABLE`: the state of VMware Tools is not known.
+	// - `SERVICE_UNAVAILABLE`: the state of VMware Tools is unknown.
 	GetOperations(ctx context.Context, in *GetOperationsRequest, opts ...grpc.CallOption) (*GetOperationsResponse, error)
 }
 
@@ -63,18 +63,18 @@ func (c *operationsServiceClient) GetOperations(ctx context.Context, in *GetOper
 // All implementations must embed UnimplementedOperationsServiceServer
 // for forward compatibility.
 //
-// Tells whether operations inside a guest are possible.
+// Reports whether operations inside a guest are possible.
 //
-// They are those of `EnvironmentService` and `ProcessesService`, which work through VMware Tools.
+// They are the operations of `EnvironmentService` and `ProcessesService`, which work through VMware Tools.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.operations`.
 type OperationsServiceServer interface {
 	// Returns whether the guest is ready for operations. Mirrors `get`.
 	//
-	// It is worth a question after power-on: the guest becomes ready some time later. Needs the privilege `System.Read`
-	// on the machine.
+	// Poll it after power-on: the guest becomes ready some time later. Requires the privilege `System.Read` on the
+	// machine.
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `SERVICE_UNAVAILABLE`: the state of VMware Tools is not known.
+	// - `SERVICE_UNAVAILABLE`: the state of VMware Tools is unknown.
 	GetOperations(context.Context, *GetOperationsRequest) (*GetOperationsResponse, error)
 	mustEmbedUnimplementedOperationsServiceServer()
 }

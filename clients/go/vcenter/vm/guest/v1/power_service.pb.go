@@ -27,7 +27,7 @@ const (
 type GuestPowerState int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	GuestPowerState_GUEST_POWER_STATE_UNSPECIFIED GuestPowerState = 0
 	// Running.
 	GuestPowerState_GUEST_POWER_STATE_RUNNING GuestPowerState = 1
@@ -37,9 +37,9 @@ const (
 	GuestPowerState_GUEST_POWER_STATE_RESETTING GuestPowerState = 3
 	// In standby.
 	GuestPowerState_GUEST_POWER_STATE_STANDBY GuestPowerState = 4
-	// Not running, for instance because the machine is off.
+	// Not running, for example because the machine is powered off.
 	GuestPowerState_GUEST_POWER_STATE_NOT_RUNNING GuestPowerState = 5
-	// Not known to vCenter.
+	// Unknown to vCenter.
 	GuestPowerState_GUEST_POWER_STATE_UNAVAILABLE GuestPowerState = 6
 )
 
@@ -230,7 +230,7 @@ func (x *RebootGuestRequest) GetVm() string {
 	return ""
 }
 
-// Response of `RebootGuest`, empty: the guest has been asked.
+// Response of `RebootGuest`, empty: the guest has received the request.
 type RebootGuestResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -313,7 +313,7 @@ func (x *ShutdownGuestRequest) GetVm() string {
 	return ""
 }
 
-// Response of `ShutdownGuest`, empty: the guest has been asked, the machine is usually still on.
+// Response of `ShutdownGuest`, empty: the guest has received the request, but the machine is usually still powered on.
 type ShutdownGuestResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -396,7 +396,7 @@ func (x *StandbyGuestRequest) GetVm() string {
 	return ""
 }
 
-// Response of `StandbyGuest`, empty: the guest has been asked.
+// Response of `StandbyGuest`, empty: the guest has received the request.
 type StandbyGuestResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -440,9 +440,9 @@ type GuestPowerInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the guest is doing.
 	State *GuestPowerState `protobuf:"varint,1,opt,name=state,proto3,enum=vcenter.vm.guest.v1.GuestPowerState,oneof" json:"state,omitempty"`
-	// Whether the guest can be asked to shut down, reboot or stand by.
+	// Whether the guest can be asked to shut down, reboot or enter standby.
 	//
-	// When false, only the operations of `vcenter.vm.v1.PowerService` have an effect.
+	// If false, only the operations of `vcenter.vm.v1.PowerService` have an effect.
 	OperationsReady *bool `protobuf:"varint,2,opt,name=operations_ready,json=operationsReady,proto3,oneof" json:"operations_ready,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache

@@ -31,38 +31,38 @@ const (
 //
 // Changes the power state of a virtual machine by asking its guest operating system.
 //
-// The guest does the work, through VMware Tools, so that services stop in order and nothing is lost. Each operation
-// returns as soon as the guest has been asked; `GetGuestPower` and `vcenter.vm.v1.PowerService` tell the result.
-// What has to happen immediately, or without tools, is there too.
+// The guest does the work, through VMware Tools, so that services stop cleanly and no data is lost. Each operation
+// returns as soon as the guest has received the request; `GetGuestPower` and `vcenter.vm.v1.PowerService` show the
+// result. To change the power state immediately, or without VMware Tools, use `vcenter.vm.v1.PowerService`.
 //
-// Besides what the operations say about themselves, all of them can fail with
+// In addition to the errors listed for each operation, every operation can fail with
 //   - `NOT_FOUND`: the machine does not exist.
-//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest. Not when only reading.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something.
-//   - `UNSUPPORTED`: the machine cannot be powered on at all, for instance a template, or the secondary of a
-//     fault-tolerant machine. Only those that change something.
+//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest. Does not apply to reads.
+//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Applies only to changes.
+//   - `UNSUPPORTED`: the machine cannot be powered on at all, for example because it is a template or the secondary of a
+//     fault-tolerant machine. Applies only to changes.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.power`.
 type PowerServiceClient interface {
 	// Returns the state of the guest operating system. Mirrors `get`.
 	//
-	// Works in every power state, and without VMware Tools as well.
+	// Works in every power state, and without VMware Tools.
 	GetGuestPower(ctx context.Context, in *GetGuestPowerRequest, opts ...grpc.CallOption) (*GetGuestPowerResponse, error)
-	// Asks the guest operating system to reboot, and returns before it did. Mirrors `reboot`.
+	// Asks the guest operating system to reboot, and returns before it has rebooted. Mirrors `reboot`.
 	//
 	// Not idempotent: each call reboots.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	RebootGuest(ctx context.Context, in *RebootGuestRequest, opts ...grpc.CallOption) (*RebootGuestResponse, error)
-	// Asks the guest operating system to shut down in order, and returns before it did. Mirrors `shutdown`.
+	// Asks the guest operating system to shut down cleanly, and returns before it has shut down. Mirrors `shutdown`.
 	//
-	// All services of the guest are stopped, and in the end the machine is powered off. Repeating it is harmless, but an
-	// error once the machine is off.
+	// The guest stops all services, and the machine is then powered off. Repeating the call is harmless, but fails once
+	// the machine is powered off.
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is powered off.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
 	ShutdownGuest(ctx context.Context, in *ShutdownGuestRequest, opts ...grpc.CallOption) (*ShutdownGuestResponse, error)
-	// Asks the guest operating system to enter standby, and returns before it did. Mirrors `standby`.
+	// Asks the guest operating system to enter standby, and returns before it is in standby. Mirrors `standby`.
 	//
-	// Repeating it is harmless, but an error once the machine is suspended.
+	// Repeating the call is harmless, but fails once the machine is suspended.
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is suspended.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off.
 	StandbyGuest(ctx context.Context, in *StandbyGuestRequest, opts ...grpc.CallOption) (*StandbyGuestResponse, error)
@@ -122,38 +122,38 @@ func (c *powerServiceClient) StandbyGuest(ctx context.Context, in *StandbyGuestR
 //
 // Changes the power state of a virtual machine by asking its guest operating system.
 //
-// The guest does the work, through VMware Tools, so that services stop in order and nothing is lost. Each operation
-// returns as soon as the guest has been asked; `GetGuestPower` and `vcenter.vm.v1.PowerService` tell the result.
-// What has to happen immediately, or without tools, is there too.
+// The guest does the work, through VMware Tools, so that services stop cleanly and no data is lost. Each operation
+// returns as soon as the guest has received the request; `GetGuestPower` and `vcenter.vm.v1.PowerService` show the
+// result. To change the power state immediately, or without VMware Tools, use `vcenter.vm.v1.PowerService`.
 //
-// Besides what the operations say about themselves, all of them can fail with
+// In addition to the errors listed for each operation, every operation can fail with
 //   - `NOT_FOUND`: the machine does not exist.
-//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest. Not when only reading.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something.
-//   - `UNSUPPORTED`: the machine cannot be powered on at all, for instance a template, or the secondary of a
-//     fault-tolerant machine. Only those that change something.
+//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest. Does not apply to reads.
+//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Applies only to changes.
+//   - `UNSUPPORTED`: the machine cannot be powered on at all, for example because it is a template or the secondary of a
+//     fault-tolerant machine. Applies only to changes.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.power`.
 type PowerServiceServer interface {
 	// Returns the state of the guest operating system. Mirrors `get`.
 	//
-	// Works in every power state, and without VMware Tools as well.
+	// Works in every power state, and without VMware Tools.
 	GetGuestPower(context.Context, *GetGuestPowerRequest) (*GetGuestPowerResponse, error)
-	// Asks the guest operating system to reboot, and returns before it did. Mirrors `reboot`.
+	// Asks the guest operating system to reboot, and returns before it has rebooted. Mirrors `reboot`.
 	//
 	// Not idempotent: each call reboots.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	RebootGuest(context.Context, *RebootGuestRequest) (*RebootGuestResponse, error)
-	// Asks the guest operating system to shut down in order, and returns before it did. Mirrors `shutdown`.
+	// Asks the guest operating system to shut down cleanly, and returns before it has shut down. Mirrors `shutdown`.
 	//
-	// All services of the guest are stopped, and in the end the machine is powered off. Repeating it is harmless, but an
-	// error once the machine is off.
+	// The guest stops all services, and the machine is then powered off. Repeating the call is harmless, but fails once
+	// the machine is powered off.
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is powered off.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
 	ShutdownGuest(context.Context, *ShutdownGuestRequest) (*ShutdownGuestResponse, error)
-	// Asks the guest operating system to enter standby, and returns before it did. Mirrors `standby`.
+	// Asks the guest operating system to enter standby, and returns before it is in standby. Mirrors `standby`.
 	//
-	// Repeating it is harmless, but an error once the machine is suspended.
+	// Repeating the call is harmless, but fails once the machine is suspended.
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is suspended.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off.
 	StandbyGuest(context.Context, *StandbyGuestRequest) (*StandbyGuestResponse, error)

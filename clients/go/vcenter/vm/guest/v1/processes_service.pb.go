@@ -29,7 +29,7 @@ type ListProcessesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest that asks.
+	// Guest account that the operation runs as.
 	Credentials   *Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -82,7 +82,7 @@ func (x *ListProcessesRequest) GetCredentials() *Credentials {
 // Response of `ListProcesses`.
 type ListProcessesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The processes that run, and those of `CreateProcess` that ended within the last five minutes.
+	// The running processes, and those that `CreateProcess` started and that ended within the last five minutes.
 	Processes     []*ProcessesSummary `protobuf:"bytes,1,rep,name=processes,proto3" json:"processes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -132,7 +132,7 @@ type GetProcessRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the process within the guest operating system, as `CreateProcess` and `ListProcesses` return it.
 	Pid int64 `protobuf:"varint,2,opt,name=pid,proto3" json:"pid,omitempty"`
-	// Account of the guest that asks.
+	// Guest account that the operation runs as.
 	Credentials   *Credentials `protobuf:"bytes,3,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -240,9 +240,9 @@ type CreateProcessRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest under which the program runs.
+	// Guest account that the program runs as.
 	//
-	// With `interactive_session` true, it runs in the desktop session of that user.
+	// If `interactive_session` is true, the program runs in the desktop session of that user.
 	Credentials *Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// What to start.
 	Spec          *ProcessesCreateSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
@@ -306,8 +306,8 @@ type CreateProcessResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the process within the guest.
 	//
-	// Where a Solaris guest has no `/bin/bash`, it is that of the shell that runs the program; it serves to watch the
-	// program all the same.
+	// In a Solaris guest without `/bin/bash`, it is the identifier of the shell that runs the program; use it to monitor
+	// the program all the same.
 	Pid           *int64 `protobuf:"varint,1,opt,name=pid,proto3,oneof" json:"pid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -357,7 +357,7 @@ type DeleteProcessRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the process within the guest operating system, as `CreateProcess` and `ListProcesses` return it.
 	Pid int64 `protobuf:"varint,2,opt,name=pid,proto3" json:"pid,omitempty"`
-	// Account of the guest that ends the process.
+	// Guest account that terminates the process.
 	Credentials   *Credentials `protobuf:"bytes,3,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -451,17 +451,16 @@ func (*DeleteProcessResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_guest_v1_processes_service_proto_rawDescGZIP(), []int{7}
 }
 
-// What a list shows of a process. Exit code and end are in `ProcessesInfo`.
+// Summary of a process, as returned by list operations. Only `ProcessesInfo` has the exit code and the end time.
 type ProcessesSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the program.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// Identifier of the process within the guest.
 	Pid *int64 `protobuf:"varint,2,opt,name=pid,proto3,oneof" json:"pid,omitempty"`
-	// Account under which the process runs.
+	// Account that the process runs as.
 	Owner *string `protobuf:"bytes,3,opt,name=owner,proto3,oneof" json:"owner,omitempty"`
-	// Full command line, arguments included. Secrets that were passed there can be read by everyone who may list
-	// processes.
+	// Full command line, including arguments. Anyone who may list processes can read secrets that are passed there.
 	Command *string `protobuf:"bytes,4,opt,name=command,proto3,oneof" json:"command,omitempty"`
 	// When the process started.
 	Started       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=started,proto3" json:"started,omitempty"`
@@ -541,17 +540,18 @@ type ProcessesInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the program.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Account under which the process runs.
+	// Account that the process runs as.
 	Owner *string `protobuf:"bytes,2,opt,name=owner,proto3,oneof" json:"owner,omitempty"`
-	// Full command line, arguments included.
+	// Full command line, including arguments.
 	Command *string `protobuf:"bytes,3,opt,name=command,proto3,oneof" json:"command,omitempty"`
 	// When the process started.
 	Started *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=started,proto3" json:"started,omitempty"`
 	// When the process ended.
 	//
-	// Unset while it runs, for processes that `CreateProcess` did not start, and later than five minutes after the end.
+	// Unset while the process runs, for processes that `CreateProcess` did not start, and later than five minutes after
+	// the end.
 	Finished *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=finished,proto3" json:"finished,omitempty"`
-	// Exit code, zero by convention when the program did well.
+	// Exit code; by convention, zero if the program succeeded.
 	//
 	// Unset while the process runs, for processes that `CreateProcess` did not start, and later than five minutes after
 	// the end.
@@ -634,33 +634,33 @@ func (x *ProcessesInfo) GetExitCode() int64 {
 
 // A program to start in a guest.
 //
-// Taken by `CreateProcess`.
+// Used by `CreateProcess`.
 type ProcessesCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Absolute path of the program, for instance `/usr/bin/tar` or `C:\Windows\System32\cmd.exe`.
+	// Absolute path of the program, for example `/usr/bin/tar` or `C:\Windows\System32\cmd.exe`.
 	//
-	// A Linux guest starts it by `/bin/bash`; a Solaris guest does too where it has one, and by `/bin/sh` otherwise. A
-	// Windows guest uses no shell: put `c:\windows\system32\cmd.exe /c` in front of a batch file to have redirections in
-	// `arguments` work.
+	// A Linux guest starts the program with `/bin/bash`; a Solaris guest does the same if it has `/bin/bash`, and uses
+	// `/bin/sh` otherwise. A Windows guest uses no shell: put `c:\windows\system32\cmd.exe /c` in front of a batch file
+	// so that redirections in `arguments` work.
 	Path *string `protobuf:"bytes,1,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// Arguments as one string. None when unset.
+	// Arguments as one string. Defaults to none.
 	//
-	// What has to be escaped for the guest's shell has to be escaped here. Linux and Solaris guests take redirections,
-	// for instance `-l > /tmp/out 2>&1`; Windows guests take them when the program is started by `cmd.exe /c`.
+	// Escape what must be escaped for the guest's shell. Linux and Solaris guests accept redirections, for example
+	// `-l > /tmp/out 2>&1`; Windows guests accept them if the program is started with `cmd.exe /c`.
 	Arguments *string `protobuf:"bytes,2,opt,name=arguments,proto3,oneof" json:"arguments,omitempty"`
-	// Absolute path of the directory in which the program starts. It is best always set.
+	// Absolute path of the directory in which the program starts. Setting it is recommended.
 	//
-	// When unset or empty, a Linux guest takes the home directory of the credentials' user; what other guests take is not
-	// defined.
+	// If unset or empty, a Linux guest uses the home directory of the credentials' user; for other guests, the default is
+	// undefined.
 	WorkingDirectory *string `protobuf:"bytes,3,opt,name=working_directory,json=workingDirectory,proto3,oneof" json:"working_directory,omitempty"`
-	// Environment variables by name, for instance `LD_LIBRARY_PATH` with `/usr/lib:/lib`; values follow the rules of the
+	// Environment variables by name, for example `LD_LIBRARY_PATH` with `/usr/lib:/lib`; values follow the rules of the
 	// guest.
 	//
-	// They are the complete set that the program gets, not additions to another one. When empty, the guest's defaults.
+	// They are the program's complete environment, not additions to another one. If empty, the guest's defaults apply.
 	EnvironmentVariables map[string]string `protobuf:"bytes,4,rep,name=environment_variables,json=environmentVariables,proto3" json:"environment_variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Whether the program's window starts minimized. False when unset.
+	// Whether to start the program's window minimized. Defaults to false.
 	//
-	// Only for Windows guests; with any other the call fails with `INVALID_ARGUMENT`.
+	// For Windows guests only; with any other guest, the call fails with `INVALID_ARGUMENT`.
 	StartMinimized *bool `protobuf:"varint,5,opt,name=start_minimized,json=startMinimized,proto3,oneof" json:"start_minimized,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -731,9 +731,9 @@ func (x *ProcessesCreateSpec) GetStartMinimized() bool {
 	return false
 }
 
-// Which process an error is about.
+// Process that an error concerns.
 //
-// vCenter sends it as the `data` of an error; the status then carries this message beside the error.
+// vCenter sends it as the `data` of an error; the status then contains this message in addition to the error.
 type ProcessErrorDetails struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the process within the guest.

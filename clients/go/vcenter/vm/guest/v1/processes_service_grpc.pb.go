@@ -29,51 +29,52 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Starts, watches and ends processes in the guest operating system.
+// Starts, monitors and terminates processes in the guest operating system.
 //
-// Every operation logs on to the guest with the credentials in the request and ends with
+// Every operation logs on to the guest with the credentials in the request and can fail with
 // - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-// - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
-// - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-// - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
+// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+// - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
+// - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+// - `RESOURCE_BUSY`: the machine is busy; retry the call.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.processes`.
 type ProcessesServiceClient interface {
 	// Lists the processes of a guest. Mirrors `list`.
 	//
-	// Those that `CreateProcess` started are in the list for another five minutes after their end. Needs the privilege
+	// Processes that `CreateProcess` started stay in the list for five minutes after they end. Requires the privilege
 	// `VirtualMachine.GuestOperations.Query` on the machine.
 	// - `NOT_FOUND`: the machine does not exist.
 	ListProcesses(ctx context.Context, in *ListProcessesRequest, opts ...grpc.CallOption) (*ListProcessesResponse, error)
 	// Returns the state of one process. Mirrors `get`.
 	//
-	// That of a process which `CreateProcess` started can still be asked for five minutes after its end; that is the way
-	// to its exit code. Needs the privilege `VirtualMachine.GuestOperations.Query` on the machine.
-	//   - `NOT_FOUND`: the machine or the process does not exist; for a process, with a `ProcessErrorDetails` in the
-	//     status.
+	// The state of a process that `CreateProcess` started remains available for five minutes after the process ends; use
+	// it to get the exit code. Requires the privilege `VirtualMachine.GuestOperations.Query` on the machine.
+	//   - `NOT_FOUND`: the machine or the process does not exist; in the latter case, the status contains a
+	//     `ProcessErrorDetails`.
 	GetProcess(ctx context.Context, in *GetProcessRequest, opts ...grpc.CallOption) (*GetProcessResponse, error)
-	// Starts a program in a guest and returns without waiting for its end. Mirrors `create`.
+	// Starts a program in a guest and returns without waiting for it to end. Mirrors `create`.
 	//
-	// The program runs as the user of the credentials. Not idempotent: each call starts a process. Ask `GetProcess` or
-	// `ListProcesses` for its exit code, for up to five minutes after the end. Needs the privilege
+	// The program runs as the user of the credentials. Not idempotent: each call starts a process. To get its exit code,
+	// call `GetProcess` no later than five minutes after the process ends. Requires the privilege
 	// `VirtualMachine.GuestOperations.Execute` on the machine.
-	//   - `NOT_FOUND`: the machine does not exist, or there is no program at `path`; then with a `FileErrorDetails` in the
-	//     status.
-	//   - `INVALID_ARGUMENT`: `path` is not a valid path or `working_directory` not a valid directory, each with a
-	//     `FileErrorDetails` in the status; or `start_minimized` is set for a guest other than Windows.
-	//   - `UNAUTHORIZED`: the user of the credentials cannot access the program or must not run it, or the caller lacks the
-	//     privilege.
+	//   - `NOT_FOUND`: the machine does not exist, or there is no program at `path`; in the latter case, the status
+	//     contains a `FileErrorDetails`.
+	//   - `INVALID_ARGUMENT`: `path` is not a valid path or `working_directory` is not a valid directory, in which case the
+	//     status contains a `FileErrorDetails`; or `start_minimized` is set for a guest other than Windows.
+	//   - `UNAUTHORIZED`: the user of the credentials cannot access the program or is not allowed to run it, or the caller
+	//     lacks the privilege.
 	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the program could not be started.
 	CreateProcess(ctx context.Context, in *CreateProcessRequest, opts ...grpc.CallOption) (*CreateProcessResponse, error)
-	// Ends a process. Mirrors `delete`.
+	// Terminates a process. Mirrors `delete`.
 	//
-	// A Linux or Unix guest asks the process to terminate (TERM) and kills it (KILL) if it does not. Even then a process
-	// that is stuck can go on. Not idempotent: a process that has ended is `NOT_FOUND`. Needs the privilege
-	// `VirtualMachine.GuestOperations.Execute` on the machine.
-	//   - `NOT_FOUND`: the machine or the process does not exist; for a process, with a `ProcessErrorDetails` in the
-	//     status.
-	//   - `UNAUTHORIZED`: the user of the credentials must not end the process, or the caller lacks the privilege.
+	// A Linux or Unix guest asks the process to terminate (SIGTERM) and kills it (SIGKILL) if it does not. Even then, a
+	// process that is stuck can continue to run. Not idempotent: for a process that has ended, the call fails with
+	// `NOT_FOUND`. Requires the privilege `VirtualMachine.GuestOperations.Execute` on the machine.
+	//   - `NOT_FOUND`: the machine or the process does not exist; in the latter case, the status contains a
+	//     `ProcessErrorDetails`.
+	//   - `UNAUTHORIZED`: the user of the credentials is not allowed to terminate the process, or the caller lacks the
+	//     privilege.
 	DeleteProcess(ctx context.Context, in *DeleteProcessRequest, opts ...grpc.CallOption) (*DeleteProcessResponse, error)
 }
 
@@ -129,51 +130,52 @@ func (c *processesServiceClient) DeleteProcess(ctx context.Context, in *DeletePr
 // All implementations must embed UnimplementedProcessesServiceServer
 // for forward compatibility.
 //
-// Starts, watches and ends processes in the guest operating system.
+// Starts, monitors and terminates processes in the guest operating system.
 //
-// Every operation logs on to the guest with the credentials in the request and ends with
+// Every operation logs on to the guest with the credentials in the request and can fail with
 // - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-// - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
-// - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-// - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
+// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+// - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
+// - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+// - `RESOURCE_BUSY`: the machine is busy; retry the call.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.processes`.
 type ProcessesServiceServer interface {
 	// Lists the processes of a guest. Mirrors `list`.
 	//
-	// Those that `CreateProcess` started are in the list for another five minutes after their end. Needs the privilege
+	// Processes that `CreateProcess` started stay in the list for five minutes after they end. Requires the privilege
 	// `VirtualMachine.GuestOperations.Query` on the machine.
 	// - `NOT_FOUND`: the machine does not exist.
 	ListProcesses(context.Context, *ListProcessesRequest) (*ListProcessesResponse, error)
 	// Returns the state of one process. Mirrors `get`.
 	//
-	// That of a process which `CreateProcess` started can still be asked for five minutes after its end; that is the way
-	// to its exit code. Needs the privilege `VirtualMachine.GuestOperations.Query` on the machine.
-	//   - `NOT_FOUND`: the machine or the process does not exist; for a process, with a `ProcessErrorDetails` in the
-	//     status.
+	// The state of a process that `CreateProcess` started remains available for five minutes after the process ends; use
+	// it to get the exit code. Requires the privilege `VirtualMachine.GuestOperations.Query` on the machine.
+	//   - `NOT_FOUND`: the machine or the process does not exist; in the latter case, the status contains a
+	//     `ProcessErrorDetails`.
 	GetProcess(context.Context, *GetProcessRequest) (*GetProcessResponse, error)
-	// Starts a program in a guest and returns without waiting for its end. Mirrors `create`.
+	// Starts a program in a guest and returns without waiting for it to end. Mirrors `create`.
 	//
-	// The program runs as the user of the credentials. Not idempotent: each call starts a process. Ask `GetProcess` or
-	// `ListProcesses` for its exit code, for up to five minutes after the end. Needs the privilege
+	// The program runs as the user of the credentials. Not idempotent: each call starts a process. To get its exit code,
+	// call `GetProcess` no later than five minutes after the process ends. Requires the privilege
 	// `VirtualMachine.GuestOperations.Execute` on the machine.
-	//   - `NOT_FOUND`: the machine does not exist, or there is no program at `path`; then with a `FileErrorDetails` in the
-	//     status.
-	//   - `INVALID_ARGUMENT`: `path` is not a valid path or `working_directory` not a valid directory, each with a
-	//     `FileErrorDetails` in the status; or `start_minimized` is set for a guest other than Windows.
-	//   - `UNAUTHORIZED`: the user of the credentials cannot access the program or must not run it, or the caller lacks the
-	//     privilege.
+	//   - `NOT_FOUND`: the machine does not exist, or there is no program at `path`; in the latter case, the status
+	//     contains a `FileErrorDetails`.
+	//   - `INVALID_ARGUMENT`: `path` is not a valid path or `working_directory` is not a valid directory, in which case the
+	//     status contains a `FileErrorDetails`; or `start_minimized` is set for a guest other than Windows.
+	//   - `UNAUTHORIZED`: the user of the credentials cannot access the program or is not allowed to run it, or the caller
+	//     lacks the privilege.
 	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the program could not be started.
 	CreateProcess(context.Context, *CreateProcessRequest) (*CreateProcessResponse, error)
-	// Ends a process. Mirrors `delete`.
+	// Terminates a process. Mirrors `delete`.
 	//
-	// A Linux or Unix guest asks the process to terminate (TERM) and kills it (KILL) if it does not. Even then a process
-	// that is stuck can go on. Not idempotent: a process that has ended is `NOT_FOUND`. Needs the privilege
-	// `VirtualMachine.GuestOperations.Execute` on the machine.
-	//   - `NOT_FOUND`: the machine or the process does not exist; for a process, with a `ProcessErrorDetails` in the
-	//     status.
-	//   - `UNAUTHORIZED`: the user of the credentials must not end the process, or the caller lacks the privilege.
+	// A Linux or Unix guest asks the process to terminate (SIGTERM) and kills it (SIGKILL) if it does not. Even then, a
+	// process that is stuck can continue to run. Not idempotent: for a process that has ended, the call fails with
+	// `NOT_FOUND`. Requires the privilege `VirtualMachine.GuestOperations.Execute` on the machine.
+	//   - `NOT_FOUND`: the machine or the process does not exist; in the latter case, the status contains a
+	//     `ProcessErrorDetails`.
+	//   - `UNAUTHORIZED`: the user of the credentials is not allowed to terminate the process, or the caller lacks the
+	//     privilege.
 	DeleteProcess(context.Context, *DeleteProcessRequest) (*DeleteProcessResponse, error)
 	mustEmbedUnimplementedProcessesServiceServer()
 }

@@ -23,15 +23,15 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Firmwares of a virtual machine.
+// Kinds of firmware of a virtual machine.
 type BootType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	BootType_BOOT_TYPE_UNSPECIFIED BootType = 0
-	// The traditional BIOS. It has no settings of its own here.
+	// The traditional BIOS. It has no settings here.
 	BootType_BOOT_TYPE_BIOS BootType = 1
-	// The Extensible Firmware Interface. `efi_legacy_boot` and `network_protocol` belong to it.
+	// The Extensible Firmware Interface. `efi_legacy_boot` and `network_protocol` apply to it.
 	BootType_BOOT_TYPE_EFI BootType = 2
 )
 
@@ -78,11 +78,11 @@ func (BootType) EnumDescriptor() ([]byte, []int) {
 
 // Protocols for booting over the network with EFI.
 //
-// Which one a machine uses matters only when it boots from one of its Ethernet adapters.
+// It matters only when the machine boots from one of its Ethernet adapters.
 type BootNetworkProtocol int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	BootNetworkProtocol_BOOT_NETWORK_PROTOCOL_UNSPECIFIED BootNetworkProtocol = 0
 	// PXE or Apple NetBoot over IPv4.
 	BootNetworkProtocol_BOOT_NETWORK_PROTOCOL_IPV4 BootNetworkProtocol = 1
@@ -180,7 +180,7 @@ func (x *GetBootRequest) GetVm() string {
 // Response of `GetBoot`.
 type GetBootResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The boot settings. Two of the fields are unset when the firmware is a BIOS.
+	// The boot settings. Two of the fields are unset if the firmware is a BIOS.
 	Boot          *BootInfo `protobuf:"bytes,1,opt,name=boot,proto3" json:"boot,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -228,7 +228,7 @@ type UpdateBootRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *BootUpdateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -317,29 +317,29 @@ func (*UpdateBootResponse) Descriptor() ([]byte, []int) {
 
 // Boot settings of a virtual machine.
 //
-// Returned by `GetBoot`, and as a part of the whole machine by `VmService.GetVm`.
+// Returned by `GetBoot`, and by `VmService.GetVm` as part of the whole machine.
 type BootInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Firmware of the machine. Decides whether `efi_legacy_boot` and `network_protocol` are set.
+	// Firmware of the machine. Determines whether `efi_legacy_boot` and `network_protocol` are set.
 	//
-	// A new machine has the one that is recommended for its guest operating system and that its hardware version
+	// A new machine has the firmware that is recommended for its guest operating system and that its hardware version
 	// supports.
 	Type *BootType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.BootType,oneof" json:"type,omitempty"`
-	// Whether the EFI firmware boots in legacy mode. Relevant only when `type` is `EFI`. Always set then.
+	// Whether the EFI firmware boots in legacy mode. Relevant only when `type` is `EFI`. Always set in that case.
 	EfiLegacyBoot *bool `protobuf:"varint,2,opt,name=efi_legacy_boot,json=efiLegacyBoot,proto3,oneof" json:"efi_legacy_boot,omitempty"`
-	// Protocol for booting over the network. Relevant only when `type` is `EFI`. Always set then.
+	// Protocol for booting over the network. Relevant only when `type` is `EFI`. Always set in that case.
 	NetworkProtocol *BootNetworkProtocol `protobuf:"varint,3,opt,name=network_protocol,json=networkProtocol,proto3,enum=vcenter.vm.hardware.v1.BootNetworkProtocol,oneof" json:"network_protocol,omitempty"`
-	// Milliseconds to wait before the boot sequence starts. Zero on a new machine.
+	// Delay in milliseconds before the boot sequence starts. Zero on a new machine.
 	//
-	// It gives people the time to open the console and enter the firmware's setup.
+	// It gives users time to open the console and enter the firmware's setup.
 	Delay *int64 `protobuf:"varint,4,opt,name=delay,proto3,oneof" json:"delay,omitempty"`
-	// Whether the machine tries to boot again after it found nothing to boot from. False on a new machine.
+	// Whether the machine retries the boot if it finds nothing to boot from. False on a new machine.
 	Retry *bool `protobuf:"varint,5,opt,name=retry,proto3,oneof" json:"retry,omitempty"`
-	// Milliseconds to wait before that next try, 10000 on a new machine. Takes effect only when `retry` is true.
+	// Delay in milliseconds before the retry, 10000 on a new machine. Takes effect only if `retry` is true.
 	RetryDelay *int64 `protobuf:"varint,6,opt,name=retry_delay,json=retryDelay,proto3,oneof" json:"retry_delay,omitempty"`
 	// Whether the next boot enters the firmware's setup.
 	//
-	// It becomes false by itself once a boot has entered the setup.
+	// The machine resets it to false when a boot enters the setup.
 	EnterSetupMode *bool `protobuf:"varint,7,opt,name=enter_setup_mode,json=enterSetupMode,proto3,oneof" json:"enter_setup_mode,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -424,36 +424,36 @@ func (x *BootInfo) GetEnterSetupMode() bool {
 	return false
 }
 
-// Boot settings of a new virtual machine. Taken by `VmService.CreateVm`.
+// Boot settings of a new virtual machine. Used by `VmService.CreateVm`.
 type BootCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Firmware of the machine. Decides whether `efi_legacy_boot` and `network_protocol` may be set.
+	// Firmware of the machine. Determines whether `efi_legacy_boot` and `network_protocol` may be set.
 	//
-	// When unset, the one that suits the guest operating system and the hardware version.
+	// Defaults to the firmware that suits the guest operating system and the hardware version.
 	Type *BootType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.BootType,oneof" json:"type,omitempty"`
-	// Whether an EFI firmware boots in its legacy mode. Relevant only when `type` is `EFI`.
+	// Whether EFI firmware boots in its legacy mode. Relevant only when `type` is `EFI`.
 	//
-	// When unset, what suits the guest operating system and the hardware version.
+	// Defaults to what suits the guest operating system and the hardware version.
 	EfiLegacyBoot *bool `protobuf:"varint,2,opt,name=efi_legacy_boot,json=efiLegacyBoot,proto3,oneof" json:"efi_legacy_boot,omitempty"`
 	// Protocol for booting over the network. Relevant only when `type` is `EFI`.
 	//
-	// When unset, vCenter chooses.
+	// If unset, vCenter chooses.
 	NetworkProtocol *BootNetworkProtocol `protobuf:"varint,3,opt,name=network_protocol,json=networkProtocol,proto3,enum=vcenter.vm.hardware.v1.BootNetworkProtocol,oneof" json:"network_protocol,omitempty"`
-	// How long the firmware waits before it boots, in milliseconds. It gives time to enter the setup at the console.
+	// Delay in milliseconds before the firmware boots. It gives users time to enter the setup at the console.
 	//
-	// When unset, 0.
+	// Defaults to 0.
 	Delay *int64 `protobuf:"varint,4,opt,name=delay,proto3,oneof" json:"delay,omitempty"`
-	// Whether the firmware tries again when it finds nothing to boot from.
+	// Whether the firmware retries the boot if it finds nothing to boot from.
 	//
-	// When unset, false.
+	// Defaults to false.
 	Retry *bool `protobuf:"varint,5,opt,name=retry,proto3,oneof" json:"retry,omitempty"`
-	// How long the firmware waits before it tries again, in milliseconds. Has an effect only when `retry` is true.
+	// Delay in milliseconds before the firmware retries. Takes effect only if `retry` is true.
 	//
-	// When unset, 10,000.
+	// Defaults to 10,000.
 	RetryDelay *int64 `protobuf:"varint,6,opt,name=retry_delay,json=retryDelay,proto3,oneof" json:"retry_delay,omitempty"`
-	// Whether the firmware enters its setup at the first boot. The boot that does so resets it to false.
+	// Whether the firmware enters its setup at the first boot. That boot resets it to false.
 	//
-	// When unset, false.
+	// Defaults to false.
 	EnterSetupMode *bool `protobuf:"varint,7,opt,name=enter_setup_mode,json=enterSetupMode,proto3,oneof" json:"enter_setup_mode,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -538,30 +538,32 @@ func (x *BootCreateSpec) GetEnterSetupMode() bool {
 	return false
 }
 
-// What to change of the boot settings. What is unset stays as it is. Taken by `UpdateBoot`.
+// Changes to the boot settings. Unset fields stay unchanged. Used by `UpdateBoot`.
 type BootUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Firmware that the machine should have.
+	// New firmware of the machine.
 	//
-	// Changing it can make an installed guest operating system unbootable: it was installed for the other one.
+	// Changing it can make an installed guest operating system unbootable, because it was installed for the other
+	// firmware.
 	Type *BootType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.BootType,oneof" json:"type,omitempty"`
 	// Whether the EFI firmware boots in legacy mode. Relevant only when `type` is `EFI`.
 	//
-	// It lets guests boot that were made for a BIOS.
+	// It allows guests that were made for a BIOS to boot.
 	EfiLegacyBoot *bool `protobuf:"varint,2,opt,name=efi_legacy_boot,json=efiLegacyBoot,proto3,oneof" json:"efi_legacy_boot,omitempty"`
 	// Protocol for booting over the network. Relevant only when `type` is `EFI`: a BIOS has no choice of protocols.
 	NetworkProtocol *BootNetworkProtocol `protobuf:"varint,3,opt,name=network_protocol,json=networkProtocol,proto3,enum=vcenter.vm.hardware.v1.BootNetworkProtocol,oneof" json:"network_protocol,omitempty"`
-	// Milliseconds to wait before the boot sequence starts, for instance 5000. A negative number is `INVALID_ARGUMENT`.
+	// Delay in milliseconds before the boot sequence starts, for example 5000. The call fails with `INVALID_ARGUMENT` for
+	// a negative number.
 	//
-	// It gives people the time to open the console and enter the firmware's setup.
+	// It gives users time to open the console and enter the firmware's setup.
 	Delay *int64 `protobuf:"varint,4,opt,name=delay,proto3,oneof" json:"delay,omitempty"`
-	// Whether the machine tries to boot again after it found nothing to boot from.
+	// Whether the machine retries the boot if it finds nothing to boot from.
 	Retry *bool `protobuf:"varint,5,opt,name=retry,proto3,oneof" json:"retry,omitempty"`
-	// Milliseconds to wait before that next try. Not negative. Takes effect only when `retry` is true.
+	// Delay in milliseconds before the retry. Cannot be negative. Takes effect only if `retry` is true.
 	RetryDelay *int64 `protobuf:"varint,6,opt,name=retry_delay,json=retryDelay,proto3,oneof" json:"retry_delay,omitempty"`
 	// Whether the next boot enters the firmware's setup.
 	//
-	// It holds for one boot: the machine resets it to false when it enters the setup.
+	// It applies to one boot: the machine resets it to false when it enters the setup.
 	EnterSetupMode *bool `protobuf:"varint,7,opt,name=enter_setup_mode,json=enterSetupMode,proto3,oneof" json:"enter_setup_mode,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

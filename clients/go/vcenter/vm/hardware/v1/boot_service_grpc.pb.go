@@ -29,28 +29,27 @@ const (
 //
 // Reads and changes how a virtual machine boots.
 //
-// The order of the devices to boot from is not among these settings; `VmService.GetVm` shows it.
+// The boot order is not one of these settings; `VmService.GetVm` returns it.
 //
-// Besides what the operations say about themselves, both can fail with
+// In addition to the errors listed for each operation, both operations can fail with
 // - `NOT_FOUND`: the machine does not exist.
-// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.boot`.
 type BootServiceClient interface {
 	// Returns the boot settings of a virtual machine. Mirrors `get`.
 	//
-	// Works in every power state. The settings are those of the next boot, also when the machine runs since an earlier
-	// one.
+	// Works in every power state. The settings are those of the next boot, even if the machine is already running.
 	GetBoot(ctx context.Context, in *GetBootRequest, opts ...grpc.CallOption) (*GetBootResponse, error)
 	// Changes the boot settings of a virtual machine. Mirrors `update`.
 	//
 	// Only the fields that are set in the specification change; they take effect at the next boot. Idempotent: repeating
-	// it leaves the same settings, as long as no boot has reset `enter_setup_mode` in between.
-	// - `INVALID_ARGUMENT`: a value is not possible for this machine, for instance a negative `delay`.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	// the call leaves the same settings, unless a boot has reset `enter_setup_mode` in between.
+	// - `INVALID_ARGUMENT`: a value is not valid for this machine, for example a negative `delay`.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	UpdateBoot(ctx context.Context, in *UpdateBootRequest, opts ...grpc.CallOption) (*UpdateBootResponse, error)
 }
 
@@ -88,28 +87,27 @@ func (c *bootServiceClient) UpdateBoot(ctx context.Context, in *UpdateBootReques
 //
 // Reads and changes how a virtual machine boots.
 //
-// The order of the devices to boot from is not among these settings; `VmService.GetVm` shows it.
+// The boot order is not one of these settings; `VmService.GetVm` returns it.
 //
-// Besides what the operations say about themselves, both can fail with
+// In addition to the errors listed for each operation, both operations can fail with
 // - `NOT_FOUND`: the machine does not exist.
-// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.boot`.
 type BootServiceServer interface {
 	// Returns the boot settings of a virtual machine. Mirrors `get`.
 	//
-	// Works in every power state. The settings are those of the next boot, also when the machine runs since an earlier
-	// one.
+	// Works in every power state. The settings are those of the next boot, even if the machine is already running.
 	GetBoot(context.Context, *GetBootRequest) (*GetBootResponse, error)
 	// Changes the boot settings of a virtual machine. Mirrors `update`.
 	//
 	// Only the fields that are set in the specification change; they take effect at the next boot. Idempotent: repeating
-	// it leaves the same settings, as long as no boot has reset `enter_setup_mode` in between.
-	// - `INVALID_ARGUMENT`: a value is not possible for this machine, for instance a negative `delay`.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	// the call leaves the same settings, unless a boot has reset `enter_setup_mode` in between.
+	// - `INVALID_ARGUMENT`: a value is not valid for this machine, for example a negative `delay`.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	UpdateBoot(context.Context, *UpdateBootRequest) (*UpdateBootResponse, error)
 	mustEmbedUnimplementedBootServiceServer()
 }

@@ -27,7 +27,7 @@ const (
 type CdromHostBusAdapterType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	CdromHostBusAdapterType_CDROM_HOST_BUS_ADAPTER_TYPE_UNSPECIFIED CdromHostBusAdapterType = 0
 	// IDE. Two adapters with two devices each; devices cannot be added or removed while the machine runs.
 	CdromHostBusAdapterType_CDROM_HOST_BUS_ADAPTER_TYPE_IDE CdromHostBusAdapterType = 1
@@ -80,7 +80,7 @@ func (CdromHostBusAdapterType) EnumDescriptor() ([]byte, []int) {
 type CdromBackingType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	CdromBackingType_CDROM_BACKING_TYPE_UNSPECIFIED CdromBackingType = 0
 	// An ISO image on a datastore, named by `iso_file`.
 	CdromBackingType_CDROM_BACKING_TYPE_ISO_FILE CdromBackingType = 1
@@ -133,19 +133,19 @@ func (CdromBackingType) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_v1_cdrom_service_proto_rawDescGZIP(), []int{1}
 }
 
-// Ways of accessing a physical device behind a virtual CD-ROM device.
+// Ways to access a physical device behind a virtual CD-ROM device.
 //
-// Meaningful for the devices of a host or of a client only.
+// Applies only to the devices of a host or of a client.
 type CdromDeviceAccessType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	CdromDeviceAccessType_CDROM_DEVICE_ACCESS_TYPE_UNSPECIFIED CdromDeviceAccessType = 0
 	// An ATAPI or SCSI device is emulated. The default.
 	CdromDeviceAccessType_CDROM_DEVICE_ACCESS_TYPE_EMULATION CdromDeviceAccessType = 1
-	// Commands go to the physical device as they are.
+	// Commands are passed to the physical device unchanged.
 	CdromDeviceAccessType_CDROM_DEVICE_ACCESS_TYPE_PASSTHRU CdromDeviceAccessType = 2
-	// Like `PASSTHRU`, and nobody else can use the device meanwhile.
+	// Like `PASSTHRU`, but with exclusive access to the device.
 	CdromDeviceAccessType_CDROM_DEVICE_ACCESS_TYPE_PASSTHRU_EXCLUSIVE CdromDeviceAccessType = 3
 )
 
@@ -241,7 +241,7 @@ func (x *ListCdromsRequest) GetVm() string {
 // Response of `ListCdroms`.
 type ListCdromsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The devices, empty when the machine has none.
+	// The devices; empty if the machine has none.
 	Cdroms        []*CdromSummary `protobuf:"bytes,1,rep,name=cdroms,proto3" json:"cdroms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -289,7 +289,7 @@ type GetCdromRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the virtual CD-ROM device, for instance `3000`, as `ListCdroms` and `CreateCdrom` return it.
+	// Identifier of the virtual CD-ROM device, for example `3000`, as `ListCdroms` and `CreateCdrom` return it.
 	Cdrom         string `protobuf:"bytes,2,opt,name=cdrom,proto3" json:"cdrom,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -390,8 +390,8 @@ type CreateCdromRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What the new device should be like. An empty specification is valid: vCenter then chooses everything, and the
-	// device is not connected at power-on.
+	// Specification of the new device. An empty specification is valid: vCenter then chooses all values, and the device
+	// is not connected at power-on.
 	Spec          *CdromCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -444,7 +444,7 @@ func (x *CreateCdromRequest) GetSpec() *CdromCreateSpec {
 // Response of `CreateCdrom`.
 type CreateCdromResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new device, for instance `3000`. Unique within the machine.
+	// Identifier that vCenter assigned to the new device, for example `3000`. Unique within the machine.
 	Cdrom         *string `protobuf:"bytes,1,opt,name=cdrom,proto3,oneof" json:"cdrom,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -494,7 +494,7 @@ type UpdateCdromRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the virtual CD-ROM device.
 	Cdrom string `protobuf:"bytes,2,opt,name=cdrom,proto3" json:"cdrom,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *CdromUpdateSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -864,10 +864,10 @@ func (*DisconnectCdromResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_v1_cdrom_service_proto_rawDescGZIP(), []int{13}
 }
 
-// What a list shows of a virtual CD-ROM device: enough to ask for the rest.
+// Summary of a virtual CD-ROM device, as returned by list operations.
 type CdromSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the device, for instance `3000`. Unique within the machine.
+	// Identifier of the device, for example `3000`. Unique within the machine.
 	Cdrom         *string `protobuf:"bytes,1,opt,name=cdrom,proto3,oneof" json:"cdrom,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -912,32 +912,32 @@ func (x *CdromSummary) GetCdrom() string {
 
 // Configuration and state of a virtual CD-ROM device.
 //
-// Returned by `GetCdrom`, and for each device of a machine by `VmService.GetVm`.
+// Returned by `GetCdrom`, and by `VmService.GetVm` for each device of a machine.
 type CdromInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of adapter to which the device is attached. Decides which of `ide` and `sata` is set.
+	// Kind of adapter to which the device is attached. Determines which of `ide` and `sata` is set.
 	Type *CdromHostBusAdapterType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.CdromHostBusAdapterType,oneof" json:"type,omitempty"`
-	// Label of the device, for instance `CD/DVD drive 1`. vCenter chooses it; no operation changes it.
+	// Label of the device, for example `CD/DVD drive 1`. vCenter assigns it; it cannot be changed.
 	Label *string `protobuf:"bytes,2,opt,name=label,proto3,oneof" json:"label,omitempty"`
-	// Address on an IDE adapter. Relevant only when `type` is `IDE`. Always set then, also when vCenter chose the
+	// Address on an IDE adapter. Relevant only when `type` is `IDE`. Always set in that case, even if vCenter chose the
 	// address.
 	Ide *IdeAddressInfo `protobuf:"bytes,3,opt,name=ide,proto3" json:"ide,omitempty"`
-	// Address on a SATA adapter. Relevant only when `type` is `SATA`. Always set then, also when vCenter chose the
+	// Address on a SATA adapter. Relevant only when `type` is `SATA`. Always set in that case, even if vCenter chose the
 	// address.
 	Sata *SataAddressInfo `protobuf:"bytes,4,opt,name=sata,proto3" json:"sata,omitempty"`
-	// Physical resource behind the device. Never unset; `type` in it tells the kind.
+	// Physical resource behind the device. Always set; its `type` indicates the kind.
 	Backing *CdromBackingInfo `protobuf:"bytes,5,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the device is connected to its backing.
 	//
-	// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
+	// Result of the last attempt to connect or disconnect, whether by this service, at power-on or by the guest.
 	State *ConnectionState `protobuf:"varint,6,opt,name=state,proto3,enum=vcenter.vm.hardware.v1.ConnectionState,oneof" json:"state,omitempty"`
 	// Whether the device connects whenever the machine is powered on.
 	//
-	// Independent of `state`, which is about the present.
+	// Independent of `state`, which is the current state.
 	StartConnected *bool `protobuf:"varint,7,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
 	// Whether the guest may connect and disconnect the device.
 	//
-	// When true, `state` can change without any call of this service.
+	// If true, `state` can change without a call to this service.
 	AllowGuestControl *bool `protobuf:"varint,8,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1031,26 +1031,26 @@ func (x *CdromInfo) GetAllowGuestControl() bool {
 
 // Physical resource behind a virtual CD-ROM device.
 //
-// Found in `CdromInfo`; what a caller asks for is a `CdromBackingSpec`.
+// Part of `CdromInfo`. To request a backing, use `CdromBackingSpec`.
 type CdromBackingInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of backing. Decides which of the other fields are set.
+	// Kind of backing. Determines which of the other fields are set.
 	Type *CdromBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.CdromBackingType,oneof" json:"type,omitempty"`
-	// Datastore path of the image, for instance `[datastore1] iso/linux.iso`. Relevant only when `type` is `ISO_FILE`.
+	// Datastore path of the image, for example `[datastore1] iso/linux.iso`. Relevant only when `type` is `ISO_FILE`.
 	//
-	// The name in brackets is that of the datastore, the rest a path within it.
+	// The name in brackets is the datastore; the rest is a path on it.
 	IsoFile *string `protobuf:"bytes,2,opt,name=iso_file,json=isoFile,proto3,oneof" json:"iso_file,omitempty"`
-	// Name of the host's device, for instance `/vmfs/devices/cdrom/mpx.vmhba32:C0:T0:L0`. Relevant only when `type` is
+	// Name of the host's device, for example `/vmfs/devices/cdrom/mpx.vmhba32:C0:T0:L0`. Relevant only when `type` is
 	// `HOST_DEVICE`.
 	//
-	// Unset when `auto_detect` is true and the device is not connected, or the host has no suitable device.
+	// Unset if `auto_detect` is true and the device is not connected, or if the host has no suitable device.
 	HostDevice *string `protobuf:"bytes,3,opt,name=host_device,json=hostDevice,proto3,oneof" json:"host_device,omitempty"`
 	// Whether a suitable device of the host is chosen automatically. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// True when the specification named no `host_device`.
+	// True if the specification named no `host_device`.
 	AutoDetect *bool `protobuf:"varint,4,opt,name=auto_detect,json=autoDetect,proto3,oneof" json:"auto_detect,omitempty"`
-	// How the physical device is accessed. Relevant only when `type` is `HOST_DEVICE` or `CLIENT_DEVICE`. An ISO image
-	// has none.
+	// How the physical device is accessed. Relevant only when `type` is `HOST_DEVICE` or `CLIENT_DEVICE`. Does not apply
+	// to an ISO image.
 	DeviceAccessType *CdromDeviceAccessType `protobuf:"varint,5,opt,name=device_access_type,json=deviceAccessType,proto3,enum=vcenter.vm.hardware.v1.CdromDeviceAccessType,oneof" json:"device_access_type,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -1121,34 +1121,35 @@ func (x *CdromBackingInfo) GetDeviceAccessType() CdromDeviceAccessType {
 	return CdromDeviceAccessType_CDROM_DEVICE_ACCESS_TYPE_UNSPECIFIED
 }
 
-// What a new virtual CD-ROM device should be like.
+// Specification of a new virtual CD-ROM device.
 //
-// Taken by `CreateCdrom`. Every field has a default.
+// Used by `CreateCdrom`. Every field has a default.
 type CdromCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of adapter to attach the device to.
 	//
-	// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+	// Defaults to the kind that suits the machine's guest operating system; the call fails with `UNSUPPORTED` if there is
+	// none.
 	Type *CdromHostBusAdapterType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.CdromHostBusAdapterType,oneof" json:"type,omitempty"`
 	// Address on an IDE adapter. Relevant only when `type` is `IDE`.
 	//
-	// When unset, vCenter chooses an address that is free; the call fails when none is.
+	// If unset, vCenter chooses a free address; the call fails if there is none.
 	Ide *IdeAddressSpec `protobuf:"bytes,2,opt,name=ide,proto3" json:"ide,omitempty"`
 	// Address on a SATA adapter. Relevant only when `type` is `SATA`.
 	//
-	// When unset, vCenter chooses an address that is free; the call fails when none is.
+	// If unset, vCenter chooses a free address; the call fails if there is none.
 	Sata *SataAddressSpec `protobuf:"bytes,3,opt,name=sata,proto3" json:"sata,omitempty"`
-	// Physical resource behind the device. A suitable device of the host, found automatically, when unset.
+	// Physical resource behind the device. Defaults to a suitable device of the host, selected automatically.
 	//
-	// The default is a backing of type `HOST_DEVICE` with `auto_detect` true.
+	// The default is a backing of type `HOST_DEVICE` with `auto_detect` set to true.
 	Backing *CdromBackingSpec `protobuf:"bytes,4,opt,name=backing,proto3" json:"backing,omitempty"`
-	// Whether the device connects whenever the machine is powered on. False when unset.
+	// Whether the device connects whenever the machine is powered on. Defaults to false.
 	//
-	// When false, the device has to be connected with `ConnectCdrom` each time the machine has been powered on.
+	// If false, connect the device with `ConnectCdrom` after each power-on of the machine.
 	StartConnected *bool `protobuf:"varint,5,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
-	// Whether the guest may connect and disconnect the device. False when unset.
+	// Whether the guest may connect and disconnect the device. Defaults to false.
 	//
-	// When true, `state` can change without any call of this service.
+	// If true, `state` can change without a call to this service.
 	AllowGuestControl *bool `protobuf:"varint,6,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1226,19 +1227,19 @@ func (x *CdromCreateSpec) GetAllowGuestControl() bool {
 	return false
 }
 
-// What to change of a virtual CD-ROM device. What is unset stays as it is. Taken by `UpdateCdrom`.
+// Changes to a virtual CD-ROM device. Unset fields stay unchanged. Used by `UpdateCdrom`.
 //
 // The adapter and the address of a device are fixed when it is created.
 type CdromUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Physical resource that should be behind the device. It replaces the present backing as a whole.
+	// New backing of the device. It replaces the current backing as a whole.
 	//
-	// Can be changed only while the machine is not powered on or the device is not connected; anything else is
-	// `NOT_ALLOWED_IN_CURRENT_STATE`. Disconnect the device of a running machine first.
+	// Can be changed only while the machine is not powered on or the device is not connected; otherwise the call fails
+	// with `NOT_ALLOWED_IN_CURRENT_STATE`. On a running machine, disconnect the device first.
 	Backing *CdromBackingSpec `protobuf:"bytes,1,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the device connects whenever the machine is powered on.
 	//
-	// Can be changed in any power state; a device that is connected now stays so.
+	// Can be changed in any power state; a connected device stays connected.
 	StartConnected *bool `protobuf:"varint,2,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
 	// Whether the guest may connect and disconnect the device.
 	//
@@ -1299,25 +1300,25 @@ func (x *CdromUpdateSpec) GetAllowGuestControl() bool {
 	return false
 }
 
-// Physical resource that should be behind a virtual CD-ROM device.
+// Requested backing of a virtual CD-ROM device.
 //
-// Taken by `CreateCdrom` and `UpdateCdrom`. `type` decides which of the other fields may be set.
+// Used by `CreateCdrom` and `UpdateCdrom`. `type` determines which of the other fields may be set.
 type CdromBackingSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of backing. A `CdromUpdateSpec` can change it together with the rest of the backing.
 	Type *CdromBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.CdromBackingType,oneof" json:"type,omitempty"`
-	// Datastore path of the image, for instance `[datastore1] iso/linux.iso`. Relevant only when `type` is `ISO_FILE`.
+	// Datastore path of the image, for example `[datastore1] iso/linux.iso`. Relevant only when `type` is `ISO_FILE`.
 	//
-	// The name in brackets is that of the datastore, the rest a path within it.
+	// The name in brackets is the datastore; the rest is a path on it.
 	IsoFile *string `protobuf:"bytes,2,opt,name=iso_file,json=isoFile,proto3,oneof" json:"iso_file,omitempty"`
-	// Name of the host's device, for instance `/vmfs/devices/cdrom/mpx.vmhba32:C0:T0:L0`. Relevant only when `type` is
+	// Name of the host's device, for example `/vmfs/devices/cdrom/mpx.vmhba32:C0:T0:L0`. Relevant only when `type` is
 	// `HOST_DEVICE`.
 	//
-	// When unset, a suitable device of the host is found whenever the device connects, and `CdromBackingInfo` then has
-	// `auto_detect` true.
+	// If unset, a suitable device of the host is selected whenever the device connects, and `CdromBackingInfo` then has
+	// `auto_detect` set to true.
 	HostDevice *string `protobuf:"bytes,3,opt,name=host_device,json=hostDevice,proto3,oneof" json:"host_device,omitempty"`
-	// How the physical device is accessed. Relevant only when `type` is `HOST_DEVICE` or `CLIENT_DEVICE`. `EMULATION`
-	// when unset.
+	// How the physical device is accessed. Relevant only when `type` is `HOST_DEVICE` or `CLIENT_DEVICE`. Defaults to
+	// `EMULATION`.
 	DeviceAccessType *CdromDeviceAccessType `protobuf:"varint,4,opt,name=device_access_type,json=deviceAccessType,proto3,enum=vcenter.vm.hardware.v1.CdromDeviceAccessType,oneof" json:"device_access_type,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

@@ -34,73 +34,73 @@ const (
 //
 // Configures the virtual CD-ROM devices of a virtual machine.
 //
-// A device is attached to an IDE or a SATA adapter, and backed by an ISO image, a device of the host, or one of the
-// client at the console. It is removable: it stays configured, with its backing, whether it is connected or not.
+// A device is attached to an IDE or a SATA adapter, and backed by an ISO image, a device of the host, or a device of
+// the console client. It is removable: it stays configured, with its backing, whether or not it is connected.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine, or the device that is named, does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named device does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.cdrom`.
 type CdromServiceClient interface {
 	// Lists the virtual CD-ROM devices of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only, all of them in one answer; `GetCdrom` shows one device in full.
+	// Returns only identifiers, all of them in one response; `GetCdrom` returns the details of one device.
 	ListCdroms(ctx context.Context, in *ListCdromsRequest, opts ...grpc.CallOption) (*ListCdromsResponse, error)
 	// Returns the configuration and the connection state of one virtual CD-ROM device. Mirrors `get`.
 	//
-	// Works in every power state. The `state` of the device is that of the moment; all else is configuration.
+	// Works in every power state. `state` is the current state of the device; the other fields are its configuration.
 	GetCdrom(ctx context.Context, in *GetCdromRequest, opts ...grpc.CallOption) (*GetCdromResponse, error)
 	// Adds a virtual CD-ROM device to a virtual machine and returns its identifier. Mirrors `create`.
 	//
-	// A running machine accepts a device on a SATA adapter only, a machine that is off one on an IDE adapter as well. Not
-	// idempotent: each call adds a device.
+	// A device on a SATA adapter can be added while the machine is running or powered off; a device on an IDE adapter,
+	// only while it is powered off. Not idempotent: each call adds a device.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the device would be an IDE
 	//     device.
-	//   - `RESOURCE_IN_USE`: another device has the address.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for instance because the machine has no such
-	//     adapter, or no address is left to choose from.
-	//   - `INVALID_ARGUMENT`: the address is out of bounds for its kind of adapter.
+	//   - `RESOURCE_IN_USE`: another device uses the address.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for example because the machine has no such adapter,
+	//     or no free address is left.
+	//   - `INVALID_ARGUMENT`: the address is out of range for its kind of adapter.
 	//   - `UNSUPPORTED`: a field whose default depends on the guest operating system is unset, and vCenter has no default
-	//     for the one that is configured.
-	//   - `ERROR`: among others, the device was added but its identifier could not be determined. Compare with `ListCdroms`
-	//     before another try.
+	//     for the configured one.
+	//   - `ERROR`: for example, the device was added, but its identifier could not be determined. Check `ListCdroms` before
+	//     you retry.
 	CreateCdrom(ctx context.Context, in *CreateCdromRequest, opts ...grpc.CallOption) (*CreateCdromResponse, error)
 	// Changes the configuration of a virtual CD-ROM device. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+	// configuration.
 	//
-	// A `backing` for a device that is connected on a running machine is `NOT_ALLOWED_IN_CURRENT_STATE`. The two
-	// switches, `start_connected` and `allow_guest_control`, can be changed at any time.
+	// Setting `backing` while the device of a running machine is connected fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// `start_connected` and `allow_guest_control` can be changed at any time.
 	UpdateCdrom(ctx context.Context, in *UpdateCdromRequest, opts ...grpc.CallOption) (*UpdateCdromResponse, error)
 	// Removes a virtual CD-ROM device from a virtual machine. Mirrors `delete`.
 	//
-	// The image or device behind it is not touched. Not idempotent: a second call fails with `NOT_FOUND`.
+	// The image or device behind it is not affected. Not idempotent: a second call fails with `NOT_FOUND`.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the device is on an IDE
 	//     adapter.
 	DeleteCdrom(ctx context.Context, in *DeleteCdromRequest, opts ...grpc.CallOption) (*DeleteCdromResponse, error)
 	// Connects a virtual CD-ROM device of a running virtual machine to its backing. Mirrors `connect`.
 	//
-	// The guest can then read the medium. Later power-ons are not affected: whether the device connects then is up to
-	// `start_connected`, which is also the way to have the device of a machine that is off connected.
+	// The guest can then read the medium. The call does not affect later power-ons: `start_connected` determines whether
+	// the device connects then. For a powered-off machine, set `start_connected` instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	//   - `ALREADY_IN_DESIRED_STATE`: the device is connected.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	//   - `ERROR`: among others, connecting failed; the `state` that `GetCdrom` returns then tells whether another try can
-	//     help.
+	//   - `ERROR`: for example, connecting failed; the `state` that `GetCdrom` returns then indicates whether a retry can
+	//     succeed.
 	ConnectCdrom(ctx context.Context, in *ConnectCdromRequest, opts ...grpc.CallOption) (*ConnectCdromResponse, error)
 	// Disconnects a virtual CD-ROM device of a running virtual machine from its backing. Mirrors `disconnect`.
 	//
-	// Device and backing stay configured; the guest sees an empty drive. The device of a machine that is off is
-	// configured with `start_connected` to stay disconnected at power-on.
+	// Device and backing stay configured; the guest sees an empty drive. To keep the device of a powered-off machine
+	// disconnected at power-on, set `start_connected` to false instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the device is not connected.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	DisconnectCdrom(ctx context.Context, in *DisconnectCdromRequest, opts ...grpc.CallOption) (*DisconnectCdromResponse, error)
@@ -190,73 +190,73 @@ func (c *cdromServiceClient) DisconnectCdrom(ctx context.Context, in *Disconnect
 //
 // Configures the virtual CD-ROM devices of a virtual machine.
 //
-// A device is attached to an IDE or a SATA adapter, and backed by an ISO image, a device of the host, or one of the
-// client at the console. It is removable: it stays configured, with its backing, whether it is connected or not.
+// A device is attached to an IDE or a SATA adapter, and backed by an ISO image, a device of the host, or a device of
+// the console client. It is removable: it stays configured, with its backing, whether or not it is connected.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine, or the device that is named, does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named device does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.cdrom`.
 type CdromServiceServer interface {
 	// Lists the virtual CD-ROM devices of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only, all of them in one answer; `GetCdrom` shows one device in full.
+	// Returns only identifiers, all of them in one response; `GetCdrom` returns the details of one device.
 	ListCdroms(context.Context, *ListCdromsRequest) (*ListCdromsResponse, error)
 	// Returns the configuration and the connection state of one virtual CD-ROM device. Mirrors `get`.
 	//
-	// Works in every power state. The `state` of the device is that of the moment; all else is configuration.
+	// Works in every power state. `state` is the current state of the device; the other fields are its configuration.
 	GetCdrom(context.Context, *GetCdromRequest) (*GetCdromResponse, error)
 	// Adds a virtual CD-ROM device to a virtual machine and returns its identifier. Mirrors `create`.
 	//
-	// A running machine accepts a device on a SATA adapter only, a machine that is off one on an IDE adapter as well. Not
-	// idempotent: each call adds a device.
+	// A device on a SATA adapter can be added while the machine is running or powered off; a device on an IDE adapter,
+	// only while it is powered off. Not idempotent: each call adds a device.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the device would be an IDE
 	//     device.
-	//   - `RESOURCE_IN_USE`: another device has the address.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for instance because the machine has no such
-	//     adapter, or no address is left to choose from.
-	//   - `INVALID_ARGUMENT`: the address is out of bounds for its kind of adapter.
+	//   - `RESOURCE_IN_USE`: another device uses the address.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for example because the machine has no such adapter,
+	//     or no free address is left.
+	//   - `INVALID_ARGUMENT`: the address is out of range for its kind of adapter.
 	//   - `UNSUPPORTED`: a field whose default depends on the guest operating system is unset, and vCenter has no default
-	//     for the one that is configured.
-	//   - `ERROR`: among others, the device was added but its identifier could not be determined. Compare with `ListCdroms`
-	//     before another try.
+	//     for the configured one.
+	//   - `ERROR`: for example, the device was added, but its identifier could not be determined. Check `ListCdroms` before
+	//     you retry.
 	CreateCdrom(context.Context, *CreateCdromRequest) (*CreateCdromResponse, error)
 	// Changes the configuration of a virtual CD-ROM device. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+	// configuration.
 	//
-	// A `backing` for a device that is connected on a running machine is `NOT_ALLOWED_IN_CURRENT_STATE`. The two
-	// switches, `start_connected` and `allow_guest_control`, can be changed at any time.
+	// Setting `backing` while the device of a running machine is connected fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// `start_connected` and `allow_guest_control` can be changed at any time.
 	UpdateCdrom(context.Context, *UpdateCdromRequest) (*UpdateCdromResponse, error)
 	// Removes a virtual CD-ROM device from a virtual machine. Mirrors `delete`.
 	//
-	// The image or device behind it is not touched. Not idempotent: a second call fails with `NOT_FOUND`.
+	// The image or device behind it is not affected. Not idempotent: a second call fails with `NOT_FOUND`.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the device is on an IDE
 	//     adapter.
 	DeleteCdrom(context.Context, *DeleteCdromRequest) (*DeleteCdromResponse, error)
 	// Connects a virtual CD-ROM device of a running virtual machine to its backing. Mirrors `connect`.
 	//
-	// The guest can then read the medium. Later power-ons are not affected: whether the device connects then is up to
-	// `start_connected`, which is also the way to have the device of a machine that is off connected.
+	// The guest can then read the medium. The call does not affect later power-ons: `start_connected` determines whether
+	// the device connects then. For a powered-off machine, set `start_connected` instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	//   - `ALREADY_IN_DESIRED_STATE`: the device is connected.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	//   - `ERROR`: among others, connecting failed; the `state` that `GetCdrom` returns then tells whether another try can
-	//     help.
+	//   - `ERROR`: for example, connecting failed; the `state` that `GetCdrom` returns then indicates whether a retry can
+	//     succeed.
 	ConnectCdrom(context.Context, *ConnectCdromRequest) (*ConnectCdromResponse, error)
 	// Disconnects a virtual CD-ROM device of a running virtual machine from its backing. Mirrors `disconnect`.
 	//
-	// Device and backing stay configured; the guest sees an empty drive. The device of a machine that is off is
-	// configured with `start_connected` to stay disconnected at power-on.
+	// Device and backing stay configured; the guest sees an empty drive. To keep the device of a powered-off machine
+	// disconnected at power-on, set `start_connected` to false instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the device is not connected.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	DisconnectCdrom(context.Context, *DisconnectCdromRequest) (*DisconnectCdromResponse, error)

@@ -120,7 +120,7 @@ type UpdateCpuRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *CpuUpdateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -209,18 +209,18 @@ func (*UpdateCpuResponse) Descriptor() ([]byte, []int) {
 
 // CPU settings of a virtual machine.
 //
-// Returned by `GetCpu`, and as a part of the whole machine by `VmService.GetVm`.
+// Returned by `GetCpu`, and by `VmService.GetVm` as part of the whole machine.
 type CpuInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of CPU cores, a multiple of `cores_per_socket`.
 	Count *int64 `protobuf:"varint,1,opt,name=count,proto3,oneof" json:"count,omitempty"`
 	// Number of CPU cores that share a socket. `count` divided by it is the number of sockets that the guest sees.
 	CoresPerSocket *int64 `protobuf:"varint,2,opt,name=cores_per_socket,json=coresPerSocket,proto3,oneof" json:"cores_per_socket,omitempty"`
-	// Whether cores can be added while the machine runs. When false, `count` can grow only while the machine is powered
+	// Whether cores can be added while the machine runs. If false, `count` can grow only while the machine is powered
 	// off.
 	HotAddEnabled *bool `protobuf:"varint,3,opt,name=hot_add_enabled,json=hotAddEnabled,proto3,oneof" json:"hot_add_enabled,omitempty"`
-	// Whether cores can be removed while the machine runs. When false, `count` can shrink only while the machine is
-	// powered off.
+	// Whether cores can be removed while the machine runs. If false, `count` can shrink only while the machine is powered
+	// off.
 	HotRemoveEnabled *bool `protobuf:"varint,4,opt,name=hot_remove_enabled,json=hotRemoveEnabled,proto3,oneof" json:"hot_remove_enabled,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -284,26 +284,26 @@ func (x *CpuInfo) GetHotRemoveEnabled() bool {
 	return false
 }
 
-// What to change of the CPU settings. What is unset stays as it is. Taken by `UpdateCpu`.
+// Changes to the CPU settings. Unset fields stay unchanged. Used by `UpdateCpu`.
 type CpuUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// New number of CPU cores, a multiple of the cores per socket. The guest operating system and the hardware version
-	// bound it.
+	// limit it.
 	//
 	// While the machine runs, it can be raised only when `hot_add_enabled` of `CpuInfo` is true, and lowered only when
 	// `hot_remove_enabled` is.
 	Count *int64 `protobuf:"varint,1,opt,name=count,proto3,oneof" json:"count,omitempty"`
 	// New number of CPU cores that share a socket.
 	//
-	// The number of cores must be a multiple of it: the new one when `count` is set as well, else the present one.
+	// The number of cores must be a multiple of it: the new number if `count` is set as well, otherwise the current one.
 	CoresPerSocket *int64 `protobuf:"varint,2,opt,name=cores_per_socket,json=coresPerSocket,proto3,oneof" json:"cores_per_socket,omitempty"`
 	// Whether cores can be added while the machine runs. Can be changed only while the machine is powered off.
 	//
-	// On a machine that is not, setting it is `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// If the machine is not powered off, the call fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
 	HotAddEnabled *bool `protobuf:"varint,3,opt,name=hot_add_enabled,json=hotAddEnabled,proto3,oneof" json:"hot_add_enabled,omitempty"`
 	// Whether cores can be removed while the machine runs. Can be changed only while the machine is powered off.
 	//
-	// On a machine that is not, setting it is `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// If the machine is not powered off, the call fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
 	HotRemoveEnabled *bool `protobuf:"varint,4,opt,name=hot_remove_enabled,json=hotRemoveEnabled,proto3,oneof" json:"hot_remove_enabled,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

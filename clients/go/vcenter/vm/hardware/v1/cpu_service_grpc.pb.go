@@ -29,28 +29,28 @@ const (
 //
 // Reads and changes the CPU settings of a virtual machine.
 //
-// Besides what the operations say about themselves, both can fail with
+// In addition to the errors listed for each operation, both operations can fail with
 // - `NOT_FOUND`: the machine does not exist.
-// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.cpu`.
 type CpuServiceClient interface {
 	// Returns the CPU settings of a virtual machine. Mirrors `get`.
 	//
-	// Works in every power state, and tells in advance what a running machine allows to change.
+	// Works in every power state, and shows which changes a running machine allows.
 	GetCpu(ctx context.Context, in *GetCpuRequest, opts ...grpc.CallOption) (*GetCpuResponse, error)
 	// Changes the CPU settings of a virtual machine. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same settings. While
-	// the machine runs, only the number of cores can change, and only in the directions that are enabled.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same settings.
+	// While the machine runs, only the number of cores can change, and only in the directions that are enabled.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off, and the specification sets `hot_add_enabled` or
 	//     `hot_remove_enabled`, raises `count` without hot-add, or lowers it without hot-remove.
-	//   - `INVALID_ARGUMENT`: a value is not possible for this machine, for instance a negative number of cores, or one
-	//     that is no multiple of the cores per socket.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//   - `INVALID_ARGUMENT`: a value is not valid for this machine, for example a negative number of cores, or one that is
+	//     not a multiple of the cores per socket.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	UpdateCpu(ctx context.Context, in *UpdateCpuRequest, opts ...grpc.CallOption) (*UpdateCpuResponse, error)
 }
 
@@ -88,28 +88,28 @@ func (c *cpuServiceClient) UpdateCpu(ctx context.Context, in *UpdateCpuRequest, 
 //
 // Reads and changes the CPU settings of a virtual machine.
 //
-// Besides what the operations say about themselves, both can fail with
+// In addition to the errors listed for each operation, both operations can fail with
 // - `NOT_FOUND`: the machine does not exist.
-// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.cpu`.
 type CpuServiceServer interface {
 	// Returns the CPU settings of a virtual machine. Mirrors `get`.
 	//
-	// Works in every power state, and tells in advance what a running machine allows to change.
+	// Works in every power state, and shows which changes a running machine allows.
 	GetCpu(context.Context, *GetCpuRequest) (*GetCpuResponse, error)
 	// Changes the CPU settings of a virtual machine. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same settings. While
-	// the machine runs, only the number of cores can change, and only in the directions that are enabled.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same settings.
+	// While the machine runs, only the number of cores can change, and only in the directions that are enabled.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off, and the specification sets `hot_add_enabled` or
 	//     `hot_remove_enabled`, raises `count` without hot-add, or lowers it without hot-remove.
-	//   - `INVALID_ARGUMENT`: a value is not possible for this machine, for instance a negative number of cores, or one
-	//     that is no multiple of the cores per socket.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//   - `INVALID_ARGUMENT`: a value is not valid for this machine, for example a negative number of cores, or one that is
+	//     not a multiple of the cores per socket.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	UpdateCpu(context.Context, *UpdateCpuRequest) (*UpdateCpuResponse, error)
 	mustEmbedUnimplementedCpuServiceServer()
 }

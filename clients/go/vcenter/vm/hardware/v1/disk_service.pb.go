@@ -25,11 +25,11 @@ const (
 
 // Kinds of adapters to which a virtual disk can be attached.
 //
-// The adapter must be there already: adding a disk does not add an adapter.
+// The adapter must already exist: adding a disk does not add an adapter.
 type DiskHostBusAdapterType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	DiskHostBusAdapterType_DISK_HOST_BUS_ADAPTER_TYPE_UNSPECIFIED DiskHostBusAdapterType = 0
 	// IDE. Two adapters with two devices each; disks cannot be added or removed while the machine runs.
 	DiskHostBusAdapterType_DISK_HOST_BUS_ADAPTER_TYPE_IDE DiskHostBusAdapterType = 1
@@ -37,7 +37,7 @@ const (
 	DiskHostBusAdapterType_DISK_HOST_BUS_ADAPTER_TYPE_SCSI DiskHostBusAdapterType = 2
 	// SATA. Disks can be added and removed while the machine runs.
 	DiskHostBusAdapterType_DISK_HOST_BUS_ADAPTER_TYPE_SATA DiskHostBusAdapterType = 3
-	// NVMe. Disks can be added and removed while the machine runs. Not known to older releases.
+	// NVMe. Disks can be added and removed while the machine runs. Older releases do not support it.
 	DiskHostBusAdapterType_DISK_HOST_BUS_ADAPTER_TYPE_NVME DiskHostBusAdapterType = 4
 )
 
@@ -90,9 +90,9 @@ func (DiskHostBusAdapterType) EnumDescriptor() ([]byte, []int) {
 type DiskBackingType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	DiskBackingType_DISK_BACKING_TYPE_UNSPECIFIED DiskBackingType = 0
-	// A VMDK file on a datastore, named by `vmdk_file`. The only kind so far.
+	// A VMDK file on a datastore, named by `vmdk_file`. Currently the only kind.
 	DiskBackingType_DISK_BACKING_TYPE_VMDK_FILE DiskBackingType = 1
 )
 
@@ -184,7 +184,7 @@ func (x *ListDisksRequest) GetVm() string {
 // Response of `ListDisks`.
 type ListDisksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The disks, empty when the machine has none.
+	// The disks; empty if the machine has none.
 	Disks         []*DiskSummary `protobuf:"bytes,1,rep,name=disks,proto3" json:"disks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -232,7 +232,7 @@ type GetDiskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the virtual disk, for instance `2000`, as `ListDisks` and `CreateDisk` return it.
+	// Identifier of the virtual disk, for example `2000`, as `ListDisks` and `CreateDisk` return it.
 	Disk          string `protobuf:"bytes,2,opt,name=disk,proto3" json:"disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -333,8 +333,8 @@ type CreateDiskRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What the new disk should be like. Either `backing` or `new_vmdk` has to be set; an empty `new_vmdk` is enough,
-	// vCenter then chooses everything.
+	// Specification of the new disk. Either `backing` or `new_vmdk` must be set; an empty `new_vmdk` is sufficient, and
+	// vCenter then chooses all values.
 	Spec          *DiskCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -387,7 +387,7 @@ func (x *CreateDiskRequest) GetSpec() *DiskCreateSpec {
 // Response of `CreateDisk`.
 type CreateDiskResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new disk, for instance `2000`. Unique within the machine.
+	// Identifier that vCenter assigned to the new disk, for example `2000`. Unique within the machine.
 	Disk          *string `protobuf:"bytes,1,opt,name=disk,proto3,oneof" json:"disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -437,7 +437,7 @@ type UpdateDiskRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the virtual disk.
 	Disk string `protobuf:"bytes,2,opt,name=disk,proto3" json:"disk,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *DiskUpdateSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -623,10 +623,10 @@ func (*DeleteDiskResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_v1_disk_service_proto_rawDescGZIP(), []int{9}
 }
 
-// What a list shows of a virtual disk: enough to ask for the rest.
+// Summary of a virtual disk, as returned by list operations.
 type DiskSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the disk, for instance `2000`. Unique within the machine.
+	// Identifier of the disk, for example `2000`. Unique within the machine.
 	Disk          *string `protobuf:"bytes,1,opt,name=disk,proto3,oneof" json:"disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -671,31 +671,31 @@ func (x *DiskSummary) GetDisk() string {
 
 // Configuration of a virtual disk.
 //
-// Returned by `GetDisk`, and for each disk of a machine by `VmService.GetVm`.
+// Returned by `GetDisk`, and by `VmService.GetVm` for each disk of a machine.
 type DiskInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Label of the disk, for instance `Hard disk 1`. vCenter chooses it; no operation changes it.
+	// Label of the disk, for example `Hard disk 1`. vCenter assigns it; it cannot be changed.
 	Label *string `protobuf:"bytes,1,opt,name=label,proto3,oneof" json:"label,omitempty"`
-	// Kind of adapter to which the disk is attached. Decides which of the addresses is set.
+	// Kind of adapter to which the disk is attached. Determines which of the addresses is set.
 	Type *DiskHostBusAdapterType `protobuf:"varint,2,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.DiskHostBusAdapterType,oneof" json:"type,omitempty"`
-	// Address on an IDE adapter. Relevant only when `type` is `IDE`. Always set then, also when vCenter chose the
+	// Address on an IDE adapter. Relevant only when `type` is `IDE`. Always set in that case, even if vCenter chose the
 	// address.
 	Ide *IdeAddressInfo `protobuf:"bytes,3,opt,name=ide,proto3" json:"ide,omitempty"`
-	// Address on a SCSI adapter. Relevant only when `type` is `SCSI`. Always set then, also when vCenter chose the
+	// Address on a SCSI adapter. Relevant only when `type` is `SCSI`. Always set in that case, even if vCenter chose the
 	// address.
 	Scsi *ScsiAddressInfo `protobuf:"bytes,4,opt,name=scsi,proto3" json:"scsi,omitempty"`
-	// Address on a SATA adapter. Relevant only when `type` is `SATA`. Always set then, also when vCenter chose the
+	// Address on a SATA adapter. Relevant only when `type` is `SATA`. Always set in that case, even if vCenter chose the
 	// address.
 	Sata *SataAddressInfo `protobuf:"bytes,5,opt,name=sata,proto3" json:"sata,omitempty"`
 	// Address on an NVMe adapter. Relevant only when `type` is `NVME`.
 	//
-	// Older releases do not know NVMe.
+	// Older releases do not support NVMe.
 	Nvme *NvmeAddressInfo `protobuf:"bytes,6,opt,name=nvme,proto3" json:"nvme,omitempty"`
-	// What holds the disk's data.
+	// Storage that contains the disk's data.
 	//
-	// Never unset; its file changes with `UpdateDisk`.
+	// Always set; `UpdateDisk` changes its file.
 	Backing *DiskBackingInfo `protobuf:"bytes,7,opt,name=backing,proto3" json:"backing,omitempty"`
-	// Capacity in bytes. Unset when the disk cannot be accessed, or when its capacity is zero.
+	// Capacity in bytes. Unset if the disk cannot be accessed, or when its capacity is zero.
 	Capacity      *int64 `protobuf:"varint,8,opt,name=capacity,proto3,oneof" json:"capacity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -787,17 +787,16 @@ func (x *DiskInfo) GetCapacity() int64 {
 	return 0
 }
 
-// What holds the data of a virtual disk.
+// Storage that contains the data of a virtual disk.
 //
-// Found in `DiskInfo`; what a caller asks for is a `DiskBackingSpec`.
+// Part of `DiskInfo`. To request a backing, use `DiskBackingSpec`.
 type DiskBackingInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of backing. Decides which of the other fields are set.
+	// Kind of backing. Determines which of the other fields are set.
 	Type *DiskBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.DiskBackingType,oneof" json:"type,omitempty"`
-	// Datastore path of the VMDK file, for instance `[datastore1] web/web.vmdk`. Relevant only when `type` is
-	// `VMDK_FILE`.
+	// Datastore path of the VMDK file, for example `[datastore1] web/web.vmdk`. Relevant only when `type` is `VMDK_FILE`.
 	//
-	// The name in brackets is that of the datastore, the rest a path within it.
+	// The name in brackets is the datastore; the rest is a path on it.
 	VmdkFile      *string `protobuf:"bytes,2,opt,name=vmdk_file,json=vmdkFile,proto3,oneof" json:"vmdk_file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -847,38 +846,39 @@ func (x *DiskBackingInfo) GetVmdkFile() string {
 	return ""
 }
 
-// What a new virtual disk should be like. Taken by `CreateDisk`.
+// Specification of a new virtual disk. Used by `CreateDisk`.
 //
-// Exactly one of `backing` and `new_vmdk` must be set. Everything else has a default.
+// Exactly one of `backing` and `new_vmdk` must be set. All other fields have defaults.
 type DiskCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of adapter to attach the disk to.
 	//
-	// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+	// Defaults to the kind that suits the machine's guest operating system; the call fails with `UNSUPPORTED` if there is
+	// none.
 	Type *DiskHostBusAdapterType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.DiskHostBusAdapterType,oneof" json:"type,omitempty"`
 	// Address on an IDE adapter. Relevant only when `type` is `IDE`.
 	//
-	// When unset, vCenter chooses an address that is free; the call fails when none is.
+	// If unset, vCenter chooses a free address; the call fails if there is none.
 	Ide *IdeAddressSpec `protobuf:"bytes,2,opt,name=ide,proto3" json:"ide,omitempty"`
 	// Address on a SCSI adapter. Relevant only when `type` is `SCSI`.
 	//
-	// When unset, vCenter chooses an address that is free; the call fails when none is.
+	// If unset, vCenter chooses a free address; the call fails if there is none.
 	Scsi *ScsiAddressSpec `protobuf:"bytes,3,opt,name=scsi,proto3" json:"scsi,omitempty"`
 	// Address on a SATA adapter. Relevant only when `type` is `SATA`.
 	//
-	// When unset, vCenter chooses an address that is free; the call fails when none is.
+	// If unset, vCenter chooses a free address; the call fails if there is none.
 	Sata *SataAddressSpec `protobuf:"bytes,4,opt,name=sata,proto3" json:"sata,omitempty"`
 	// Address on an NVMe adapter. Relevant only when `type` is `NVME`.
 	//
-	// When unset, vCenter chooses an address that is free; the call fails when none is.
+	// If unset, vCenter chooses a free address; the call fails if there is none.
 	Nvme *NvmeAddressSpec `protobuf:"bytes,5,opt,name=nvme,proto3" json:"nvme,omitempty"`
-	// Existing VMDK file to attach. Excludes `new_vmdk`.
+	// Existing VMDK file to attach. Mutually exclusive with `new_vmdk`.
 	//
 	// From then on the file belongs to the machine and is deleted with it.
 	Backing *DiskBackingSpec `protobuf:"bytes,6,opt,name=backing,proto3" json:"backing,omitempty"`
-	// VMDK file to create, in the directory of the machine's configuration file. Excludes `backing`.
+	// VMDK file to create, in the directory of the machine's configuration file. Mutually exclusive with `backing`.
 	//
-	// Set but empty, it stands for a file whose name, capacity and storage policy vCenter chooses.
+	// If it is set but empty, vCenter chooses the name, capacity and storage policy of the file.
 	NewVmdk       *DiskVmdkCreateSpec `protobuf:"bytes,7,opt,name=new_vmdk,json=newVmdk,proto3" json:"new_vmdk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -963,14 +963,15 @@ func (x *DiskCreateSpec) GetNewVmdk() *DiskVmdkCreateSpec {
 	return nil
 }
 
-// What to change of a virtual disk. What is unset stays as it is. Taken by `UpdateDisk`.
+// Changes to a virtual disk. Unset fields stay unchanged. Used by `UpdateDisk`.
 //
-// Adapter, address and capacity cannot be changed with it.
+// The adapter, address and capacity cannot be changed.
 type DiskUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// VMDK file that should be behind the disk, in place of the present one.
+	// VMDK file that replaces the current file of the disk.
 	//
-	// Can be changed only while the machine is not powered on; anything else is `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// Can be changed only while the machine is not powered on; otherwise the call fails with
+	// `NOT_ALLOWED_IN_CURRENT_STATE`.
 	Backing       *DiskBackingSpec `protobuf:"bytes,1,opt,name=backing,proto3" json:"backing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1013,17 +1014,16 @@ func (x *DiskUpdateSpec) GetBacking() *DiskBackingSpec {
 	return nil
 }
 
-// What should hold the data of a virtual disk.
+// Requested backing of a virtual disk.
 //
-// Taken by `CreateDisk` and `UpdateDisk`. The file must exist already.
+// Used by `CreateDisk` and `UpdateDisk`. The file must already exist.
 type DiskBackingSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of backing. Decides which of the other fields are needed.
+	// Kind of backing. Determines which of the other fields are required.
 	Type *DiskBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.DiskBackingType,oneof" json:"type,omitempty"`
-	// Datastore path of the VMDK file, for instance `[datastore1] web/web.vmdk`. Relevant only when `type` is
-	// `VMDK_FILE`.
+	// Datastore path of the VMDK file, for example `[datastore1] web/web.vmdk`. Relevant only when `type` is `VMDK_FILE`.
 	//
-	// The name in brackets is that of the datastore, the rest a path within it.
+	// The name in brackets is the datastore; the rest is a path on it.
 	VmdkFile      *string `protobuf:"bytes,2,opt,name=vmdk_file,json=vmdkFile,proto3,oneof" json:"vmdk_file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1073,25 +1073,25 @@ func (x *DiskBackingSpec) GetVmdkFile() string {
 	return ""
 }
 
-// A VMDK file to create. Taken by `CreateDisk`.
+// A VMDK file to create. Used by `CreateDisk`.
 //
-// The file is put into the directory that holds the machine's configuration file.
+// The file is created in the directory that contains the machine's configuration file.
 type DiskVmdkCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Base name of the file, without directory and without the extension `.vmdk`, for instance `web_data`.
+	// Base name of the file, without the directory and the extension `.vmdk`, for example `web_data`.
 	//
-	// When unset, vCenter derives a name from that of the machine.
+	// If unset, vCenter derives a name from that of the machine.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Capacity in bytes, for instance 17179869184 for 16 GiB.
+	// Capacity in bytes, for example 17179869184 for 16 GiB.
 	//
-	// When unset, a default for the machine's guest operating system.
+	// Defaults to a size that suits the machine's guest operating system.
 	//
-	// It has to be more than zero; the datastore bounds it.
+	// It must be greater than zero; the datastore limits it.
 	Capacity *int64 `protobuf:"varint,2,opt,name=capacity,proto3,oneof" json:"capacity,omitempty"`
-	// Storage policy of the file. One that is not valid is `INVALID_ARGUMENT`.
+	// Storage policy of the file. The call fails with `INVALID_ARGUMENT` if it is not valid.
 	//
-	// When unset, the default policy of the datastore, which only object stores (vSAN and Virtual Volumes) have. On any
-	// other datastore the file has no policy then.
+	// Defaults to the default policy of the datastore, which only object stores (vSAN and Virtual Volumes) have. On any
+	// other datastore, the file then has no policy.
 	StoragePolicy *DiskStoragePolicySpec `protobuf:"bytes,3,opt,name=storage_policy,json=storagePolicy,proto3" json:"storage_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1150,7 +1150,7 @@ func (x *DiskVmdkCreateSpec) GetStoragePolicy() *DiskStoragePolicySpec {
 
 // Storage policy of a new VMDK file.
 //
-// Used when `CreateDisk` creates a file. `PolicyService` shows and changes the policies of the disks that exist.
+// Used when `CreateDisk` creates a file. `PolicyService` returns and changes the policies of existing disks.
 type DiskStoragePolicySpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the storage policy, usually a UUID.

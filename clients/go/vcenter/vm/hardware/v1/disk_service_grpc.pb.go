@@ -32,24 +32,22 @@ const (
 //
 // Configures the virtual disks of a virtual machine.
 //
-// A disk is backed by a VMDK file. As long as the file is attached, it shares the machine's fate and is deleted with
-// it. A file that has been detached, by `DeleteDisk` or by giving the disk another one, stays on the datastore for
-// good.
+// A disk is backed by a VMDK file. While the file is attached, it belongs to the machine and is deleted with it. A file
+// that has been detached, by `DeleteDisk` or by giving the disk another file, stays on the datastore permanently.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine, or the disk that is named, does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named disk does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.disk`.
 type DiskServiceClient interface {
 	// Lists the virtual disks of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only, all of them in one answer; `GetDisk` shows one disk in full.
+	// Returns only identifiers, all of them in one response; `GetDisk` returns the details of one disk.
 	ListDisks(ctx context.Context, in *ListDisksRequest, opts ...grpc.CallOption) (*ListDisksResponse, error)
 	// Returns the configuration of one virtual disk. Mirrors `get`.
 	//
@@ -57,29 +55,29 @@ type DiskServiceClient interface {
 	GetDisk(ctx context.Context, in *GetDiskRequest, opts ...grpc.CallOption) (*GetDiskResponse, error)
 	// Adds a virtual disk to a virtual machine, with a new or an existing VMDK file. Mirrors `create`.
 	//
-	// Returns the identifier of the disk. A running machine accepts disks on all kinds of adapters but IDE. Not
+	// Returns the identifier of the disk. A running machine accepts disks on all kinds of adapters except IDE. Not
 	// idempotent: each call adds a disk and, with `new_vmdk`, creates a file.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the disk would be an IDE disk.
-	//   - `RESOURCE_IN_USE`: another device has the address, or the VMDK file is in use.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for instance because the machine has no such SCSI
-	//     adapter, or no address is left to choose from.
-	//   - `INVALID_ARGUMENT`: the address is out of bounds for its kind of adapter, the storage policy is not valid, or not
-	//     exactly one of `backing` and `new_vmdk` is set.
+	//   - `RESOURCE_IN_USE`: another device uses the address, or the VMDK file is in use.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for example because the machine has no such SCSI
+	//     adapter, or no free address is left.
+	//   - `INVALID_ARGUMENT`: the address is out of range for its kind of adapter, the storage policy is not valid, or
+	//     `backing` and `new_vmdk` are both set or both unset.
 	//   - `UNSUPPORTED`: a field whose default depends on the guest operating system is unset, and vCenter has no default
-	//     for the one that is configured.
-	//   - `ERROR`: among others, the disk was added but its identifier could not be determined. Compare with `ListDisks`
-	//     before another try.
+	//     for the configured one.
+	//   - `ERROR`: for example, the disk was added, but its identifier could not be determined. Check `ListDisks` before
+	//     you retry.
 	CreateDisk(ctx context.Context, in *CreateDiskRequest, opts ...grpc.CallOption) (*CreateDiskResponse, error)
 	// Changes the VMDK file behind a virtual disk. Mirrors `update`.
 	//
-	// The present file is detached and stays on the datastore; the new one is attached in its place, under the same
-	// identifier and address. Idempotent: repeating it leaves the same configuration.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine forbids it.
+	// The current file is detached and stays on the datastore; the new file replaces it under the same identifier and
+	// address. Idempotent: repeating the call leaves the same configuration.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine does not allow it.
 	UpdateDisk(ctx context.Context, in *UpdateDiskRequest, opts ...grpc.CallOption) (*UpdateDiskResponse, error)
 	// Removes a virtual disk from a virtual machine. Mirrors `delete`.
 	//
-	// The VMDK file is detached, not deleted, and is not deleted with the machine later on either. `CreateDisk` can
-	// attach it again. Not idempotent: a second call fails with `NOT_FOUND`.
+	// The VMDK file is detached, not deleted, and is not deleted later with the machine either. `CreateDisk` can attach
+	// it again. Not idempotent: a second call fails with `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the disk is on an IDE adapter.
 	DeleteDisk(ctx context.Context, in *DeleteDiskRequest, opts ...grpc.CallOption) (*DeleteDiskResponse, error)
 }
@@ -148,24 +146,22 @@ func (c *diskServiceClient) DeleteDisk(ctx context.Context, in *DeleteDiskReques
 //
 // Configures the virtual disks of a virtual machine.
 //
-// A disk is backed by a VMDK file. As long as the file is attached, it shares the machine's fate and is deleted with
-// it. A file that has been detached, by `DeleteDisk` or by giving the disk another one, stays on the datastore for
-// good.
+// A disk is backed by a VMDK file. While the file is attached, it belongs to the machine and is deleted with it. A file
+// that has been detached, by `DeleteDisk` or by giving the disk another file, stays on the datastore permanently.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine, or the disk that is named, does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named disk does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.disk`.
 type DiskServiceServer interface {
 	// Lists the virtual disks of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only, all of them in one answer; `GetDisk` shows one disk in full.
+	// Returns only identifiers, all of them in one response; `GetDisk` returns the details of one disk.
 	ListDisks(context.Context, *ListDisksRequest) (*ListDisksResponse, error)
 	// Returns the configuration of one virtual disk. Mirrors `get`.
 	//
@@ -173,29 +169,29 @@ type DiskServiceServer interface {
 	GetDisk(context.Context, *GetDiskRequest) (*GetDiskResponse, error)
 	// Adds a virtual disk to a virtual machine, with a new or an existing VMDK file. Mirrors `create`.
 	//
-	// Returns the identifier of the disk. A running machine accepts disks on all kinds of adapters but IDE. Not
+	// Returns the identifier of the disk. A running machine accepts disks on all kinds of adapters except IDE. Not
 	// idempotent: each call adds a disk and, with `new_vmdk`, creates a file.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the disk would be an IDE disk.
-	//   - `RESOURCE_IN_USE`: another device has the address, or the VMDK file is in use.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for instance because the machine has no such SCSI
-	//     adapter, or no address is left to choose from.
-	//   - `INVALID_ARGUMENT`: the address is out of bounds for its kind of adapter, the storage policy is not valid, or not
-	//     exactly one of `backing` and `new_vmdk` is set.
+	//   - `RESOURCE_IN_USE`: another device uses the address, or the VMDK file is in use.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the address is not available, for example because the machine has no such SCSI
+	//     adapter, or no free address is left.
+	//   - `INVALID_ARGUMENT`: the address is out of range for its kind of adapter, the storage policy is not valid, or
+	//     `backing` and `new_vmdk` are both set or both unset.
 	//   - `UNSUPPORTED`: a field whose default depends on the guest operating system is unset, and vCenter has no default
-	//     for the one that is configured.
-	//   - `ERROR`: among others, the disk was added but its identifier could not be determined. Compare with `ListDisks`
-	//     before another try.
+	//     for the configured one.
+	//   - `ERROR`: for example, the disk was added, but its identifier could not be determined. Check `ListDisks` before
+	//     you retry.
 	CreateDisk(context.Context, *CreateDiskRequest) (*CreateDiskResponse, error)
 	// Changes the VMDK file behind a virtual disk. Mirrors `update`.
 	//
-	// The present file is detached and stays on the datastore; the new one is attached in its place, under the same
-	// identifier and address. Idempotent: repeating it leaves the same configuration.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine forbids it.
+	// The current file is detached and stays on the datastore; the new file replaces it under the same identifier and
+	// address. Idempotent: repeating the call leaves the same configuration.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine does not allow it.
 	UpdateDisk(context.Context, *UpdateDiskRequest) (*UpdateDiskResponse, error)
 	// Removes a virtual disk from a virtual machine. Mirrors `delete`.
 	//
-	// The VMDK file is detached, not deleted, and is not deleted with the machine later on either. `CreateDisk` can
-	// attach it again. Not idempotent: a second call fails with `NOT_FOUND`.
+	// The VMDK file is detached, not deleted, and is not deleted later with the machine either. `CreateDisk` can attach
+	// it again. Not idempotent: a second call fails with `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended, or it is powered on and the disk is on an IDE adapter.
 	DeleteDisk(context.Context, *DeleteDiskRequest) (*DeleteDiskResponse, error)
 	mustEmbedUnimplementedDiskServiceServer()

@@ -25,11 +25,11 @@ const (
 
 // Kinds of Ethernet adapters that can be emulated.
 //
-// The guest needs a driver for it. Those of the paravirtual ones come with VMware Tools or with the guest.
+// The guest needs a driver for it. Drivers for the paravirtual adapters come with VMware Tools or with the guest.
 type EthernetEmulationType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	EthernetEmulationType_ETHERNET_EMULATION_TYPE_UNSPECIFIED EthernetEmulationType = 0
 	// An Intel 82545EM adapter (E1000).
 	EthernetEmulationType_ETHERNET_EMULATION_TYPE_E1000 EthernetEmulationType = 1
@@ -94,15 +94,15 @@ func (EthernetEmulationType) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDescGZIP(), []int{0}
 }
 
-// Origins of a MAC address.
+// Sources of a MAC address.
 type EthernetMacAddressType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	EthernetMacAddressType_ETHERNET_MAC_ADDRESS_TYPE_UNSPECIFIED EthernetMacAddressType = 0
-	// Given by the caller in `mac_address`, and fixed until it is changed.
+	// Specified by the caller in `mac_address`, and fixed until it is changed.
 	EthernetMacAddressType_ETHERNET_MAC_ADDRESS_TYPE_MANUAL EthernetMacAddressType = 1
-	// Generated automatically, when the machine is powered on with the adapter for the first time. The default.
+	// Generated automatically when the machine is powered on with the adapter for the first time. The default.
 	EthernetMacAddressType_ETHERNET_MAC_ADDRESS_TYPE_GENERATED EthernetMacAddressType = 2
 	// Assigned by vCenter.
 	EthernetMacAddressType_ETHERNET_MAC_ADDRESS_TYPE_ASSIGNED EthernetMacAddressType = 3
@@ -155,15 +155,15 @@ func (EthernetMacAddressType) EnumDescriptor() ([]byte, []int) {
 type EthernetBackingType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	EthernetBackingType_ETHERNET_BACKING_TYPE_UNSPECIFIED EthernetBackingType = 0
-	// A port group of a standard switch of vSphere.
+	// A port group of a vSphere standard switch.
 	EthernetBackingType_ETHERNET_BACKING_TYPE_STANDARD_PORTGROUP EthernetBackingType = 1
-	// A device of the host. Occurs on imported machines only: adapters can be neither created nor updated with it.
+	// A device of the host. Occurs only on imported machines: adapters can be neither created nor updated with it.
 	EthernetBackingType_ETHERNET_BACKING_TYPE_HOST_DEVICE EthernetBackingType = 2
-	// A port group of a distributed switch. The adapter takes one of its ports, which the caller can name.
+	// A port group of a distributed switch. The adapter uses one of its ports, which the caller can specify.
 	EthernetBackingType_ETHERNET_BACKING_TYPE_DISTRIBUTED_PORTGROUP EthernetBackingType = 3
-	// A network that another system manages, so that vCenter knows little more about it than its identifier.
+	// A network that another system manages, so vCenter knows little more about it than its identifier.
 	EthernetBackingType_ETHERNET_BACKING_TYPE_OPAQUE_NETWORK EthernetBackingType = 4
 )
 
@@ -261,7 +261,7 @@ func (x *ListEthernetsRequest) GetVm() string {
 // Response of `ListEthernets`.
 type ListEthernetsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The adapters, empty when the machine has none.
+	// The adapters; empty if the machine has none.
 	Nics          []*EthernetSummary `protobuf:"bytes,1,rep,name=nics,proto3" json:"nics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -309,7 +309,7 @@ type GetEthernetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the virtual Ethernet adapter, for instance `4000`, as `ListEthernets` and `CreateEthernet` return it.
+	// Identifier of the virtual Ethernet adapter, for example `4000`, as `ListEthernets` and `CreateEthernet` return it.
 	Nic           string `protobuf:"bytes,2,opt,name=nic,proto3" json:"nic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -410,8 +410,8 @@ type CreateEthernetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything, and the
-	// adapter is not connected at power-on.
+	// Specification of the new adapter. An empty specification is valid: vCenter then chooses all values, and the adapter
+	// is not connected at power-on.
 	Spec          *EthernetCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -464,7 +464,7 @@ func (x *CreateEthernetRequest) GetSpec() *EthernetCreateSpec {
 // Response of `CreateEthernet`.
 type CreateEthernetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new adapter, for instance `4000`. Unique within the machine.
+	// Identifier that vCenter assigned to the new adapter, for example `4000`. Unique within the machine.
 	Nic           *string `protobuf:"bytes,1,opt,name=nic,proto3,oneof" json:"nic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -514,7 +514,7 @@ type UpdateEthernetRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the virtual Ethernet adapter.
 	Nic string `protobuf:"bytes,2,opt,name=nic,proto3" json:"nic,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *EthernetUpdateSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -884,10 +884,10 @@ func (*DisconnectEthernetResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDescGZIP(), []int{13}
 }
 
-// What a list shows of a virtual Ethernet adapter: enough to ask for the rest.
+// Summary of a virtual Ethernet adapter, as returned by list operations.
 type EthernetSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the adapter, for instance `4000`. Unique within the machine.
+	// Identifier of the adapter, for example `4000`. Unique within the machine.
 	Nic           *string `protobuf:"bytes,1,opt,name=nic,proto3,oneof" json:"nic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -932,50 +932,49 @@ func (x *EthernetSummary) GetNic() string {
 
 // Configuration and state of a virtual Ethernet adapter.
 //
-// Returned by `GetEthernet`, and for each adapter of a machine by `VmService.GetVm`.
+// Returned by `GetEthernet`, and by `VmService.GetVm` for each adapter of a machine.
 type EthernetInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Label of the adapter, for instance `Network adapter 1`. vCenter chooses it; no operation changes it.
+	// Label of the adapter, for example `Network adapter 1`. vCenter assigns it; it cannot be changed.
 	Label *string `protobuf:"bytes,1,opt,name=label,proto3,oneof" json:"label,omitempty"`
-	// Kind of adapter that is emulated. Chosen when the adapter was created; no operation changes it.
+	// Kind of adapter that is emulated. Chosen when the adapter was created; it cannot be changed.
 	Type *EthernetEmulationType `protobuf:"varint,2,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.EthernetEmulationType,oneof" json:"type,omitempty"`
 	// Whether universal pass-through (UPT) may be used. Relevant only when `type` is `VMXNET3`.
 	//
-	// With it, packets can go past the hypervisor's virtual switch, straight to the physical adapter.
+	// It allows packets to bypass the hypervisor's virtual switch and go directly to the physical adapter.
 	UptCompatibilityEnabled *bool `protobuf:"varint,3,opt,name=upt_compatibility_enabled,json=uptCompatibilityEnabled,proto3,oneof" json:"upt_compatibility_enabled,omitempty"`
-	// Where the MAC address comes from. `MANUAL` means that `mac_address` is what a caller asked for.
+	// Source of the MAC address. `MANUAL` means that the caller specified `mac_address`.
 	MacType *EthernetMacAddressType `protobuf:"varint,4,opt,name=mac_type,json=macType,proto3,enum=vcenter.vm.hardware.v1.EthernetMacAddressType,oneof" json:"mac_type,omitempty"`
-	// MAC address, for instance `00:50:56:aa:00:01`.
+	// MAC address, for example `00:50:56:aa:00:01`.
 	//
-	// Unset while there is none: when `mac_type` is `MANUAL` and none was given, or `GENERATED` and the machine was never
-	// powered on with the adapter.
+	// Unset while there is none: if `mac_type` is `MANUAL` and none was specified, or if it is `GENERATED` and the
+	// machine was never powered on with the adapter.
 	MacAddress *string `protobuf:"bytes,5,opt,name=mac_address,json=macAddress,proto3,oneof" json:"mac_address,omitempty"`
-	// Slot on the PCI bus. Unset while the machine was never powered on with the adapter.
+	// Slot on the PCI bus. Unset if the machine was never powered on with the adapter.
 	//
-	// A slot that turns out to be invalid is replaced when the machine starts, or when the adapter is added to a running
-	// one.
+	// An invalid slot is replaced when the machine starts, or when the adapter is added to a running machine.
 	PciSlotNumber *int64 `protobuf:"varint,6,opt,name=pci_slot_number,json=pciSlotNumber,proto3,oneof" json:"pci_slot_number,omitempty"`
 	// Whether wake-on-LAN is enabled: a packet from the network can then wake the machine.
 	WakeOnLanEnabled *bool `protobuf:"varint,7,opt,name=wake_on_lan_enabled,json=wakeOnLanEnabled,proto3,oneof" json:"wake_on_lan_enabled,omitempty"`
-	// Network behind the adapter. Never unset; `type` in it tells the kind.
+	// Network behind the adapter. Always set; its `type` indicates the kind.
 	Backing *EthernetBackingInfo `protobuf:"bytes,8,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the adapter is connected to its network.
 	//
-	// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest. The
+	// Result of the last attempt to connect or disconnect, whether by this service, at power-on or by the guest. The
 	// guest sees it as a cable that is plugged in or not.
 	State *ConnectionState `protobuf:"varint,9,opt,name=state,proto3,enum=vcenter.vm.hardware.v1.ConnectionState,oneof" json:"state,omitempty"`
 	// Whether the adapter connects whenever the machine is powered on.
 	//
-	// Independent of `state`, which is about the present.
+	// Independent of `state`, which is the current state.
 	StartConnected *bool `protobuf:"varint,10,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
 	// Whether the guest may connect and disconnect the adapter.
 	//
-	// When true, `state` can change without any call of this service.
+	// If true, `state` can change without a call to this service.
 	AllowGuestControl *bool `protobuf:"varint,11,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
 	// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. Since vCenter
 	// 8.0.0.1.
 	//
-	// Unset by releases that do not report it.
+	// Unset if the vCenter release does not report it.
 	UptV2CompatibilityEnabled *bool `protobuf:"varint,12,opt,name=upt_v2_compatibility_enabled,json=uptV2CompatibilityEnabled,proto3,oneof" json:"upt_v2_compatibility_enabled,omitempty"`
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
@@ -1097,34 +1096,36 @@ func (x *EthernetInfo) GetUptV2CompatibilityEnabled() bool {
 
 // Network behind a virtual Ethernet adapter.
 //
-// Found in `EthernetInfo`; what a caller asks for is an `EthernetBackingSpec`.
+// Part of `EthernetInfo`. To request a backing, use `EthernetBackingSpec`.
 type EthernetBackingInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of backing. Decides which of the other fields are set.
+	// Kind of backing. Determines which of the other fields are set.
 	Type *EthernetBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.EthernetBackingType,oneof" json:"type,omitempty"`
-	// Identifier of the network, for instance `network-1001` or `dvportgroup-1001`. Not relevant when `type` is
+	// Identifier of the network, for example `network-1001` or `dvportgroup-1001`. Not relevant when `type` is
 	// `HOST_DEVICE`.
 	//
-	// Unset when vCenter cannot tell which network it is.
+	// Unset if vCenter cannot identify the network.
 	Network *string `protobuf:"bytes,2,opt,name=network,proto3,oneof" json:"network,omitempty"`
-	// Name of the standard port group, for instance `VM Network`. Relevant only when `type` is `STANDARD_PORTGROUP`.
+	// Name of the standard port group, for example `VM Network`. Relevant only when `type` is `STANDARD_PORTGROUP`.
 	NetworkName *string `protobuf:"bytes,3,opt,name=network_name,json=networkName,proto3,oneof" json:"network_name,omitempty"`
 	// Name of the host's device. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// Occurs on imported machines only.
+	// Occurs only on imported machines.
 	HostDevice *string `protobuf:"bytes,4,opt,name=host_device,json=hostDevice,proto3,oneof" json:"host_device,omitempty"`
-	// UUID of the distributed switch. Relevant only when `type` is `DISTRIBUTED_PORTGROUP`. `network` names the port
+	// UUID of the distributed switch. Relevant only when `type` is `DISTRIBUTED_PORTGROUP`. `network` identifies the port
 	// group on it.
 	DistributedSwitchUuid *string `protobuf:"bytes,5,opt,name=distributed_switch_uuid,json=distributedSwitchUuid,proto3,oneof" json:"distributed_switch_uuid,omitempty"`
 	// Key of the port on the distributed switch. Relevant only when `type` is `DISTRIBUTED_PORTGROUP`.
 	//
-	// Unset while the adapter has no port, which can be the case when the machine is off or the adapter is not connected.
+	// Unset while the adapter has no port, which can happen while the machine is powered off or the adapter is not
+	// connected.
 	DistributedPort *string `protobuf:"bytes,6,opt,name=distributed_port,json=distributedPort,proto3,oneof" json:"distributed_port,omitempty"`
-	// Number that the distributed switch gave the connection. Relevant only when `type` is `DISTRIBUTED_PORTGROUP`.
+	// Number that the distributed switch assigned to the connection. Relevant only when `type` is
+	// `DISTRIBUTED_PORTGROUP`.
 	//
 	// It proves that the machine is the rightful owner of the port. Unset while the adapter has no port.
 	ConnectionCookie *int64 `protobuf:"varint,7,opt,name=connection_cookie,json=connectionCookie,proto3,oneof" json:"connection_cookie,omitempty"`
-	// Type of the opaque network. Relevant only when `type` is `OPAQUE_NETWORK`. Other systems choose it, for instance
+	// Type of the opaque network. Relevant only when `type` is `OPAQUE_NETWORK`. Other systems define it, for example
 	// `nsx.LogicalSwitch`.
 	OpaqueNetworkType *string `protobuf:"bytes,8,opt,name=opaque_network_type,json=opaqueNetworkType,proto3,oneof" json:"opaque_network_type,omitempty"`
 	// Identifier of the opaque network in the system that manages it. Relevant only when `type` is `OPAQUE_NETWORK`.
@@ -1228,43 +1229,44 @@ func (x *EthernetBackingInfo) GetOpaqueNetworkId() string {
 	return ""
 }
 
-// What a new virtual Ethernet adapter should be like.
+// Specification of a new virtual Ethernet adapter.
 //
-// Taken by `CreateEthernet`. Every field has a default, except `mac_address` when `mac_type` is `MANUAL`.
+// Used by `CreateEthernet`. Every field has a default, except `mac_address` when `mac_type` is `MANUAL`.
 type EthernetCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of adapter to emulate. It cannot be changed later.
 	//
-	// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+	// Defaults to the kind that suits the machine's guest operating system; the call fails with `UNSUPPORTED` if there is
+	// none.
 	Type *EthernetEmulationType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.EthernetEmulationType,oneof" json:"type,omitempty"`
-	// Whether universal pass-through (UPT) may be used. Relevant only when `type` is `VMXNET3`. False when unset.
+	// Whether universal pass-through (UPT) may be used. Relevant only when `type` is `VMXNET3`. Defaults to false.
 	//
-	// With it, packets can go past the hypervisor's virtual switch, straight to the physical adapter.
+	// It allows packets to bypass the hypervisor's virtual switch and go directly to the physical adapter.
 	UptCompatibilityEnabled *bool `protobuf:"varint,2,opt,name=upt_compatibility_enabled,json=uptCompatibilityEnabled,proto3,oneof" json:"upt_compatibility_enabled,omitempty"`
-	// Where the MAC address comes from. `GENERATED` when unset.
+	// Source of the MAC address. Defaults to `GENERATED`.
 	//
-	// With `MANUAL`, `mac_address` has to be set; otherwise it must not be.
+	// With `MANUAL`, `mac_address` must be set; otherwise it must be unset.
 	MacType *EthernetMacAddressType `protobuf:"varint,3,opt,name=mac_type,json=macType,proto3,enum=vcenter.vm.hardware.v1.EthernetMacAddressType,oneof" json:"mac_type,omitempty"`
-	// MAC address, for instance `00:50:56:aa:00:01`. Relevant only when `mac_type` is `MANUAL`, and needed then.
+	// MAC address, for example `00:50:56:aa:00:01`. Relevant only when `mac_type` is `MANUAL`, and required in that case.
 	MacAddress *string `protobuf:"bytes,4,opt,name=mac_address,json=macAddress,proto3,oneof" json:"mac_address,omitempty"`
-	// Slot on the PCI bus. A number out of bounds is `INVALID_ARGUMENT`.
+	// Slot on the PCI bus. The call fails with `INVALID_ARGUMENT` if the number is out of range.
 	//
-	// When unset, vCenter chooses a slot at power-on. A slot that turns out to be invalid is replaced when the machine
-	// starts, or when the adapter is added to a running one.
+	// If unset, vCenter chooses a slot at power-on. An invalid slot is replaced when the machine starts, or when the
+	// adapter is added to a running machine.
 	PciSlotNumber *int64 `protobuf:"varint,5,opt,name=pci_slot_number,json=pciSlotNumber,proto3,oneof" json:"pci_slot_number,omitempty"`
-	// Whether wake-on-LAN is enabled: a packet from the network can then wake the machine. False when unset.
+	// Whether wake-on-LAN is enabled: a packet from the network can then wake the machine. Defaults to false.
 	WakeOnLanEnabled *bool `protobuf:"varint,6,opt,name=wake_on_lan_enabled,json=wakeOnLanEnabled,proto3,oneof" json:"wake_on_lan_enabled,omitempty"`
 	// Network behind the adapter.
 	//
-	// When unset, vCenter may find one; the call fails with `INVALID_ARGUMENT` when it does not.
+	// If unset, vCenter may find one; if it does not, the call fails with `INVALID_ARGUMENT`.
 	Backing *EthernetBackingSpec `protobuf:"bytes,7,opt,name=backing,proto3" json:"backing,omitempty"`
-	// Whether the adapter connects whenever the machine is powered on. False when unset.
+	// Whether the adapter connects whenever the machine is powered on. Defaults to false.
 	//
-	// When false, the adapter has to be connected with `ConnectEthernet` each time the machine has been powered on.
+	// If false, connect the adapter with `ConnectEthernet` after each power-on of the machine.
 	StartConnected *bool `protobuf:"varint,8,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
-	// Whether the guest may connect and disconnect the adapter. False when unset.
+	// Whether the guest may connect and disconnect the adapter. Defaults to false.
 	//
-	// When true, `state` can change without any call of this service.
+	// If true, `state` can change without a call to this service.
 	AllowGuestControl *bool `protobuf:"varint,9,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
 	// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. Since vCenter
 	// 8.0.0.1.
@@ -1373,33 +1375,33 @@ func (x *EthernetCreateSpec) GetUptV2CompatibilityEnabled() bool {
 	return false
 }
 
-// What to change of a virtual Ethernet adapter. What is unset stays as it is. Taken by `UpdateEthernet`.
+// Changes to a virtual Ethernet adapter. Unset fields stay unchanged. Used by `UpdateEthernet`.
 //
-// The kind of adapter and its slot on the PCI bus are fixed when it is created. What takes effect only at the next
-// power-on can still be set while the machine runs.
+// The kind of adapter and its slot on the PCI bus are fixed when it is created. Changes that take effect only at the
+// next power-on can still be made while the machine runs.
 type EthernetUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether universal pass-through (UPT) may be used. Takes effect at the next power-on.
 	//
 	// Must be unset unless the adapter is of type `VMXNET3`.
 	UptCompatibilityEnabled *bool `protobuf:"varint,1,opt,name=upt_compatibility_enabled,json=uptCompatibilityEnabled,proto3,oneof" json:"upt_compatibility_enabled,omitempty"`
-	// Where the MAC address comes from. Takes effect at the next power-on.
+	// Source of the MAC address. Takes effect at the next power-on.
 	//
-	// With `MANUAL`, `mac_address` is needed as well.
+	// With `MANUAL`, `mac_address` is also required.
 	MacType *EthernetMacAddressType `protobuf:"varint,2,opt,name=mac_type,json=macType,proto3,enum=vcenter.vm.hardware.v1.EthernetMacAddressType,oneof" json:"mac_type,omitempty"`
-	// MAC address, for instance `00:50:56:aa:00:01`. Takes effect at the next power-on.
+	// MAC address, for example `00:50:56:aa:00:01`. Takes effect at the next power-on.
 	//
-	// Needed when the new `mac_type` is `MANUAL`. Must be unset when the addresses of the adapter come from elsewhere.
+	// Required if the new `mac_type` is `MANUAL`. Must be unset if the adapter's addresses come from another source.
 	MacAddress *string `protobuf:"bytes,3,opt,name=mac_address,json=macAddress,proto3,oneof" json:"mac_address,omitempty"`
 	// Whether a packet can wake the machine. Takes effect at the next power-on.
 	WakeOnLanEnabled *bool `protobuf:"varint,4,opt,name=wake_on_lan_enabled,json=wakeOnLanEnabled,proto3,oneof" json:"wake_on_lan_enabled,omitempty"`
-	// Network that should be behind the adapter. It replaces the present backing as a whole.
+	// New network behind the adapter. It replaces the current backing as a whole.
 	//
 	// Can be changed at any time and takes effect at the next power-on.
 	Backing *EthernetBackingSpec `protobuf:"bytes,5,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the adapter connects whenever the machine is powered on.
 	//
-	// Can be changed in any power state; an adapter that is connected now stays so.
+	// Can be changed in any power state; a connected adapter stays connected.
 	StartConnected *bool `protobuf:"varint,6,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
 	// Whether the guest may connect and disconnect the adapter.
 	//
@@ -1498,23 +1500,23 @@ func (x *EthernetUpdateSpec) GetUptV2CompatibilityEnabled() bool {
 	return false
 }
 
-// Network that should be behind a virtual Ethernet adapter.
+// Requested network behind a virtual Ethernet adapter.
 //
-// Taken by `CreateEthernet` and `UpdateEthernet`. `type` decides which of the other fields may be set.
+// Used by `CreateEthernet` and `UpdateEthernet`. `type` determines which of the other fields may be set.
 type EthernetBackingSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of backing. `HOST_DEVICE` is refused with `INVALID_ARGUMENT`.
+	// Kind of backing. The call fails with `INVALID_ARGUMENT` for `HOST_DEVICE`.
 	Type *EthernetBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.EthernetBackingType,oneof" json:"type,omitempty"`
-	// Identifier of the network, for instance `network-1001` or `dvportgroup-1001`. Relevant only when `type` is
-	// `STANDARD_PORTGROUP`, `DISTRIBUTED_PORTGROUP` or `OPAQUE_NETWORK`, and needed then.
+	// Identifier of the network, for example `network-1001` or `dvportgroup-1001`. Relevant only when `type` is
+	// `STANDARD_PORTGROUP`, `DISTRIBUTED_PORTGROUP` or `OPAQUE_NETWORK`, and required in that case.
 	//
-	// One that does not exist is `NOT_FOUND`.
+	// If it does not exist, the call fails with `NOT_FOUND`.
 	Network *string `protobuf:"bytes,2,opt,name=network,proto3,oneof" json:"network,omitempty"`
 	// Key of the port on the distributed switch. Relevant only when `type` is `DISTRIBUTED_PORTGROUP`.
 	//
-	// It can name a port of a port group with static (early) binding, where the adapter gets its port when it is
-	// configured. In one with ephemeral binding, ports come into being when the machine is powered on and the adapter
-	// connected, so that none can be named. When unset, the port group assigns a port by its own rules.
+	// It can be a port of a port group with static (early) binding, where the adapter gets its port when it is
+	// configured. With ephemeral binding, a port is created when the machine is powered on and the adapter connects, so
+	// no port can be specified. If unset, the port group assigns a port by its own rules.
 	DistributedPort *string `protobuf:"bytes,3,opt,name=distributed_port,json=distributedPort,proto3,oneof" json:"distributed_port,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache

@@ -35,69 +35,71 @@ const (
 // Configures the virtual Ethernet adapters of a virtual machine.
 //
 // An adapter is backed by a network: a port group of a standard or a distributed switch, or an opaque network. It is
-// removable: it stays configured, with its backing, whether it is connected or not. Adapters can be added while the
+// removable: it stays configured, with its backing, whether or not it is connected. Adapters can be added while the
 // machine runs.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named adapter does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.ethernet`.
 type EthernetServiceClient interface {
 	// Lists the virtual Ethernet adapters of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only, all of them in one answer; `GetEthernet` shows one adapter in full.
+	// Returns only identifiers, all of them in one response; `GetEthernet` returns the details of one adapter.
 	ListEthernets(ctx context.Context, in *ListEthernetsRequest, opts ...grpc.CallOption) (*ListEthernetsResponse, error)
 	// Returns the configuration and the connection state of one virtual Ethernet adapter. Mirrors `get`.
 	//
-	// Works in every power state. The `state` of the adapter is that of the moment; all else is configuration.
+	// Works in every power state. `state` is the current state of the adapter; the other fields are its configuration.
 	GetEthernet(ctx context.Context, in *GetEthernetRequest, opts ...grpc.CallOption) (*GetEthernetResponse, error)
 	// Adds a virtual Ethernet adapter to a virtual machine and returns its identifier. Mirrors `create`.
 	//
-	// Works on running machines too. Not idempotent: each call adds an adapter.
+	// Also works on running machines. Not idempotent: each call adds an adapter.
 	//   - `NOT_FOUND`: the machine or the network behind the adapter does not exist.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has as many adapters as its virtual hardware supports.
-	//   - `INVALID_ARGUMENT`: the PCI slot is out of bounds, the backing is a `HOST_DEVICE`, or `backing` is unset and
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of adapters that its virtual hardware
+	//     supports.
+	//   - `INVALID_ARGUMENT`: the PCI slot is out of range, the backing is a `HOST_DEVICE`, or `backing` is unset and
 	//     vCenter finds no network for the adapter.
 	//   - `UNSUPPORTED`: a field whose default depends on the guest operating system is unset, and vCenter has no default
-	//     for the one that is configured.
-	//   - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-	//     `ListEthernets` before another try.
+	//     for the configured one.
+	//   - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListEthernets`
+	//     before you retry.
 	CreateEthernet(ctx context.Context, in *CreateEthernetRequest, opts ...grpc.CallOption) (*CreateEthernetResponse, error)
 	// Changes the configuration of a virtual Ethernet adapter. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
-	// Works in every power state, but all changes apart from the two switches take effect at the next power-on.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+	// configuration. Works in every power state, but all changes except those to `start_connected` and
+	// `allow_guest_control` take effect at the next power-on.
 	// - `INVALID_ARGUMENT`: the new backing is a `HOST_DEVICE`.
 	// - `NOT_FOUND`: the machine, the adapter or the network behind it does not exist.
 	UpdateEthernet(ctx context.Context, in *UpdateEthernetRequest, opts ...grpc.CallOption) (*UpdateEthernetResponse, error)
 	// Removes a virtual Ethernet adapter from a virtual machine. Mirrors `delete`.
 	//
-	// The network behind it is not touched. Not idempotent: a second call fails with `NOT_FOUND`. A machine in a power
-	// state that forbids it is reported as `ERROR`: vCenter has no more specific error for this operation.
+	// The network behind it is not affected. Not idempotent: a second call fails with `NOT_FOUND`. If the power state of
+	// the machine does not allow the removal, the call fails with `ERROR`: vCenter has no more specific error for this
+	// operation.
 	DeleteEthernet(ctx context.Context, in *DeleteEthernetRequest, opts ...grpc.CallOption) (*DeleteEthernetResponse, error)
 	// Connects a virtual Ethernet adapter of a running virtual machine to its network. Mirrors `connect`.
 	//
-	// The guest sees a cable being plugged in. Later power-ons are not affected: whether the adapter connects then is up
-	// to `start_connected`, which is also the way to have the adapter of a machine that is off connected.
+	// The guest sees a cable being plugged in. The call does not affect later power-ons: `start_connected` determines
+	// whether the adapter connects then. For a powered-off machine, set `start_connected` instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	//   - `ALREADY_IN_DESIRED_STATE`: the adapter is connected.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	//   - `ERROR`: among others, connecting failed; the `state` that `GetEthernet` returns then tells whether another try
-	//     can help.
+	//   - `ERROR`: for example, connecting failed; the `state` that `GetEthernet` returns then indicates whether a retry
+	//     can succeed.
 	ConnectEthernet(ctx context.Context, in *ConnectEthernetRequest, opts ...grpc.CallOption) (*ConnectEthernetResponse, error)
 	// Disconnects a virtual Ethernet adapter of a running virtual machine from its network. Mirrors `disconnect`.
 	//
-	// Adapter and backing stay configured; the guest sees an unplugged cable. The adapter of a machine that is off is
-	// configured with `start_connected` to stay disconnected at power-on.
+	// Adapter and backing stay configured; the guest sees an unplugged cable. To keep the adapter of a powered-off
+	// machine disconnected at power-on, set `start_connected` to false instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the adapter is not connected.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	DisconnectEthernet(ctx context.Context, in *DisconnectEthernetRequest, opts ...grpc.CallOption) (*DisconnectEthernetResponse, error)
@@ -188,69 +190,71 @@ func (c *ethernetServiceClient) DisconnectEthernet(ctx context.Context, in *Disc
 // Configures the virtual Ethernet adapters of a virtual machine.
 //
 // An adapter is backed by a network: a port group of a standard or a distributed switch, or an opaque network. It is
-// removable: it stays configured, with its backing, whether it is connected or not. Adapters can be added while the
+// removable: it stays configured, with its backing, whether or not it is connected. Adapters can be added while the
 // machine runs.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named adapter does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.ethernet`.
 type EthernetServiceServer interface {
 	// Lists the virtual Ethernet adapters of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only, all of them in one answer; `GetEthernet` shows one adapter in full.
+	// Returns only identifiers, all of them in one response; `GetEthernet` returns the details of one adapter.
 	ListEthernets(context.Context, *ListEthernetsRequest) (*ListEthernetsResponse, error)
 	// Returns the configuration and the connection state of one virtual Ethernet adapter. Mirrors `get`.
 	//
-	// Works in every power state. The `state` of the adapter is that of the moment; all else is configuration.
+	// Works in every power state. `state` is the current state of the adapter; the other fields are its configuration.
 	GetEthernet(context.Context, *GetEthernetRequest) (*GetEthernetResponse, error)
 	// Adds a virtual Ethernet adapter to a virtual machine and returns its identifier. Mirrors `create`.
 	//
-	// Works on running machines too. Not idempotent: each call adds an adapter.
+	// Also works on running machines. Not idempotent: each call adds an adapter.
 	//   - `NOT_FOUND`: the machine or the network behind the adapter does not exist.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has as many adapters as its virtual hardware supports.
-	//   - `INVALID_ARGUMENT`: the PCI slot is out of bounds, the backing is a `HOST_DEVICE`, or `backing` is unset and
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of adapters that its virtual hardware
+	//     supports.
+	//   - `INVALID_ARGUMENT`: the PCI slot is out of range, the backing is a `HOST_DEVICE`, or `backing` is unset and
 	//     vCenter finds no network for the adapter.
 	//   - `UNSUPPORTED`: a field whose default depends on the guest operating system is unset, and vCenter has no default
-	//     for the one that is configured.
-	//   - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-	//     `ListEthernets` before another try.
+	//     for the configured one.
+	//   - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListEthernets`
+	//     before you retry.
 	CreateEthernet(context.Context, *CreateEthernetRequest) (*CreateEthernetResponse, error)
 	// Changes the configuration of a virtual Ethernet adapter. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
-	// Works in every power state, but all changes apart from the two switches take effect at the next power-on.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+	// configuration. Works in every power state, but all changes except those to `start_connected` and
+	// `allow_guest_control` take effect at the next power-on.
 	// - `INVALID_ARGUMENT`: the new backing is a `HOST_DEVICE`.
 	// - `NOT_FOUND`: the machine, the adapter or the network behind it does not exist.
 	UpdateEthernet(context.Context, *UpdateEthernetRequest) (*UpdateEthernetResponse, error)
 	// Removes a virtual Ethernet adapter from a virtual machine. Mirrors `delete`.
 	//
-	// The network behind it is not touched. Not idempotent: a second call fails with `NOT_FOUND`. A machine in a power
-	// state that forbids it is reported as `ERROR`: vCenter has no more specific error for this operation.
+	// The network behind it is not affected. Not idempotent: a second call fails with `NOT_FOUND`. If the power state of
+	// the machine does not allow the removal, the call fails with `ERROR`: vCenter has no more specific error for this
+	// operation.
 	DeleteEthernet(context.Context, *DeleteEthernetRequest) (*DeleteEthernetResponse, error)
 	// Connects a virtual Ethernet adapter of a running virtual machine to its network. Mirrors `connect`.
 	//
-	// The guest sees a cable being plugged in. Later power-ons are not affected: whether the adapter connects then is up
-	// to `start_connected`, which is also the way to have the adapter of a machine that is off connected.
+	// The guest sees a cable being plugged in. The call does not affect later power-ons: `start_connected` determines
+	// whether the adapter connects then. For a powered-off machine, set `start_connected` instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	//   - `ALREADY_IN_DESIRED_STATE`: the adapter is connected.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	//   - `ERROR`: among others, connecting failed; the `state` that `GetEthernet` returns then tells whether another try
-	//     can help.
+	//   - `ERROR`: for example, connecting failed; the `state` that `GetEthernet` returns then indicates whether a retry
+	//     can succeed.
 	ConnectEthernet(context.Context, *ConnectEthernetRequest) (*ConnectEthernetResponse, error)
 	// Disconnects a virtual Ethernet adapter of a running virtual machine from its network. Mirrors `disconnect`.
 	//
-	// Adapter and backing stay configured; the guest sees an unplugged cable. The adapter of a machine that is off is
-	// configured with `start_connected` to stay disconnected at power-on.
+	// Adapter and backing stay configured; the guest sees an unplugged cable. To keep the adapter of a powered-off
+	// machine disconnected at power-on, set `start_connected` to false instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the adapter is not connected.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	DisconnectEthernet(context.Context, *DisconnectEthernetRequest) (*DisconnectEthernetResponse, error)

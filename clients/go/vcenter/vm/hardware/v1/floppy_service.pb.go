@@ -27,7 +27,7 @@ const (
 type FloppyBackingType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	FloppyBackingType_FLOPPY_BACKING_TYPE_UNSPECIFIED FloppyBackingType = 0
 	// An image file on a datastore, named by `image_file`.
 	FloppyBackingType_FLOPPY_BACKING_TYPE_IMAGE_FILE FloppyBackingType = 1
@@ -129,7 +129,7 @@ func (x *ListFloppiesRequest) GetVm() string {
 // Response of `ListFloppies`.
 type ListFloppiesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The drives, empty when the machine has none.
+	// The drives; empty if the machine has none.
 	Floppies      []*FloppySummary `protobuf:"bytes,1,rep,name=floppies,proto3" json:"floppies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -177,7 +177,7 @@ type GetFloppyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the virtual floppy drive, for instance `8000`, as `ListFloppies` and `CreateFloppy` return it.
+	// Identifier of the virtual floppy drive, for example `8000`, as `ListFloppies` and `CreateFloppy` return it.
 	Floppy        string `protobuf:"bytes,2,opt,name=floppy,proto3" json:"floppy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -278,8 +278,8 @@ type CreateFloppyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What the new drive should be like. An empty specification is valid: vCenter then chooses everything, and the drive
-	// is not connected at power-on.
+	// Specification of the new drive. An empty specification is valid: vCenter then chooses all values, and the drive is
+	// not connected at power-on.
 	Spec          *FloppyCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -332,7 +332,7 @@ func (x *CreateFloppyRequest) GetSpec() *FloppyCreateSpec {
 // Response of `CreateFloppy`.
 type CreateFloppyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new drive, for instance `8000`. Unique within the machine.
+	// Identifier that vCenter assigned to the new drive, for example `8000`. Unique within the machine.
 	Floppy        *string `protobuf:"bytes,1,opt,name=floppy,proto3,oneof" json:"floppy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -382,7 +382,7 @@ type UpdateFloppyRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the virtual floppy drive.
 	Floppy string `protobuf:"bytes,2,opt,name=floppy,proto3" json:"floppy,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *FloppyUpdateSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -752,10 +752,10 @@ func (*DisconnectFloppyResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_v1_floppy_service_proto_rawDescGZIP(), []int{13}
 }
 
-// What a list shows of a virtual floppy drive: enough to ask for the rest.
+// Summary of a virtual floppy drive, as returned by list operations.
 type FloppySummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the drive, for instance `8000`. Unique within the machine.
+	// Identifier of the drive, for example `8000`. Unique within the machine.
 	Floppy        *string `protobuf:"bytes,1,opt,name=floppy,proto3,oneof" json:"floppy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -800,24 +800,24 @@ func (x *FloppySummary) GetFloppy() string {
 
 // Configuration and state of a virtual floppy drive.
 //
-// Returned by `GetFloppy`, and for each drive of a machine by `VmService.GetVm`.
+// Returned by `GetFloppy`, and by `VmService.GetVm` for each drive of a machine.
 type FloppyInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Label of the drive, for instance `Floppy drive 1`. vCenter chooses it; no operation changes it.
+	// Label of the drive, for example `Floppy drive 1`. vCenter assigns it; it cannot be changed.
 	Label *string `protobuf:"bytes,1,opt,name=label,proto3,oneof" json:"label,omitempty"`
-	// Physical resource behind the drive. Never unset; `type` in it tells the kind.
+	// Physical resource behind the drive. Always set; its `type` indicates the kind.
 	Backing *FloppyBackingInfo `protobuf:"bytes,2,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the drive is connected to its backing.
 	//
-	// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
+	// Result of the last attempt to connect or disconnect, whether by this service, at power-on or by the guest.
 	State *ConnectionState `protobuf:"varint,3,opt,name=state,proto3,enum=vcenter.vm.hardware.v1.ConnectionState,oneof" json:"state,omitempty"`
 	// Whether the drive connects whenever the machine is powered on.
 	//
-	// Independent of `state`, which is about the present.
+	// Independent of `state`, which is the current state.
 	StartConnected *bool `protobuf:"varint,4,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
 	// Whether the guest may connect and disconnect the drive.
 	//
-	// When true, `state` can change without any call of this service.
+	// If true, `state` can change without a call to this service.
 	AllowGuestControl *bool `protobuf:"varint,5,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -890,21 +890,20 @@ func (x *FloppyInfo) GetAllowGuestControl() bool {
 
 // Physical resource behind a virtual floppy drive.
 //
-// Found in `FloppyInfo`; what a caller asks for is a `FloppyBackingSpec`.
+// Part of `FloppyInfo`. To request a backing, use `FloppyBackingSpec`.
 type FloppyBackingInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of backing. Decides which of the other fields are set.
+	// Kind of backing. Determines which of the other fields are set.
 	Type *FloppyBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.FloppyBackingType,oneof" json:"type,omitempty"`
-	// Datastore path of the image, for instance `[datastore1] images/boot.flp`. Relevant only when `type` is
-	// `IMAGE_FILE`.
+	// Datastore path of the image, for example `[datastore1] images/boot.flp`. Relevant only when `type` is `IMAGE_FILE`.
 	ImageFile *string `protobuf:"bytes,2,opt,name=image_file,json=imageFile,proto3,oneof" json:"image_file,omitempty"`
 	// Name of the host's device. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// Unset when `auto_detect` is true and the drive is not connected, or the host has no suitable device.
+	// Unset if `auto_detect` is true and the drive is not connected, or if the host has no suitable device.
 	HostDevice *string `protobuf:"bytes,3,opt,name=host_device,json=hostDevice,proto3,oneof" json:"host_device,omitempty"`
 	// Whether a suitable device of the host is chosen automatically. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// True when the specification named no `host_device`.
+	// True if the specification named no `host_device`.
 	AutoDetect    *bool `protobuf:"varint,4,opt,name=auto_detect,json=autoDetect,proto3,oneof" json:"auto_detect,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -968,22 +967,22 @@ func (x *FloppyBackingInfo) GetAutoDetect() bool {
 	return false
 }
 
-// What a new virtual floppy drive should be like.
+// Specification of a new virtual floppy drive.
 //
-// Taken by `CreateFloppy`. Every field has a default.
+// Used by `CreateFloppy`. Every field has a default.
 type FloppyCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Physical resource behind the drive. A suitable device of the host, found automatically, when unset.
+	// Physical resource behind the drive. Defaults to a suitable device of the host, selected automatically.
 	//
-	// The default is a backing of type `HOST_DEVICE` with `auto_detect` true.
+	// The default is a backing of type `HOST_DEVICE` with `auto_detect` set to true.
 	Backing *FloppyBackingSpec `protobuf:"bytes,1,opt,name=backing,proto3" json:"backing,omitempty"`
-	// Whether the drive connects whenever the machine is powered on. False when unset.
+	// Whether the drive connects whenever the machine is powered on. Defaults to false.
 	//
-	// When false, the drive has to be connected with `ConnectFloppy` each time the machine has been powered on.
+	// If false, connect the drive with `ConnectFloppy` after each power-on of the machine.
 	StartConnected *bool `protobuf:"varint,2,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
-	// Whether the guest may connect and disconnect the drive. False when unset.
+	// Whether the guest may connect and disconnect the drive. Defaults to false.
 	//
-	// When true, `state` can change without any call of this service.
+	// If true, `state` can change without a call to this service.
 	AllowGuestControl *bool `protobuf:"varint,3,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1040,19 +1039,19 @@ func (x *FloppyCreateSpec) GetAllowGuestControl() bool {
 	return false
 }
 
-// What to change of a virtual floppy drive. What is unset stays as it is. Taken by `UpdateFloppy`.
+// Changes to a virtual floppy drive. Unset fields stay unchanged. Used by `UpdateFloppy`.
 //
-// Everything about a drive but its label can be changed.
+// Everything about a drive except its label can be changed.
 type FloppyUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Physical resource that should be behind the drive. It replaces the present backing as a whole.
+	// New backing of the drive. It replaces the current backing as a whole.
 	//
-	// Can be changed only while the machine is not powered on or the drive is not connected; anything else is
-	// `NOT_ALLOWED_IN_CURRENT_STATE`. Disconnect the drive of a running machine first.
+	// Can be changed only while the machine is not powered on or the drive is not connected; otherwise the call fails
+	// with `NOT_ALLOWED_IN_CURRENT_STATE`. On a running machine, disconnect the drive first.
 	Backing *FloppyBackingSpec `protobuf:"bytes,1,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the drive connects whenever the machine is powered on.
 	//
-	// Can be changed in any power state; a drive that is connected now stays so.
+	// Can be changed in any power state; a connected drive stays connected.
 	StartConnected *bool `protobuf:"varint,2,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
 	// Whether the guest may connect and disconnect the drive.
 	//
@@ -1113,22 +1112,21 @@ func (x *FloppyUpdateSpec) GetAllowGuestControl() bool {
 	return false
 }
 
-// Physical resource that should be behind a virtual floppy drive.
+// Requested backing of a virtual floppy drive.
 //
-// Taken by `CreateFloppy` and `UpdateFloppy`. `type` decides which of the other fields may be set.
+// Used by `CreateFloppy` and `UpdateFloppy`. `type` determines which of the other fields may be set.
 type FloppyBackingSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of backing. A `FloppyUpdateSpec` can change it together with the rest of the backing.
 	Type *FloppyBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.FloppyBackingType,oneof" json:"type,omitempty"`
-	// Datastore path of the image, for instance `[datastore1] images/boot.flp`. Relevant only when `type` is
-	// `IMAGE_FILE`.
+	// Datastore path of the image, for example `[datastore1] images/boot.flp`. Relevant only when `type` is `IMAGE_FILE`.
 	//
-	// The name in brackets is that of the datastore, the rest a path within it.
+	// The name in brackets is the datastore; the rest is a path on it.
 	ImageFile *string `protobuf:"bytes,2,opt,name=image_file,json=imageFile,proto3,oneof" json:"image_file,omitempty"`
 	// Name of the host's device. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// When unset, a suitable device of the host is found whenever the drive connects, and `FloppyBackingInfo` then has
-	// `auto_detect` true.
+	// If unset, a suitable device of the host is selected whenever the drive connects, and `FloppyBackingInfo` then has
+	// `auto_detect` set to true.
 	HostDevice    *string `protobuf:"bytes,3,opt,name=host_device,json=hostDevice,proto3,oneof" json:"host_device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

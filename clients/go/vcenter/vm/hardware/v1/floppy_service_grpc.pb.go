@@ -34,67 +34,68 @@ const (
 //
 // Configures the virtual floppy drives of a virtual machine.
 //
-// A drive is backed by an image file, a device of the host, or one of the client at the console. It is removable: it
-// stays configured, with its backing, whether it is connected or not. Drives are added and removed only while the
-// machine is off.
+// A drive is backed by an image file, a device of the host, or a device of the console client. It is removable: it
+// stays configured, with its backing, whether or not it is connected. Drives can be added and removed only while the
+// machine is powered off.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine, or the drive that is named, does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named drive does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.floppy`.
 type FloppyServiceClient interface {
 	// Lists the virtual floppy drives of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only, all of them in one answer; `GetFloppy` shows one drive in full.
+	// Returns only identifiers, all of them in one response; `GetFloppy` returns the details of one drive.
 	ListFloppies(ctx context.Context, in *ListFloppiesRequest, opts ...grpc.CallOption) (*ListFloppiesResponse, error)
 	// Returns the configuration and the connection state of one virtual floppy drive. Mirrors `get`.
 	//
-	// Works in every power state. The `state` of the drive is that of the moment; all else is configuration.
+	// Works in every power state. `state` is the current state of the drive; the other fields are its configuration.
 	GetFloppy(ctx context.Context, in *GetFloppyRequest, opts ...grpc.CallOption) (*GetFloppyResponse, error)
-	// Adds a virtual floppy drive to a virtual machine that is powered off, and returns its identifier. Mirrors `create`.
+	// Adds a virtual floppy drive to a powered-off virtual machine, and returns its identifier. Mirrors `create`.
 	//
 	// Not idempotent: each call adds a drive.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has as many drives of this kind as its virtual hardware supports.
-	//   - `ERROR`: among others, the drive was added but its identifier could not be determined. Compare with
-	//     `ListFloppies` before another try.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of drives of this kind that its virtual
+	//     hardware supports.
+	//   - `ERROR`: for example, the drive was added, but its identifier could not be determined. Check `ListFloppies`
+	//     before you retry.
 	CreateFloppy(ctx context.Context, in *CreateFloppyRequest, opts ...grpc.CallOption) (*CreateFloppyResponse, error)
 	// Changes the configuration of a virtual floppy drive. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+	// configuration.
 	//
-	// A `backing` for a drive that is connected on a running machine is `NOT_ALLOWED_IN_CURRENT_STATE`. The two switches,
-	// `start_connected` and `allow_guest_control`, can be changed at any time.
+	// Setting `backing` while the drive of a running machine is connected fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// `start_connected` and `allow_guest_control` can be changed at any time.
 	UpdateFloppy(ctx context.Context, in *UpdateFloppyRequest, opts ...grpc.CallOption) (*UpdateFloppyResponse, error)
-	// Removes a virtual floppy drive from a virtual machine that is powered off. Mirrors `delete`.
+	// Removes a virtual floppy drive from a powered-off virtual machine. Mirrors `delete`.
 	//
-	// What was behind the drive, a file for instance, is not touched. Not idempotent: a second call fails with
+	// The resource behind the drive, for example a file, is not affected. Not idempotent: a second call fails with
 	// `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
 	DeleteFloppy(ctx context.Context, in *DeleteFloppyRequest, opts ...grpc.CallOption) (*DeleteFloppyResponse, error)
 	// Connects a virtual floppy drive of a running virtual machine to its backing. Mirrors `connect`.
 	//
-	// The guest can then use the medium. Later power-ons are not affected: whether the drive connects then is up to
-	// `start_connected`, which is also the way to have the drive of a machine that is off connected.
+	// The guest can then use the medium. The call does not affect later power-ons: `start_connected` determines whether
+	// the drive connects then. For a powered-off machine, set `start_connected` instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	//   - `ALREADY_IN_DESIRED_STATE`: the drive is connected.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	//   - `ERROR`: among others, connecting failed; the `state` that `GetFloppy` returns then tells whether another try can
-	//     help.
+	//   - `ERROR`: for example, connecting failed; the `state` that `GetFloppy` returns then indicates whether a retry can
+	//     succeed.
 	ConnectFloppy(ctx context.Context, in *ConnectFloppyRequest, opts ...grpc.CallOption) (*ConnectFloppyResponse, error)
 	// Disconnects a virtual floppy drive of a running virtual machine from its backing. Mirrors `disconnect`.
 	//
-	// Drive and backing stay configured; the guest sees an empty drive. The drive of a machine that is off is configured
-	// with `start_connected` to stay disconnected at power-on.
+	// Drive and backing stay configured; the guest sees an empty drive. To keep the drive of a powered-off machine
+	// disconnected at power-on, set `start_connected` to false instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the drive is not connected.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	DisconnectFloppy(ctx context.Context, in *DisconnectFloppyRequest, opts ...grpc.CallOption) (*DisconnectFloppyResponse, error)
@@ -184,67 +185,68 @@ func (c *floppyServiceClient) DisconnectFloppy(ctx context.Context, in *Disconne
 //
 // Configures the virtual floppy drives of a virtual machine.
 //
-// A drive is backed by an image file, a device of the host, or one of the client at the console. It is removable: it
-// stays configured, with its backing, whether it is connected or not. Drives are added and removed only while the
-// machine is off.
+// A drive is backed by an image file, a device of the host, or a device of the console client. It is removable: it
+// stays configured, with its backing, whether or not it is connected. Drives can be added and removed only while the
+// machine is powered off.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine, or the drive that is named, does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named drive does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.floppy`.
 type FloppyServiceServer interface {
 	// Lists the virtual floppy drives of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only, all of them in one answer; `GetFloppy` shows one drive in full.
+	// Returns only identifiers, all of them in one response; `GetFloppy` returns the details of one drive.
 	ListFloppies(context.Context, *ListFloppiesRequest) (*ListFloppiesResponse, error)
 	// Returns the configuration and the connection state of one virtual floppy drive. Mirrors `get`.
 	//
-	// Works in every power state. The `state` of the drive is that of the moment; all else is configuration.
+	// Works in every power state. `state` is the current state of the drive; the other fields are its configuration.
 	GetFloppy(context.Context, *GetFloppyRequest) (*GetFloppyResponse, error)
-	// Adds a virtual floppy drive to a virtual machine that is powered off, and returns its identifier. Mirrors `create`.
+	// Adds a virtual floppy drive to a powered-off virtual machine, and returns its identifier. Mirrors `create`.
 	//
 	// Not idempotent: each call adds a drive.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has as many drives of this kind as its virtual hardware supports.
-	//   - `ERROR`: among others, the drive was added but its identifier could not be determined. Compare with
-	//     `ListFloppies` before another try.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of drives of this kind that its virtual
+	//     hardware supports.
+	//   - `ERROR`: for example, the drive was added, but its identifier could not be determined. Check `ListFloppies`
+	//     before you retry.
 	CreateFloppy(context.Context, *CreateFloppyRequest) (*CreateFloppyResponse, error)
 	// Changes the configuration of a virtual floppy drive. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+	// configuration.
 	//
-	// A `backing` for a drive that is connected on a running machine is `NOT_ALLOWED_IN_CURRENT_STATE`. The two switches,
-	// `start_connected` and `allow_guest_control`, can be changed at any time.
+	// Setting `backing` while the drive of a running machine is connected fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// `start_connected` and `allow_guest_control` can be changed at any time.
 	UpdateFloppy(context.Context, *UpdateFloppyRequest) (*UpdateFloppyResponse, error)
-	// Removes a virtual floppy drive from a virtual machine that is powered off. Mirrors `delete`.
+	// Removes a virtual floppy drive from a powered-off virtual machine. Mirrors `delete`.
 	//
-	// What was behind the drive, a file for instance, is not touched. Not idempotent: a second call fails with
+	// The resource behind the drive, for example a file, is not affected. Not idempotent: a second call fails with
 	// `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
 	DeleteFloppy(context.Context, *DeleteFloppyRequest) (*DeleteFloppyResponse, error)
 	// Connects a virtual floppy drive of a running virtual machine to its backing. Mirrors `connect`.
 	//
-	// The guest can then use the medium. Later power-ons are not affected: whether the drive connects then is up to
-	// `start_connected`, which is also the way to have the drive of a machine that is off connected.
+	// The guest can then use the medium. The call does not affect later power-ons: `start_connected` determines whether
+	// the drive connects then. For a powered-off machine, set `start_connected` instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	//   - `ALREADY_IN_DESIRED_STATE`: the drive is connected.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	//   - `ERROR`: among others, connecting failed; the `state` that `GetFloppy` returns then tells whether another try can
-	//     help.
+	//   - `ERROR`: for example, connecting failed; the `state` that `GetFloppy` returns then indicates whether a retry can
+	//     succeed.
 	ConnectFloppy(context.Context, *ConnectFloppyRequest) (*ConnectFloppyResponse, error)
 	// Disconnects a virtual floppy drive of a running virtual machine from its backing. Mirrors `disconnect`.
 	//
-	// Drive and backing stay configured; the guest sees an empty drive. The drive of a machine that is off is configured
-	// with `start_connected` to stay disconnected at power-on.
+	// Drive and backing stay configured; the guest sees an empty drive. To keep the drive of a powered-off machine
+	// disconnected at power-on, set `start_connected` to false instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the drive is not connected.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	DisconnectFloppy(context.Context, *DisconnectFloppyRequest) (*DisconnectFloppyResponse, error)

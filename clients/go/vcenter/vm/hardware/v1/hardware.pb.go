@@ -26,17 +26,17 @@ const (
 
 // When the virtual hardware of a machine is upgraded.
 //
-// A running machine is never upgraded: the policy counts when the machine is powered on.
+// A running machine is never upgraded: the policy applies when the machine is powered on.
 type HardwareUpgradePolicy int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	HardwareUpgradePolicy_HARDWARE_UPGRADE_POLICY_UNSPECIFIED HardwareUpgradePolicy = 0
-	// Never by itself. `upgrade_version` is unset then.
+	// Never automatically. `upgrade_version` is then unset.
 	HardwareUpgradePolicy_HARDWARE_UPGRADE_POLICY_NEVER HardwareUpgradePolicy = 1
-	// At the next power-on that follows an orderly shutdown of the guest. A machine that was cut off stays as it is.
+	// At the next power-on after a clean shutdown of the guest. A machine that was not shut down cleanly is not upgraded.
 	HardwareUpgradePolicy_HARDWARE_UPGRADE_POLICY_AFTER_CLEAN_SHUTDOWN HardwareUpgradePolicy = 2
-	// At the next power-on, however the machine was powered off.
+	// At the next power-on, regardless of how the machine was powered off.
 	HardwareUpgradePolicy_HARDWARE_UPGRADE_POLICY_ALWAYS HardwareUpgradePolicy = 3
 )
 
@@ -83,19 +83,19 @@ func (HardwareUpgradePolicy) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_v1_hardware_proto_rawDescGZIP(), []int{0}
 }
 
-// How a planned upgrade of the virtual hardware went.
+// Result of a scheduled upgrade of the virtual hardware.
 type HardwareUpgradeStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	HardwareUpgradeStatus_HARDWARE_UPGRADE_STATUS_UNSPECIFIED HardwareUpgradeStatus = 0
-	// None was planned.
+	// No upgrade was scheduled.
 	HardwareUpgradeStatus_HARDWARE_UPGRADE_STATUS_NONE HardwareUpgradeStatus = 1
-	// Planned and not done yet: it waits for the power-on that the policy names.
+	// Scheduled, but not done yet: the upgrade waits for the power-on that the policy specifies.
 	HardwareUpgradeStatus_HARDWARE_UPGRADE_STATUS_PENDING HardwareUpgradeStatus = 2
-	// Done: `version` is the new one.
+	// Done: `version` is the new version.
 	HardwareUpgradeStatus_HARDWARE_UPGRADE_STATUS_SUCCESS HardwareUpgradeStatus = 3
-	// Tried and failed, for the reason in `upgrade_error`.
+	// Attempted and failed, for the reason in `upgrade_error`.
 	HardwareUpgradeStatus_HARDWARE_UPGRADE_STATUS_FAILED HardwareUpgradeStatus = 4
 )
 
@@ -144,31 +144,31 @@ func (HardwareUpgradeStatus) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_v1_hardware_proto_rawDescGZIP(), []int{1}
 }
 
-// Version of a machine's virtual hardware, and what is planned for it.
+// Version of a machine's virtual hardware, and its scheduled upgrade.
 //
-// Returned by `HardwareService.GetHardware`, and as a part of the machine by `VmService.GetVm`. `HardwareService` can
+// Returned by `HardwareService.GetHardware`, and by `VmService.GetVm` as part of the machine. `HardwareService` can
 // change it.
 type HardwareInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Version of the virtual hardware, for instance `VMX_19`.
+	// Version of the virtual hardware, for example `VMX_19`.
 	//
-	// An open set: versions are `VMX_` followed by two digits, newer ones pass through as vCenter sends them.
+	// An open set: versions are `VMX_` followed by two digits; newer ones are passed through unchanged.
 	//
-	// Several bounds depend on it, among them the number of CPU cores, the size of the memory and the kinds of adapters.
+	// Several limits depend on it, including the number of CPU cores, the size of the memory and the kinds of adapters.
 	Version *string `protobuf:"bytes,1,opt,name=version,proto3,oneof" json:"version,omitempty"`
 	// When the virtual hardware is upgraded to `upgrade_version`.
 	UpgradePolicy *HardwareUpgradePolicy `protobuf:"varint,2,opt,name=upgrade_policy,json=upgradePolicy,proto3,enum=vcenter.vm.hardware.v1.HardwareUpgradePolicy,oneof" json:"upgrade_policy,omitempty"`
-	// Version to upgrade to, for instance `VMX_21`. Relevant only when `upgrade_policy` is `AFTER_CLEAN_SHUTDOWN` or
-	// `ALWAYS`, and always set then.
+	// Version to upgrade to, for example `VMX_21`. Relevant only when `upgrade_policy` is `AFTER_CLEAN_SHUTDOWN` or
+	// `ALWAYS`, and always set in that case.
 	UpgradeVersion *string `protobuf:"bytes,3,opt,name=upgrade_version,json=upgradeVersion,proto3,oneof" json:"upgrade_version,omitempty"`
-	// How the last planned upgrade went. Decides whether `upgrade_error` is set.
+	// Result of the last scheduled upgrade. Determines whether `upgrade_error` is set.
 	//
-	// `PENDING` as long as the upgrade waits for a power-on.
+	// `PENDING` while the upgrade waits for a power-on.
 	UpgradeStatus *HardwareUpgradeStatus `protobuf:"varint,4,opt,name=upgrade_status,json=upgradeStatus,proto3,enum=vcenter.vm.hardware.v1.HardwareUpgradeStatus,oneof" json:"upgrade_status,omitempty"`
 	// Why the upgrade failed. Relevant only when `upgrade_status` is `FAILED`.
 	//
-	// vCenter documents a text here and sends one of its errors, an object of `error_type` and `messages`: that is passed
-	// on as JSON text, and a text as it is.
+	// vCenter documents text here but sends one of its errors, an object with `error_type` and `messages`: the gateway
+	// passes the object on as JSON text, and passes text on unchanged.
 	UpgradeError  *string `protobuf:"bytes,5,opt,name=upgrade_error,json=upgradeError,proto3,oneof" json:"upgrade_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -120,7 +120,7 @@ type UpdateMemoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *MemoryUpdateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -209,21 +209,21 @@ func (*UpdateMemoryResponse) Descriptor() ([]byte, []int) {
 
 // Memory settings of a virtual machine.
 //
-// Returned by `GetMemory`, and as a part of the whole machine by `VmService.GetVm`.
+// Returned by `GetMemory`, and by `VmService.GetVm` as part of the whole machine.
 type MemoryInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Size of the memory in mebibytes, for instance 4096 for 4 GiB.
+	// Size of the memory in mebibytes, for example 4096 for 4 GiB.
 	SizeMib *int64 `protobuf:"varint,1,opt,name=size_mib,json=size_MiB,proto3,oneof" json:"size_mib,omitempty"`
 	// Whether memory can be added while the machine runs.
 	//
 	// Some guest operating systems need more resources, or run less efficiently, on hardware with this ability.
 	HotAddEnabled *bool `protobuf:"varint,2,opt,name=hot_add_enabled,json=hotAddEnabled,proto3,oneof" json:"hot_add_enabled,omitempty"`
-	// Smallest step in mebibytes by which the memory can grow now. At least as much has to be added at a time, and the
-	// new size has to be a multiple of it.
+	// Smallest increment in mebibytes by which the memory can currently grow. At least this much must be added at a time,
+	// and the new size must be a multiple of it.
 	//
 	// Set only while the machine runs with hot-add enabled.
 	HotAddIncrementSizeMib *int64 `protobuf:"varint,3,opt,name=hot_add_increment_size_mib,json=hot_add_increment_size_MiB,proto3,oneof" json:"hot_add_increment_size_mib,omitempty"`
-	// Upper bound in mebibytes for adding memory to the running machine. Beyond it, the machine has to be powered off.
+	// Maximum size in mebibytes that the memory of the running machine can grow to. To exceed it, power off the machine.
 	//
 	// Set only while the machine runs with hot-add enabled.
 	HotAddLimitMib *int64 `protobuf:"varint,4,opt,name=hot_add_limit_mib,json=hot_add_limit_MiB,proto3,oneof" json:"hot_add_limit_mib,omitempty"`
@@ -289,12 +289,12 @@ func (x *MemoryInfo) GetHotAddLimitMib() int64 {
 	return 0
 }
 
-// What to change of the memory settings. What is unset stays as it is. Taken by `UpdateMemory`.
+// Changes to the memory settings. Unset fields stay unchanged. Used by `UpdateMemory`.
 type MemoryUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// New size of the memory in mebibytes. The guest operating system and the hardware version bound it.
+	// New size of the memory in mebibytes. The guest operating system and the hardware version limit it.
 	//
-	// While the machine runs, hot-add must be enabled, and the size has to fit `hot_add_increment_size_mib` and
+	// While the machine runs, hot-add must be enabled, and the size must comply with `hot_add_increment_size_mib` and
 	// `hot_add_limit_mib` of `MemoryInfo`.
 	SizeMib *int64 `protobuf:"varint,1,opt,name=size_mib,json=size_MiB,proto3,oneof" json:"size_mib,omitempty"`
 	// Whether memory can be added while the machine runs. Can be changed only while the machine is powered off.

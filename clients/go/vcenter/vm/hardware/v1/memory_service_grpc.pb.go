@@ -29,27 +29,28 @@ const (
 //
 // Reads and changes the memory settings of a virtual machine.
 //
-// Besides what the operations say about themselves, both can fail with
+// In addition to the errors listed for each operation, both operations can fail with
 // - `NOT_FOUND`: the machine does not exist.
-// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.memory`.
 type MemoryServiceClient interface {
 	// Returns the memory settings of a virtual machine. Mirrors `get`.
 	//
-	// Works in every power state. Two of the settings are there only while memory can be added.
+	// Works in every power state. Two of the settings are set only while memory can be added.
 	GetMemory(ctx context.Context, in *GetMemoryRequest, opts ...grpc.CallOption) (*GetMemoryResponse, error)
 	// Changes the memory settings of a virtual machine. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same settings. While
-	// the machine runs, memory can be added at most, and only with hot-add enabled; the guest has it without a restart.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same settings.
+	// While the machine runs, memory can only be added, and only if hot-add is enabled; the guest can use it without a
+	// restart.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off, and the specification sets `hot_add_enabled`, or
-	//     `size_mib` although hot-add is disabled.
-	//   - `INVALID_ARGUMENT`: a value is not possible for this machine, for instance a negative size.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//     sets `size_mib` although hot-add is disabled.
+	//   - `INVALID_ARGUMENT`: a value is not valid for this machine, for example a negative size.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	UpdateMemory(ctx context.Context, in *UpdateMemoryRequest, opts ...grpc.CallOption) (*UpdateMemoryResponse, error)
 }
 
@@ -87,27 +88,28 @@ func (c *memoryServiceClient) UpdateMemory(ctx context.Context, in *UpdateMemory
 //
 // Reads and changes the memory settings of a virtual machine.
 //
-// Besides what the operations say about themselves, both can fail with
+// In addition to the errors listed for each operation, both operations can fail with
 // - `NOT_FOUND`: the machine does not exist.
-// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.memory`.
 type MemoryServiceServer interface {
 	// Returns the memory settings of a virtual machine. Mirrors `get`.
 	//
-	// Works in every power state. Two of the settings are there only while memory can be added.
+	// Works in every power state. Two of the settings are set only while memory can be added.
 	GetMemory(context.Context, *GetMemoryRequest) (*GetMemoryResponse, error)
 	// Changes the memory settings of a virtual machine. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same settings. While
-	// the machine runs, memory can be added at most, and only with hot-add enabled; the guest has it without a restart.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same settings.
+	// While the machine runs, memory can only be added, and only if hot-add is enabled; the guest can use it without a
+	// restart.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off, and the specification sets `hot_add_enabled`, or
-	//     `size_mib` although hot-add is disabled.
-	//   - `INVALID_ARGUMENT`: a value is not possible for this machine, for instance a negative size.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//     sets `size_mib` although hot-add is disabled.
+	//   - `INVALID_ARGUMENT`: a value is not valid for this machine, for example a negative size.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	UpdateMemory(context.Context, *UpdateMemoryRequest) (*UpdateMemoryResponse, error)
 	mustEmbedUnimplementedMemoryServiceServer()
 }

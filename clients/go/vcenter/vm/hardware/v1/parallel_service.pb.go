@@ -27,9 +27,9 @@ const (
 type ParallelBackingType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	ParallelBackingType_PARALLEL_BACKING_TYPE_UNSPECIFIED ParallelBackingType = 0
-	// A file on a datastore, named by `file`. It takes what the guest sends.
+	// A file on a datastore, named by `file`. It receives what the guest sends.
 	ParallelBackingType_PARALLEL_BACKING_TYPE_FILE ParallelBackingType = 1
 	// A device of the host on which the machine runs, named by `host_device` or found automatically.
 	ParallelBackingType_PARALLEL_BACKING_TYPE_HOST_DEVICE ParallelBackingType = 2
@@ -125,7 +125,7 @@ func (x *ListParallelsRequest) GetVm() string {
 // Response of `ListParallels`.
 type ListParallelsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The ports, empty when the machine has none.
+	// The ports; empty if the machine has none.
 	Ports         []*ParallelSummary `protobuf:"bytes,1,rep,name=ports,proto3" json:"ports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -173,7 +173,7 @@ type GetParallelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the virtual parallel port, for instance `10000`, as `ListParallels` and `CreateParallel` return it.
+	// Identifier of the virtual parallel port, for example `10000`, as `ListParallels` and `CreateParallel` return it.
 	Port          string `protobuf:"bytes,2,opt,name=port,proto3" json:"port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -274,7 +274,7 @@ type CreateParallelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What the new port should be like. An empty specification is valid: vCenter then chooses everything, and the port is
+	// Specification of the new port. An empty specification is valid: vCenter then chooses all values, and the port is
 	// not connected at power-on.
 	Spec          *ParallelCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -328,7 +328,7 @@ func (x *CreateParallelRequest) GetSpec() *ParallelCreateSpec {
 // Response of `CreateParallel`.
 type CreateParallelResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new port, for instance `10000`. Unique within the machine.
+	// Identifier that vCenter assigned to the new port, for example `10000`. Unique within the machine.
 	Port          *string `protobuf:"bytes,1,opt,name=port,proto3,oneof" json:"port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -378,7 +378,7 @@ type UpdateParallelRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the virtual port.
 	Port string `protobuf:"bytes,2,opt,name=port,proto3" json:"port,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *ParallelUpdateSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -748,10 +748,10 @@ func (*DisconnectParallelResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_v1_parallel_service_proto_rawDescGZIP(), []int{13}
 }
 
-// What a list shows of a virtual parallel port: enough to ask for the rest.
+// Summary of a virtual parallel port, as returned by list operations.
 type ParallelSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the port, for instance `10000`. Unique within the machine.
+	// Identifier of the port, for example `10000`. Unique within the machine.
 	Port          *string `protobuf:"bytes,1,opt,name=port,proto3,oneof" json:"port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -796,24 +796,24 @@ func (x *ParallelSummary) GetPort() string {
 
 // Configuration and state of a virtual parallel port.
 //
-// Returned by `GetParallel`, and for each port of a machine by `VmService.GetVm`.
+// Returned by `GetParallel`, and by `VmService.GetVm` for each port of a machine.
 type ParallelInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Label of the port, for instance `Parallel port 1`. vCenter chooses it; no operation changes it.
+	// Label of the port, for example `Parallel port 1`. vCenter assigns it; it cannot be changed.
 	Label *string `protobuf:"bytes,1,opt,name=label,proto3,oneof" json:"label,omitempty"`
-	// Physical resource behind the port. Never unset; `type` in it tells the kind.
+	// Physical resource behind the port. Always set; its `type` indicates the kind.
 	Backing *ParallelBackingInfo `protobuf:"bytes,2,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the port is connected to its backing.
 	//
-	// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
+	// Result of the last attempt to connect or disconnect, whether by this service, at power-on or by the guest.
 	State *ConnectionState `protobuf:"varint,3,opt,name=state,proto3,enum=vcenter.vm.hardware.v1.ConnectionState,oneof" json:"state,omitempty"`
 	// Whether the port connects whenever the machine is powered on.
 	//
-	// Independent of `state`, which is about the present.
+	// Independent of `state`, which is the current state.
 	StartConnected *bool `protobuf:"varint,4,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
 	// Whether the guest may connect and disconnect the port.
 	//
-	// When true, `state` can change without any call of this service.
+	// If true, `state` can change without a call to this service.
 	AllowGuestControl *bool `protobuf:"varint,5,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -886,21 +886,21 @@ func (x *ParallelInfo) GetAllowGuestControl() bool {
 
 // Physical resource behind a virtual parallel port.
 //
-// Found in `ParallelInfo`; what a caller asks for is a `ParallelBackingSpec`.
+// Part of `ParallelInfo`. To request a backing, use `ParallelBackingSpec`.
 type ParallelBackingInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of backing. Decides which of the other fields are set.
+	// Kind of backing. Determines which of the other fields are set.
 	Type *ParallelBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.ParallelBackingType,oneof" json:"type,omitempty"`
-	// Datastore path of the file that takes the output, for instance `[datastore1] web/printer.out`. Relevant only when
+	// Datastore path of the file that receives the output, for example `[datastore1] web/printer.out`. Relevant only when
 	// `type` is `FILE`.
 	File *string `protobuf:"bytes,2,opt,name=file,proto3,oneof" json:"file,omitempty"`
-	// Name of the host's device, for instance `/dev/char/parallel/parport0`. Relevant only when `type` is `HOST_DEVICE`.
+	// Name of the host's device, for example `/dev/char/parallel/parport0`. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// Unset when `auto_detect` is true and the port is not connected, or the host has no suitable device.
+	// Unset if `auto_detect` is true and the port is not connected, or if the host has no suitable device.
 	HostDevice *string `protobuf:"bytes,3,opt,name=host_device,json=hostDevice,proto3,oneof" json:"host_device,omitempty"`
 	// Whether a suitable device of the host is chosen automatically. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// True when the specification named no `host_device`.
+	// True if the specification named no `host_device`.
 	AutoDetect    *bool `protobuf:"varint,4,opt,name=auto_detect,json=autoDetect,proto3,oneof" json:"auto_detect,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -964,22 +964,22 @@ func (x *ParallelBackingInfo) GetAutoDetect() bool {
 	return false
 }
 
-// What a new virtual parallel port should be like.
+// Specification of a new virtual parallel port.
 //
-// Taken by `CreateParallel`. Every field has a default.
+// Used by `CreateParallel`. Every field has a default.
 type ParallelCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Physical resource behind the port. A suitable device of the host, found automatically, when unset.
+	// Physical resource behind the port. Defaults to a suitable device of the host, selected automatically.
 	//
-	// The default is a backing of type `HOST_DEVICE` with `auto_detect` true.
+	// The default is a backing of type `HOST_DEVICE` with `auto_detect` set to true.
 	Backing *ParallelBackingSpec `protobuf:"bytes,1,opt,name=backing,proto3" json:"backing,omitempty"`
-	// Whether the port connects whenever the machine is powered on. False when unset.
+	// Whether the port connects whenever the machine is powered on. Defaults to false.
 	//
-	// When false, the port has to be connected with `ConnectParallel` each time the machine has been powered on.
+	// If false, connect the port with `ConnectParallel` after each power-on of the machine.
 	StartConnected *bool `protobuf:"varint,2,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
-	// Whether the guest may connect and disconnect the port. False when unset.
+	// Whether the guest may connect and disconnect the port. Defaults to false.
 	//
-	// When true, `state` can change without any call of this service.
+	// If true, `state` can change without a call to this service.
 	AllowGuestControl *bool `protobuf:"varint,3,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1036,19 +1036,19 @@ func (x *ParallelCreateSpec) GetAllowGuestControl() bool {
 	return false
 }
 
-// What to change of a virtual parallel port. What is unset stays as it is. Taken by `UpdateParallel`.
+// Changes to a virtual parallel port. Unset fields stay unchanged. Used by `UpdateParallel`.
 //
-// Everything about a port but its label can be changed.
+// Everything about a port except its label can be changed.
 type ParallelUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Physical resource that should be behind the port. It replaces the present backing as a whole.
+	// New backing of the port. It replaces the current backing as a whole.
 	//
-	// Can be changed only while the machine is not powered on or the port is not connected; anything else is
-	// `NOT_ALLOWED_IN_CURRENT_STATE`. Disconnect the port of a running machine first.
+	// Can be changed only while the machine is not powered on or the port is not connected; otherwise the call fails with
+	// `NOT_ALLOWED_IN_CURRENT_STATE`. On a running machine, disconnect the port first.
 	Backing *ParallelBackingSpec `protobuf:"bytes,1,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the port connects whenever the machine is powered on.
 	//
-	// Can be changed in any power state; a port that is connected now stays so.
+	// Can be changed in any power state; a connected port stays connected.
 	StartConnected *bool `protobuf:"varint,2,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
 	// Whether the guest may connect and disconnect the port.
 	//
@@ -1109,22 +1109,22 @@ func (x *ParallelUpdateSpec) GetAllowGuestControl() bool {
 	return false
 }
 
-// Physical resource that should be behind a virtual parallel port.
+// Requested backing of a virtual parallel port.
 //
-// Taken by `CreateParallel` and `UpdateParallel`. `type` decides which of the other fields may be set.
+// Used by `CreateParallel` and `UpdateParallel`. `type` determines which of the other fields may be set.
 type ParallelBackingSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of backing. A `ParallelUpdateSpec` can change it together with the rest of the backing.
 	Type *ParallelBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.ParallelBackingType,oneof" json:"type,omitempty"`
-	// Datastore path of the file that takes the output, for instance `[datastore1] web/printer.out`. Relevant only when
+	// Datastore path of the file that receives the output, for example `[datastore1] web/printer.out`. Relevant only when
 	// `type` is `FILE`.
 	//
-	// The name in brackets is that of the datastore, the rest a path within it.
+	// The name in brackets is the datastore; the rest is a path on it.
 	File *string `protobuf:"bytes,2,opt,name=file,proto3,oneof" json:"file,omitempty"`
-	// Name of the host's device, for instance `/dev/char/parallel/parport0`. Relevant only when `type` is `HOST_DEVICE`.
+	// Name of the host's device, for example `/dev/char/parallel/parport0`. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// When unset, a suitable device of the host is found whenever the port connects, and `ParallelBackingInfo` then has
-	// `auto_detect` true.
+	// If unset, a suitable device of the host is selected whenever the port connects, and `ParallelBackingInfo` then has
+	// `auto_detect` set to true.
 	HostDevice    *string `protobuf:"bytes,3,opt,name=host_device,json=hostDevice,proto3,oneof" json:"host_device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

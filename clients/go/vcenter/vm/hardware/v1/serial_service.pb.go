@@ -27,17 +27,17 @@ const (
 type SerialBackingType int32
 
 const (
-	// Not set, or a value that this contract does not know. Refused in requests.
+	// Not set, or a value that is unknown to this contract. Rejected in requests.
 	SerialBackingType_SERIAL_BACKING_TYPE_UNSPECIFIED SerialBackingType = 0
-	// A file on a datastore, named by `file`. It takes what the guest sends.
+	// A file on a datastore, named by `file`. It receives what the guest sends.
 	SerialBackingType_SERIAL_BACKING_TYPE_FILE SerialBackingType = 1
 	// A device of the host on which the machine runs, named by `host_device` or found automatically.
 	SerialBackingType_SERIAL_BACKING_TYPE_HOST_DEVICE SerialBackingType = 2
-	// A named pipe of which the port is the server: it accepts a connection from a program or a machine on the same host.
-	// Serves to catch debugging output.
+	// A named pipe with the port as its server: the port accepts a connection from a program or a machine on the same
+	// host. Useful for capturing debugging output.
 	SerialBackingType_SERIAL_BACKING_TYPE_PIPE_SERVER SerialBackingType = 3
-	// A named pipe of which the port is a client: it connects to the pipe of a program or a machine on the same host.
-	// Serves to catch debugging output.
+	// A named pipe with the port as its client: the port connects to the pipe of a program or a machine on the same host.
+	// Useful for capturing debugging output.
 	SerialBackingType_SERIAL_BACKING_TYPE_PIPE_CLIENT SerialBackingType = 4
 	// A network connection that the port accepts from a remote system, at `network_location`.
 	SerialBackingType_SERIAL_BACKING_TYPE_NETWORK_SERVER SerialBackingType = 5
@@ -143,7 +143,7 @@ func (x *ListSerialsRequest) GetVm() string {
 // Response of `ListSerials`.
 type ListSerialsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The ports, empty when the machine has none.
+	// The ports; empty if the machine has none.
 	Ports         []*SerialSummary `protobuf:"bytes,1,rep,name=ports,proto3" json:"ports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -191,7 +191,7 @@ type GetSerialRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the virtual serial port, for instance `9000`, as `ListSerials` and `CreateSerial` return it.
+	// Identifier of the virtual serial port, for example `9000`, as `ListSerials` and `CreateSerial` return it.
 	Port          string `protobuf:"bytes,2,opt,name=port,proto3" json:"port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -292,7 +292,7 @@ type CreateSerialRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What the new port should be like. An empty specification is valid: vCenter then chooses everything, and the port is
+	// Specification of the new port. An empty specification is valid: vCenter then chooses all values, and the port is
 	// not connected at power-on.
 	Spec          *SerialCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -346,7 +346,7 @@ func (x *CreateSerialRequest) GetSpec() *SerialCreateSpec {
 // Response of `CreateSerial`.
 type CreateSerialResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new port, for instance `9000`. Unique within the machine.
+	// Identifier that vCenter assigned to the new port, for example `9000`. Unique within the machine.
 	Port          *string `protobuf:"bytes,1,opt,name=port,proto3,oneof" json:"port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -396,7 +396,7 @@ type UpdateSerialRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the virtual port.
 	Port string `protobuf:"bytes,2,opt,name=port,proto3" json:"port,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *SerialUpdateSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -766,10 +766,10 @@ func (*DisconnectSerialResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_v1_serial_service_proto_rawDescGZIP(), []int{13}
 }
 
-// What a list shows of a virtual serial port: enough to ask for the rest.
+// Summary of a virtual serial port, as returned by list operations.
 type SerialSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the port, for instance `9000`. Unique within the machine.
+	// Identifier of the port, for example `9000`. Unique within the machine.
 	Port          *string `protobuf:"bytes,1,opt,name=port,proto3,oneof" json:"port,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -814,29 +814,29 @@ func (x *SerialSummary) GetPort() string {
 
 // Configuration and state of a virtual serial port.
 //
-// Returned by `GetSerial`, and for each port of a machine by `VmService.GetVm`.
+// Returned by `GetSerial`, and by `VmService.GetVm` for each port of a machine.
 type SerialInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Label of the port, for instance `Serial port 1`. vCenter chooses it; no operation changes it.
+	// Label of the port, for example `Serial port 1`. vCenter assigns it; it cannot be changed.
 	Label *string `protobuf:"bytes,1,opt,name=label,proto3,oneof" json:"label,omitempty"`
-	// Whether the machine gives up CPU time while its only task is to poll the port.
+	// Whether the machine yields CPU time while its only task is to poll the port.
 	//
-	// The machine then gives up the processor from time to time, and gets it back the later, the more the host has to do
-	// for other machines.
+	// The machine then yields the processor from time to time; the busier the host is with other machines, the later the
+	// machine gets it back.
 	YieldOnPoll *bool `protobuf:"varint,2,opt,name=yield_on_poll,json=yieldOnPoll,proto3,oneof" json:"yield_on_poll,omitempty"`
-	// Physical resource behind the port. Never unset; `type` in it tells the kind.
+	// Physical resource behind the port. Always set; its `type` indicates the kind.
 	Backing *SerialBackingInfo `protobuf:"bytes,3,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the port is connected to its backing.
 	//
-	// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
+	// Result of the last attempt to connect or disconnect, whether by this service, at power-on or by the guest.
 	State *ConnectionState `protobuf:"varint,4,opt,name=state,proto3,enum=vcenter.vm.hardware.v1.ConnectionState,oneof" json:"state,omitempty"`
 	// Whether the port connects whenever the machine is powered on.
 	//
-	// Independent of `state`, which is about the present.
+	// Independent of `state`, which is the current state.
 	StartConnected *bool `protobuf:"varint,5,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
 	// Whether the guest may connect and disconnect the port.
 	//
-	// When true, `state` can change without any call of this service.
+	// If true, `state` can change without a call to this service.
 	AllowGuestControl *bool `protobuf:"varint,6,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -916,40 +916,40 @@ func (x *SerialInfo) GetAllowGuestControl() bool {
 
 // Physical resource behind a virtual serial port.
 //
-// Found in `SerialInfo`; what a caller asks for is a `SerialBackingSpec`.
+// Part of `SerialInfo`. To request a backing, use `SerialBackingSpec`.
 type SerialBackingInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kind of backing. Decides which of the other fields are set.
+	// Kind of backing. Determines which of the other fields are set.
 	Type *SerialBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.SerialBackingType,oneof" json:"type,omitempty"`
-	// Datastore path of the file that takes the output, for instance `[datastore1] web/console.log`. Relevant only when
+	// Datastore path of the file that receives the output, for example `[datastore1] web/console.log`. Relevant only when
 	// `type` is `FILE`.
 	File *string `protobuf:"bytes,2,opt,name=file,proto3,oneof" json:"file,omitempty"`
-	// Name of the host's device, for instance `/dev/char/serial/uart0`. Relevant only when `type` is `HOST_DEVICE`.
+	// Name of the host's device, for example `/dev/char/serial/uart0`. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// Unset when `auto_detect` is true and the port is not connected, or the host has no suitable device.
+	// Unset if `auto_detect` is true and the port is not connected, or if the host has no suitable device.
 	HostDevice *string `protobuf:"bytes,3,opt,name=host_device,json=hostDevice,proto3,oneof" json:"host_device,omitempty"`
 	// Whether a suitable device of the host is chosen automatically. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// True when the specification named no `host_device`.
+	// True if the specification named no `host_device`.
 	AutoDetect *bool `protobuf:"varint,4,opt,name=auto_detect,json=autoDetect,proto3,oneof" json:"auto_detect,omitempty"`
 	// Name of the pipe. Relevant only when `type` is `PIPE_SERVER` or `PIPE_CLIENT`.
 	//
-	// The other end is a program on the same host, or another virtual machine there.
+	// The other end is a program or another virtual machine on the same host.
 	Pipe *string `protobuf:"bytes,5,opt,name=pipe,proto3,oneof" json:"pipe,omitempty"`
-	// Whether received data is kept back rather than lost while the guest does not read. Relevant only when `type` is
+	// Whether received data is kept rather than lost while the guest does not read. Relevant only when `type` is
 	// `PIPE_SERVER` or `PIPE_CLIENT`.
 	//
-	// The host buffers the data for it, so that the guest gets to read all of it.
+	// The host buffers the data so that the guest can read all of it.
 	NoRxLoss *bool `protobuf:"varint,6,opt,name=no_rx_loss,json=noRxLoss,proto3,oneof" json:"no_rx_loss,omitempty"`
 	// URI of the network service behind the port. Relevant only when `type` is `NETWORK_SERVER` or `NETWORK_CLIENT`.
-	//   - `NETWORK_SERVER`: where clients reach the port, for instance `telnet://:1234`. The host is empty, or the one on
+	//   - `NETWORK_SERVER`: where clients reach the port, for example `telnet://:1234`. The host is empty, or is the one on
 	//     which the machine runs.
-	//   - `NETWORK_CLIENT`: the remote server that the machine connects to, for instance
+	//   - `NETWORK_CLIENT`: the remote server that the machine connects to, for example
 	//     `telnet://console.example.com:1234`.
 	NetworkLocation *string `protobuf:"bytes,7,opt,name=network_location,json=networkLocation,proto3,oneof" json:"network_location,omitempty"`
 	// URI of a proxy for the network connection. Relevant only when `type` is `NETWORK_SERVER` or `NETWORK_CLIENT`.
 	//
-	// The machine opens the connection to the proxy, which gets all the traffic. Unset when there is none.
+	// The machine opens the connection to the proxy, which receives all the traffic. Unset if there is none.
 	Proxy         *string `protobuf:"bytes,8,opt,name=proxy,proto3,oneof" json:"proxy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1041,27 +1041,27 @@ func (x *SerialBackingInfo) GetProxy() string {
 	return ""
 }
 
-// What a new virtual serial port should be like.
+// Specification of a new virtual serial port.
 //
-// Taken by `CreateSerial`. Every field has a default.
+// Used by `CreateSerial`. Every field has a default.
 type SerialCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the machine gives up CPU time while its only task is to poll the port. False when unset.
+	// Whether the machine yields CPU time while its only task is to poll the port. Defaults to false.
 	//
-	// The machine then gives up the processor from time to time, and gets it back the later, the more the host has to do
-	// for other machines.
+	// The machine then yields the processor from time to time; the busier the host is with other machines, the later the
+	// machine gets it back.
 	YieldOnPoll *bool `protobuf:"varint,1,opt,name=yield_on_poll,json=yieldOnPoll,proto3,oneof" json:"yield_on_poll,omitempty"`
-	// Physical resource behind the port. A suitable device of the host, found automatically, when unset.
+	// Physical resource behind the port. Defaults to a suitable device of the host, selected automatically.
 	//
-	// The default is a backing of type `HOST_DEVICE` with `auto_detect` true.
+	// The default is a backing of type `HOST_DEVICE` with `auto_detect` set to true.
 	Backing *SerialBackingSpec `protobuf:"bytes,2,opt,name=backing,proto3" json:"backing,omitempty"`
-	// Whether the port connects whenever the machine is powered on. False when unset.
+	// Whether the port connects whenever the machine is powered on. Defaults to false.
 	//
-	// When false, the port has to be connected with `ConnectSerial` each time the machine has been powered on.
+	// If false, connect the port with `ConnectSerial` after each power-on of the machine.
 	StartConnected *bool `protobuf:"varint,3,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
-	// Whether the guest may connect and disconnect the port. False when unset.
+	// Whether the guest may connect and disconnect the port. Defaults to false.
 	//
-	// When true, `state` can change without any call of this service.
+	// If true, `state` can change without a call to this service.
 	AllowGuestControl *bool `protobuf:"varint,4,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -1125,23 +1125,23 @@ func (x *SerialCreateSpec) GetAllowGuestControl() bool {
 	return false
 }
 
-// What to change of a virtual serial port. What is unset stays as it is. Taken by `UpdateSerial`.
+// Changes to a virtual serial port. Unset fields stay unchanged. Used by `UpdateSerial`.
 //
-// Everything about a port but its label can be changed.
+// Everything about a port except its label can be changed.
 type SerialUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the machine gives up CPU time while its only task is to poll the port.
+	// Whether the machine yields CPU time while its only task is to poll the port.
 	//
-	// Can be changed at any time, and takes effect at once even for a port that is connected.
+	// Can be changed at any time, and takes effect immediately even for a connected port.
 	YieldOnPoll *bool `protobuf:"varint,1,opt,name=yield_on_poll,json=yieldOnPoll,proto3,oneof" json:"yield_on_poll,omitempty"`
-	// Physical resource that should be behind the port. It replaces the present backing as a whole.
+	// New backing of the port. It replaces the current backing as a whole.
 	//
-	// Can be changed only while the machine is not powered on or the port is not connected; anything else is
-	// `NOT_ALLOWED_IN_CURRENT_STATE`. Disconnect the port of a running machine first.
+	// Can be changed only while the machine is not powered on or the port is not connected; otherwise the call fails with
+	// `NOT_ALLOWED_IN_CURRENT_STATE`. On a running machine, disconnect the port first.
 	Backing *SerialBackingSpec `protobuf:"bytes,2,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the port connects whenever the machine is powered on.
 	//
-	// Can be changed in any power state; a port that is connected now stays so.
+	// Can be changed in any power state; a connected port stays connected.
 	StartConnected *bool `protobuf:"varint,3,opt,name=start_connected,json=startConnected,proto3,oneof" json:"start_connected,omitempty"`
 	// Whether the guest may connect and disconnect the port.
 	//
@@ -1209,42 +1209,42 @@ func (x *SerialUpdateSpec) GetAllowGuestControl() bool {
 	return false
 }
 
-// Physical resource that should be behind a virtual serial port.
+// Requested backing of a virtual serial port.
 //
-// Taken by `CreateSerial` and `UpdateSerial`. `type` decides which of the other fields may be set.
+// Used by `CreateSerial` and `UpdateSerial`. `type` determines which of the other fields may be set.
 type SerialBackingSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of backing. A `SerialUpdateSpec` can change it together with the rest of the backing.
 	Type *SerialBackingType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.SerialBackingType,oneof" json:"type,omitempty"`
-	// Datastore path of the file that takes the output, for instance `[datastore1] web/console.log`. Relevant only when
+	// Datastore path of the file that receives the output, for example `[datastore1] web/console.log`. Relevant only when
 	// `type` is `FILE`.
 	//
-	// The name in brackets is that of the datastore, the rest a path within it.
+	// The name in brackets is the datastore; the rest is a path on it.
 	File *string `protobuf:"bytes,2,opt,name=file,proto3,oneof" json:"file,omitempty"`
-	// Name of the host's device, for instance `/dev/char/serial/uart0`. Relevant only when `type` is `HOST_DEVICE`.
+	// Name of the host's device, for example `/dev/char/serial/uart0`. Relevant only when `type` is `HOST_DEVICE`.
 	//
-	// When unset, a suitable device of the host is found whenever the port connects, and `SerialBackingInfo` then has
-	// `auto_detect` true.
+	// If unset, a suitable device of the host is selected whenever the port connects, and `SerialBackingInfo` then has
+	// `auto_detect` set to true.
 	HostDevice *string `protobuf:"bytes,3,opt,name=host_device,json=hostDevice,proto3,oneof" json:"host_device,omitempty"`
-	// Name of the pipe. Relevant only when `type` is `PIPE_SERVER` or `PIPE_CLIENT`, and needed then.
+	// Name of the pipe. Relevant only when `type` is `PIPE_SERVER` or `PIPE_CLIENT`, and required in that case.
 	//
-	// The other end is a program on the same host, or another virtual machine there.
+	// The other end is a program or another virtual machine on the same host.
 	Pipe *string `protobuf:"bytes,4,opt,name=pipe,proto3,oneof" json:"pipe,omitempty"`
-	// Whether received data is kept back rather than lost while the guest does not read. Relevant only when `type` is
-	// `PIPE_SERVER` or `PIPE_CLIENT`. False when unset.
+	// Whether received data is kept rather than lost while the guest does not read. Relevant only when `type` is
+	// `PIPE_SERVER` or `PIPE_CLIENT`. Defaults to false.
 	//
-	// The host buffers the data for it, so that the guest gets to read all of it.
+	// The host buffers the data so that the guest can read all of it.
 	NoRxLoss *bool `protobuf:"varint,5,opt,name=no_rx_loss,json=noRxLoss,proto3,oneof" json:"no_rx_loss,omitempty"`
 	// URI of the network service behind the port. Relevant only when `type` is `NETWORK_SERVER` or `NETWORK_CLIENT`, and
-	// needed then.
-	//   - `NETWORK_SERVER`: where clients reach the port, for instance `tcp://:7000` or `telnet://:7000`. The host is left
-	//     empty, or is the one on which the machine runs.
-	//   - `NETWORK_CLIENT`: the remote server that the machine connects to, for instance
+	// required in that case.
+	//   - `NETWORK_SERVER`: where clients reach the port, for example `tcp://:7000` or `telnet://:7000`. Leave the host
+	//     empty, or set it to the one on which the machine runs.
+	//   - `NETWORK_CLIENT`: the remote server that the machine connects to, for example
 	//     `telnet://console.example.com:7000`.
 	NetworkLocation *string `protobuf:"bytes,6,opt,name=network_location,json=networkLocation,proto3,oneof" json:"network_location,omitempty"`
 	// URI of a proxy for the network connection. Relevant only when `type` is `NETWORK_SERVER` or `NETWORK_CLIENT`.
 	//
-	// The machine opens the connection to the proxy and sends all the traffic there. No proxy when unset.
+	// The machine opens the connection to the proxy and sends all the traffic there. If unset, no proxy is used.
 	Proxy         *string `protobuf:"bytes,7,opt,name=proxy,proto3,oneof" json:"proxy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

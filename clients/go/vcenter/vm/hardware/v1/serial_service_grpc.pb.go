@@ -35,66 +35,67 @@ const (
 // Configures the virtual serial ports of a virtual machine.
 //
 // A port is backed by a file, a device of the host, a named pipe or a network connection. It is removable: it stays
-// configured, with its backing, whether it is connected or not. Ports are added and removed only while the machine is
-// off.
+// configured, with its backing, whether or not it is connected. Ports can be added and removed only while the machine
+// is powered off.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine, or the port that is named, does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named port does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.serial`.
 type SerialServiceClient interface {
 	// Lists the virtual serial ports of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only, all of them in one answer; `GetSerial` shows one port in full.
+	// Returns only identifiers, all of them in one response; `GetSerial` returns the details of one port.
 	ListSerials(ctx context.Context, in *ListSerialsRequest, opts ...grpc.CallOption) (*ListSerialsResponse, error)
 	// Returns the configuration and the connection state of one virtual serial port. Mirrors `get`.
 	//
-	// Works in every power state. The `state` of the port is that of the moment; all else is configuration.
+	// Works in every power state. `state` is the current state of the port; the other fields are its configuration.
 	GetSerial(ctx context.Context, in *GetSerialRequest, opts ...grpc.CallOption) (*GetSerialResponse, error)
-	// Adds a virtual serial port to a virtual machine that is powered off, and returns its identifier. Mirrors `create`.
+	// Adds a virtual serial port to a powered-off virtual machine, and returns its identifier. Mirrors `create`.
 	//
 	// Not idempotent: each call adds a port.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has as many ports of this kind as its virtual hardware supports.
-	//   - `ERROR`: among others, the port was added but its identifier could not be determined. Compare with `ListSerials`
-	//     before another try.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of ports of this kind that its virtual
+	//     hardware supports.
+	//   - `ERROR`: for example, the port was added, but its identifier could not be determined. Check `ListSerials` before
+	//     you retry.
 	CreateSerial(ctx context.Context, in *CreateSerialRequest, opts ...grpc.CallOption) (*CreateSerialResponse, error)
 	// Changes the configuration of a virtual serial port. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+	// configuration.
 	//
-	// A `backing` for a port that is connected on a running machine is `NOT_ALLOWED_IN_CURRENT_STATE`. The two switches,
-	// `start_connected` and `allow_guest_control`, can be changed at any time.
+	// Setting `backing` while the port of a running machine is connected fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// `start_connected` and `allow_guest_control` can be changed at any time.
 	UpdateSerial(ctx context.Context, in *UpdateSerialRequest, opts ...grpc.CallOption) (*UpdateSerialResponse, error)
-	// Removes a virtual serial port from a virtual machine that is powered off. Mirrors `delete`.
+	// Removes a virtual serial port from a powered-off virtual machine. Mirrors `delete`.
 	//
-	// What was behind the port, a file for instance, is not touched. Not idempotent: a second call fails with
+	// The resource behind the port, for example a file, is not affected. Not idempotent: a second call fails with
 	// `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
 	DeleteSerial(ctx context.Context, in *DeleteSerialRequest, opts ...grpc.CallOption) (*DeleteSerialResponse, error)
 	// Connects a virtual serial port of a running virtual machine to its backing. Mirrors `connect`.
 	//
-	// The guest can then send and receive. Later power-ons are not affected: whether the port connects then is up to
-	// `start_connected`, which is also the way to have the port of a machine that is off connected.
+	// The guest can then send and receive. The call does not affect later power-ons: `start_connected` determines whether
+	// the port connects then. For a powered-off machine, set `start_connected` instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	//   - `ALREADY_IN_DESIRED_STATE`: the port is connected.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	//   - `ERROR`: among others, connecting failed; the `state` that `GetSerial` returns then tells whether another try can
-	//     help.
+	//   - `ERROR`: for example, connecting failed; the `state` that `GetSerial` returns then indicates whether a retry can
+	//     succeed.
 	ConnectSerial(ctx context.Context, in *ConnectSerialRequest, opts ...grpc.CallOption) (*ConnectSerialResponse, error)
 	// Disconnects a virtual serial port of a running virtual machine from its backing. Mirrors `disconnect`.
 	//
-	// Port and backing stay configured; for the guest nothing is attached to the port. The port of a machine that is off
-	// is configured with `start_connected` to stay disconnected at power-on.
+	// Port and backing stay configured; for the guest, nothing is attached to the port. To keep the port of a powered-off
+	// machine disconnected at power-on, set `start_connected` to false instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the port is not connected.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	DisconnectSerial(ctx context.Context, in *DisconnectSerialRequest, opts ...grpc.CallOption) (*DisconnectSerialResponse, error)
@@ -185,66 +186,67 @@ func (c *serialServiceClient) DisconnectSerial(ctx context.Context, in *Disconne
 // Configures the virtual serial ports of a virtual machine.
 //
 // A port is backed by a file, a device of the host, a named pipe or a network connection. It is removable: it stays
-// configured, with its backing, whether it is connected or not. Ports are added and removed only while the machine is
-// off.
+// configured, with its backing, whether or not it is connected. Ports can be added and removed only while the machine
+// is powered off.
 //
-// Besides what the operations say about themselves, all of them can fail with
-//   - `NOT_FOUND`: the machine, or the port that is named, does not exist.
-//   - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-//   - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
-//     again.
-//   - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
-//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named port does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call. Applies only to changes.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.serial`.
 type SerialServiceServer interface {
 	// Lists the virtual serial ports of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only, all of them in one answer; `GetSerial` shows one port in full.
+	// Returns only identifiers, all of them in one response; `GetSerial` returns the details of one port.
 	ListSerials(context.Context, *ListSerialsRequest) (*ListSerialsResponse, error)
 	// Returns the configuration and the connection state of one virtual serial port. Mirrors `get`.
 	//
-	// Works in every power state. The `state` of the port is that of the moment; all else is configuration.
+	// Works in every power state. `state` is the current state of the port; the other fields are its configuration.
 	GetSerial(context.Context, *GetSerialRequest) (*GetSerialResponse, error)
-	// Adds a virtual serial port to a virtual machine that is powered off, and returns its identifier. Mirrors `create`.
+	// Adds a virtual serial port to a powered-off virtual machine, and returns its identifier. Mirrors `create`.
 	//
 	// Not idempotent: each call adds a port.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has as many ports of this kind as its virtual hardware supports.
-	//   - `ERROR`: among others, the port was added but its identifier could not be determined. Compare with `ListSerials`
-	//     before another try.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of ports of this kind that its virtual
+	//     hardware supports.
+	//   - `ERROR`: for example, the port was added, but its identifier could not be determined. Check `ListSerials` before
+	//     you retry.
 	CreateSerial(context.Context, *CreateSerialRequest) (*CreateSerialResponse, error)
 	// Changes the configuration of a virtual serial port. Mirrors `update`.
 	//
-	// Only the fields that are set in the specification change. Idempotent: repeating it leaves the same configuration.
+	// Only the fields that are set in the specification change. Idempotent: repeating the call leaves the same
+	// configuration.
 	//
-	// A `backing` for a port that is connected on a running machine is `NOT_ALLOWED_IN_CURRENT_STATE`. The two switches,
-	// `start_connected` and `allow_guest_control`, can be changed at any time.
+	// Setting `backing` while the port of a running machine is connected fails with `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// `start_connected` and `allow_guest_control` can be changed at any time.
 	UpdateSerial(context.Context, *UpdateSerialRequest) (*UpdateSerialResponse, error)
-	// Removes a virtual serial port from a virtual machine that is powered off. Mirrors `delete`.
+	// Removes a virtual serial port from a powered-off virtual machine. Mirrors `delete`.
 	//
-	// What was behind the port, a file for instance, is not touched. Not idempotent: a second call fails with
+	// The resource behind the port, for example a file, is not affected. Not idempotent: a second call fails with
 	// `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
 	DeleteSerial(context.Context, *DeleteSerialRequest) (*DeleteSerialResponse, error)
 	// Connects a virtual serial port of a running virtual machine to its backing. Mirrors `connect`.
 	//
-	// The guest can then send and receive. Later power-ons are not affected: whether the port connects then is up to
-	// `start_connected`, which is also the way to have the port of a machine that is off connected.
+	// The guest can then send and receive. The call does not affect later power-ons: `start_connected` determines whether
+	// the port connects then. For a powered-off machine, set `start_connected` instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	//   - `ALREADY_IN_DESIRED_STATE`: the port is connected.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	//   - `ERROR`: among others, connecting failed; the `state` that `GetSerial` returns then tells whether another try can
-	//     help.
+	//   - `ERROR`: for example, connecting failed; the `state` that `GetSerial` returns then indicates whether a retry can
+	//     succeed.
 	ConnectSerial(context.Context, *ConnectSerialRequest) (*ConnectSerialResponse, error)
 	// Disconnects a virtual serial port of a running virtual machine from its backing. Mirrors `disconnect`.
 	//
-	// Port and backing stay configured; for the guest nothing is attached to the port. The port of a machine that is off
-	// is configured with `start_connected` to stay disconnected at power-on.
+	// Port and backing stay configured; for the guest, nothing is attached to the port. To keep the port of a powered-off
+	// machine disconnected at power-on, set `start_connected` to false instead.
 	//
-	// Repeating it changes nothing, but is an error:
+	// Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the port is not connected.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	DisconnectSerial(context.Context, *DisconnectSerialRequest) (*DisconnectSerialResponse, error)

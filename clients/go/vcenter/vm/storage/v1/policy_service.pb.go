@@ -23,13 +23,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Ways of choosing the storage policy of a home directory.
+// Ways to choose the storage policy of a home directory.
 type PolicyVmHomePolicyType int32
 
 const (
-	// Not set. Refused in requests.
+	// Not set. Rejected in requests.
 	PolicyVmHomePolicyType_POLICY_VM_HOME_POLICY_TYPE_UNSPECIFIED PolicyVmHomePolicyType = 0
-	// The policy that is named in `policy`.
+	// The policy in `policy`.
 	PolicyVmHomePolicyType_POLICY_VM_HOME_POLICY_TYPE_USE_SPECIFIED_POLICY PolicyVmHomePolicyType = 1
 	// The default policy of the datastore. Only object stores (vSAN and Virtual Volumes) have one.
 	PolicyVmHomePolicyType_POLICY_VM_HOME_POLICY_TYPE_USE_DEFAULT_POLICY PolicyVmHomePolicyType = 2
@@ -76,13 +76,13 @@ func (PolicyVmHomePolicyType) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_storage_v1_policy_service_proto_rawDescGZIP(), []int{0}
 }
 
-// Ways of choosing the storage policy of a disk.
+// Ways to choose the storage policy of a disk.
 type PolicyDiskPolicyType int32
 
 const (
-	// Not set. Refused in requests.
+	// Not set. Rejected in requests.
 	PolicyDiskPolicyType_POLICY_DISK_POLICY_TYPE_UNSPECIFIED PolicyDiskPolicyType = 0
-	// The policy that is named in `policy`.
+	// The policy in `policy`.
 	PolicyDiskPolicyType_POLICY_DISK_POLICY_TYPE_USE_SPECIFIED_POLICY PolicyDiskPolicyType = 1
 	// The default policy of the datastore. Only object stores (vSAN and Virtual Volumes) have one.
 	PolicyDiskPolicyType_POLICY_DISK_POLICY_TYPE_USE_DEFAULT_POLICY PolicyDiskPolicyType = 2
@@ -226,7 +226,7 @@ type UpdatePolicyRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *PolicyUpdateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -318,11 +318,11 @@ func (*UpdatePolicyResponse) Descriptor() ([]byte, []int) {
 // Returned by `GetPolicy`.
 type PolicyInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the policy of the home directory, usually a UUID. Unset when it has none.
+	// Identifier of the policy of the home directory, usually a UUID. Unset if it has none.
 	VmHome *string `protobuf:"bytes,1,opt,name=vm_home,json=vmHome,proto3,oneof" json:"vm_home,omitempty"`
-	// Identifiers of the policies by identifier of the disk, for instance `2000`. Disks without a policy are left out.
+	// Identifiers of the policies by disk identifier, for example `2000`. Disks without a policy are omitted.
 	//
-	// Empty when the machine has no disks, or none of them follows a policy.
+	// Empty if the machine has no disks, or if none of them has a policy.
 	Disks         map[string]string `protobuf:"bytes,2,rep,name=disks,proto3" json:"disks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -372,14 +372,14 @@ func (x *PolicyInfo) GetDisks() map[string]string {
 	return nil
 }
 
-// Storage policies to change. What is unset stays as it is. Taken by `UpdatePolicy`.
+// Storage policies to change. Unset fields stay unchanged. Used by `UpdatePolicy`.
 type PolicyUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Policy that the home directory should follow. It keeps the present one when unset.
+	// New policy of the home directory. If unset, it keeps the current one.
 	VmHome *PolicyVmHomePolicySpec `protobuf:"bytes,1,opt,name=vm_home,json=vmHome,proto3" json:"vm_home,omitempty"`
-	// Policies by identifier of the disk, for instance `2000`. A disk that is not a key keeps its policy.
+	// New policies by disk identifier, for example `2000`. A disk that is not a key keeps its policy.
 	//
-	// The keys are identifiers as `DiskService.ListDisks` returns them.
+	// The keys are the identifiers that `DiskService.ListDisks` returns.
 	Disks         map[string]*PolicyDiskPolicySpec `protobuf:"bytes,2,rep,name=disks,proto3" json:"disks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -434,9 +434,10 @@ func (x *PolicyUpdateSpec) GetDisks() map[string]*PolicyDiskPolicySpec {
 // Part of `PolicyUpdateSpec`.
 type PolicyVmHomePolicySpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which policy to use: that in `policy`, or the datastore's default.
+	// Policy to use: the one in `policy`, or the datastore's default.
 	Type *PolicyVmHomePolicyType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.storage.v1.PolicyVmHomePolicyType,oneof" json:"type,omitempty"`
-	// Identifier of the policy, usually a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`, and needed then.
+	// Identifier of the policy, usually a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`, and required in that
+	// case.
 	Policy        *string `protobuf:"bytes,2,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -489,9 +490,10 @@ func (x *PolicyVmHomePolicySpec) GetPolicy() string {
 // Storage policy for a virtual disk. Part of `PolicyUpdateSpec`.
 type PolicyDiskPolicySpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which policy to use: that in `policy`, or the datastore's default.
+	// Policy to use: the one in `policy`, or the datastore's default.
 	Type *PolicyDiskPolicyType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.storage.v1.PolicyDiskPolicyType,oneof" json:"type,omitempty"`
-	// Identifier of the policy, usually a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`, and needed then.
+	// Identifier of the policy, usually a UUID. Relevant only when `type` is `USE_SPECIFIED_POLICY`, and required in that
+	// case.
 	Policy        *string `protobuf:"bytes,2,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

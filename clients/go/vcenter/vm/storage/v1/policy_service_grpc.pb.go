@@ -29,28 +29,28 @@ const (
 //
 // Reads and changes the storage policies of a virtual machine.
 //
-// A storage policy says what a datastore has to offer to the files that follow it. The home directory, which holds the
-// machine's configuration file, and each disk can follow policies of their own. The policies themselves are made
-// elsewhere.
+// A storage policy specifies what a datastore must provide for the files that have the policy. The home directory,
+// which contains the machine's configuration file, and each disk can have their own policies. The policies themselves
+// are created elsewhere.
 //
-// Besides what the operations say about themselves, both can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, both operations can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.storage.policy`.
 type PolicyServiceClient interface {
 	// Returns the storage policies of a virtual machine's home directory and disks. Mirrors `get`.
 	//
-	// Only identifiers are returned. What follows no policy is left out; this is not an error.
-	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read at present.
+	// Returns only identifiers. Files without a policy are omitted; this is not an error.
+	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read.
 	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error)
 	// Changes the storage policies of a virtual machine's home directory and disks. Mirrors `update`.
 	//
-	// What the specification does not name keeps its policy. Idempotent: repeating it leaves the same policies.
+	// What the specification does not name keeps its policy. Idempotent: repeating the call leaves the same policies.
 	// - `INVALID_ARGUMENT`: a storage policy is not valid.
-	// - `RESOURCE_BUSY`: the machine or a disk is busy with another operation; the call can be tried again.
-	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine or of a disk cannot be accessed at present.
+	// - `RESOURCE_BUSY`: the machine or a disk is busy with another operation; retry the call.
+	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine or of a disk cannot currently be accessed.
 	UpdatePolicy(ctx context.Context, in *UpdatePolicyRequest, opts ...grpc.CallOption) (*UpdatePolicyResponse, error)
 }
 
@@ -88,28 +88,28 @@ func (c *policyServiceClient) UpdatePolicy(ctx context.Context, in *UpdatePolicy
 //
 // Reads and changes the storage policies of a virtual machine.
 //
-// A storage policy says what a datastore has to offer to the files that follow it. The home directory, which holds the
-// machine's configuration file, and each disk can follow policies of their own. The policies themselves are made
-// elsewhere.
+// A storage policy specifies what a datastore must provide for the files that have the policy. The home directory,
+// which contains the machine's configuration file, and each disk can have their own policies. The policies themselves
+// are created elsewhere.
 //
-// Besides what the operations say about themselves, both can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, both operations can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.storage.policy`.
 type PolicyServiceServer interface {
 	// Returns the storage policies of a virtual machine's home directory and disks. Mirrors `get`.
 	//
-	// Only identifiers are returned. What follows no policy is left out; this is not an error.
-	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read at present.
+	// Returns only identifiers. Files without a policy are omitted; this is not an error.
+	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read.
 	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
 	// Changes the storage policies of a virtual machine's home directory and disks. Mirrors `update`.
 	//
-	// What the specification does not name keeps its policy. Idempotent: repeating it leaves the same policies.
+	// What the specification does not name keeps its policy. Idempotent: repeating the call leaves the same policies.
 	// - `INVALID_ARGUMENT`: a storage policy is not valid.
-	// - `RESOURCE_BUSY`: the machine or a disk is busy with another operation; the call can be tried again.
-	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine or of a disk cannot be accessed at present.
+	// - `RESOURCE_BUSY`: the machine or a disk is busy with another operation; retry the call.
+	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine or of a disk cannot currently be accessed.
 	UpdatePolicy(context.Context, *UpdatePolicyRequest) (*UpdatePolicyResponse, error)
 	mustEmbedUnimplementedPolicyServiceServer()
 }

@@ -161,7 +161,7 @@ func (x *ConnectInstallerRequest) GetVm() string {
 	return ""
 }
 
-// Response of `ConnectInstaller`, empty: the image is connected, the tools are not installed yet.
+// Response of `ConnectInstaller`, empty: the image is connected, but VMware Tools is not installed yet.
 type ConnectInstallerResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields

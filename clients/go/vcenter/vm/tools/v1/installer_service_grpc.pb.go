@@ -28,29 +28,30 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Controls the CD image with which VMware Tools are installed in a guest.
+// Controls the CD image that installs VMware Tools in a guest.
 //
-// Connecting the image offers the installation, nothing more: the installation itself goes on inside the guest, and
-// mostly needs somebody there. All operations fail with `NOT_FOUND` when the machine does not exist.
+// Connecting the image only offers the installation: the installation itself takes place inside the guest, and usually
+// requires a user there. All operations fail with `NOT_FOUND` if the machine does not exist.
 //
 // Mirrors `com.vmware.vcenter.vm.tools.installer`.
 type InstallerServiceClient interface {
 	// Returns whether the VMware Tools installer is connected as a CD-ROM. Mirrors `get`.
 	//
-	// It tells nothing about the tools: they can be installed with the image disconnected, and the other way round.
+	// It does not indicate whether VMware Tools is installed: VMware Tools can be installed while the image is
+	// disconnected, and vice versa.
 	GetInstaller(ctx context.Context, in *GetInstallerRequest, opts ...grpc.CallOption) (*GetInstallerResponse, error)
 	// Connects the VMware Tools CD image as a CD-ROM, so that the guest can install from it. Mirrors `connect`.
 	//
-	// A Windows guest with autorun then starts the installer, which waits for input from a user. In any other guest a
-	// user has to begin: with Linux, to unpack the archive on the image and run the installer in it. Repeating it changes
-	// nothing, but is an error:
+	// A Windows guest with autorun then starts the installer, which waits for user input. In any other guest, a user must
+	// start the installation: on Linux, by unpacking the archive on the image and running the installer in it. Repeating
+	// the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the image is connected.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	// - `ERROR`: among others, the installation failed in the guest.
+	// - `ERROR`: for example, the installation failed in the guest.
 	ConnectInstaller(ctx context.Context, in *ConnectInstallerRequest, opts ...grpc.CallOption) (*ConnectInstallerResponse, error)
 	// Disconnects the VMware Tools CD image. Mirrors `disconnect`.
 	//
-	// Repeating it changes nothing.
+	// Repeating the call changes nothing.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	DisconnectInstaller(ctx context.Context, in *DisconnectInstallerRequest, opts ...grpc.CallOption) (*DisconnectInstallerResponse, error)
 }
@@ -97,29 +98,30 @@ func (c *installerServiceClient) DisconnectInstaller(ctx context.Context, in *Di
 // All implementations must embed UnimplementedInstallerServiceServer
 // for forward compatibility.
 //
-// Controls the CD image with which VMware Tools are installed in a guest.
+// Controls the CD image that installs VMware Tools in a guest.
 //
-// Connecting the image offers the installation, nothing more: the installation itself goes on inside the guest, and
-// mostly needs somebody there. All operations fail with `NOT_FOUND` when the machine does not exist.
+// Connecting the image only offers the installation: the installation itself takes place inside the guest, and usually
+// requires a user there. All operations fail with `NOT_FOUND` if the machine does not exist.
 //
 // Mirrors `com.vmware.vcenter.vm.tools.installer`.
 type InstallerServiceServer interface {
 	// Returns whether the VMware Tools installer is connected as a CD-ROM. Mirrors `get`.
 	//
-	// It tells nothing about the tools: they can be installed with the image disconnected, and the other way round.
+	// It does not indicate whether VMware Tools is installed: VMware Tools can be installed while the image is
+	// disconnected, and vice versa.
 	GetInstaller(context.Context, *GetInstallerRequest) (*GetInstallerResponse, error)
 	// Connects the VMware Tools CD image as a CD-ROM, so that the guest can install from it. Mirrors `connect`.
 	//
-	// A Windows guest with autorun then starts the installer, which waits for input from a user. In any other guest a
-	// user has to begin: with Linux, to unpack the archive on the image and run the installer in it. Repeating it changes
-	// nothing, but is an error:
+	// A Windows guest with autorun then starts the installer, which waits for user input. In any other guest, a user must
+	// start the installation: on Linux, by unpacking the archive on the image and running the installer in it. Repeating
+	// the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the image is connected.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
-	// - `ERROR`: among others, the installation failed in the guest.
+	// - `ERROR`: for example, the installation failed in the guest.
 	ConnectInstaller(context.Context, *ConnectInstallerRequest) (*ConnectInstallerResponse, error)
 	// Disconnects the VMware Tools CD image. Mirrors `disconnect`.
 	//
-	// Repeating it changes nothing.
+	// Repeating the call changes nothing.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
 	DisconnectInstaller(context.Context, *DisconnectInstallerRequest) (*DisconnectInstallerResponse, error)
 	mustEmbedUnimplementedInstallerServiceServer()

@@ -27,15 +27,15 @@ const (
 // Request of `CheckInVm`.
 type CheckInVmRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
-	// Identifier of the machine, for instance `vm-1024`, as `CheckOutVm` returned it and `ListCheckOuts` lists it.
+	// Identifier of the machine, for example `vm-1024`, as `CheckOutVm` and `ListCheckOuts` return it.
 	//
-	// A machine that is not checked out of this item is `INVALID_ARGUMENT`.
+	// If the machine is not checked out of this item, the call fails with `INVALID_ARGUMENT`.
 	Vm string `protobuf:"bytes,2,opt,name=vm,proto3" json:"vm,omitempty"`
-	// How to describe the new version.
+	// Description of the new version.
 	Spec          *CheckOutsCheckInSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -95,7 +95,7 @@ func (x *CheckInVmRequest) GetSpec() *CheckOutsCheckInSpec {
 // Response of `CheckInVm`.
 type CheckInVmResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// New version of the library item, for instance `3`.
+	// New version of the library item, for example `3`.
 	Version       *string `protobuf:"bytes,1,opt,name=version,proto3,oneof" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -141,11 +141,11 @@ func (x *CheckInVmResponse) GetVersion() string {
 // Request of `CheckOutVm`.
 type CheckOutVmRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
-	// Name and place of the machine.
+	// Name and placement of the machine.
 	Spec          *CheckOutsCheckOutSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -198,7 +198,7 @@ func (x *CheckOutVmRequest) GetSpec() *CheckOutsCheckOutSpec {
 // Response of `CheckOutVm`.
 type CheckOutVmResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the machine, for instance `vm-1024`.
+	// Identifier of the machine, for example `vm-1024`.
 	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -244,13 +244,13 @@ func (x *CheckOutVmResponse) GetVm() string {
 // Request of `DeleteCheckOut`.
 type DeleteCheckOutRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
-	// Identifier of the machine, for instance `vm-1024`, as `CheckOutVm` returned it and `ListCheckOuts` lists it.
+	// Identifier of the machine, for example `vm-1024`, as `CheckOutVm` and `ListCheckOuts` return it.
 	//
-	// A machine that is not checked out of this item is `INVALID_ARGUMENT`.
+	// If the machine is not checked out of this item, the call fails with `INVALID_ARGUMENT`.
 	Vm            string `protobuf:"bytes,2,opt,name=vm,proto3" json:"vm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -340,13 +340,13 @@ func (*DeleteCheckOutResponse) Descriptor() ([]byte, []int) {
 // Request of `GetCheckOut`.
 type GetCheckOutRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
-	// Identifier of the machine, for instance `vm-1024`, as `CheckOutVm` returned it and `ListCheckOuts` lists it.
+	// Identifier of the machine, for example `vm-1024`, as `CheckOutVm` and `ListCheckOuts` return it.
 	//
-	// A machine that is not checked out of this item is `INVALID_ARGUMENT`.
+	// If the machine is not checked out of this item, the call fails with `INVALID_ARGUMENT`.
 	Vm            string `protobuf:"bytes,2,opt,name=vm,proto3" json:"vm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -445,7 +445,7 @@ func (x *GetCheckOutResponse) GetCheckOut() *CheckOutsInfo {
 // Request of `ListCheckOuts`.
 type ListCheckOutsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
@@ -493,7 +493,7 @@ func (x *ListCheckOutsRequest) GetTemplateLibraryItem() string {
 // Response of `ListCheckOuts`.
 type ListCheckOutsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The check-outs, empty when no machine is checked out.
+	// The check-outs; empty if no machine is checked out.
 	CheckOuts     []*CheckOutsSummary `protobuf:"bytes,1,rep,name=check_outs,json=checkOuts,proto3" json:"check_outs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -536,12 +536,12 @@ func (x *ListCheckOutsResponse) GetCheckOuts() []*CheckOutsSummary {
 	return nil
 }
 
-// Description of a new version. Taken by `CheckInVm`.
+// Description of a new version. Used by `CheckInVm`.
 //
 // vCenter shows the message in the history of the library item.
 type CheckOutsCheckInSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What has been changed, as a text for people.
+	// What has changed, as human-readable text.
 	Message       *string `protobuf:"bytes,1,opt,name=message,proto3,oneof" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -584,18 +584,18 @@ func (x *CheckOutsCheckInSpec) GetMessage() string {
 	return ""
 }
 
-// What a machine that is checked out should be like. Taken by `CheckOutVm`.
+// Specification of a checked-out machine. Used by `CheckOutVm`.
 //
 // The storage cannot be chosen: it is that of the template.
 type CheckOutsCheckOutSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the machine. Unique within its folder. Needed at present, although the contract allows to leave it unset.
+	// Name of the machine. Unique within its folder. Currently required, although the contract marks it as optional.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Where in vCenter's inventory to put the machine. Needed at present, although the contract allows to leave it unset.
+	// Where in vCenter's inventory to put the machine. Currently required, although the contract marks it as optional.
 	Placement *CheckOutsPlacementSpec `protobuf:"bytes,2,opt,name=placement,proto3" json:"placement,omitempty"`
-	// Whether to power the machine on once it is there.
+	// Whether to power the machine on after it is created.
 	//
-	// When unset, it stays powered off.
+	// If unset, it stays powered off.
 	PoweredOn     *bool `protobuf:"varint,3,opt,name=powered_on,json=poweredOn,proto3,oneof" json:"powered_on,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -654,12 +654,12 @@ func (x *CheckOutsCheckOutSpec) GetPoweredOn() bool {
 
 // Who checked a machine out, and when. Returned by `GetCheckOut`.
 //
-// The machine itself is shown by `VmService.GetVm`.
+// `VmService.GetVm` returns the machine itself.
 type CheckOutsInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When the machine was checked out.
 	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
-	// Name of the user who checked the machine out, for instance `VSPHERE.LOCAL\administrator`.
+	// Name of the user who checked the machine out, for example `VSPHERE.LOCAL\administrator`.
 	User          *string `protobuf:"bytes,2,opt,name=user,proto3,oneof" json:"user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -709,28 +709,28 @@ func (x *CheckOutsInfo) GetUser() string {
 	return ""
 }
 
-// Where in vCenter's inventory to put a machine that is checked out. Taken by `CheckOutVm`.
+// Where in vCenter's inventory to put a checked-out machine. Used by `CheckOutVm`.
 //
-// At least one of `resource_pool`, `host` and `cluster` has to be set. What is set has to fit together, and has to have
-// access to the storage of the template.
+// At least one of `resource_pool`, `host` and `cluster` must be set. The placement objects must be compatible, and must
+// have access to the storage of the template.
 type CheckOutsPlacementSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the folder of virtual machines, for instance `group-v4`.
+	// Identifier of the folder of virtual machines, for example `group-v4`.
 	//
-	// When unset, the folder of the template.
+	// Defaults to the folder of the template.
 	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
-	// Identifier of the resource pool, for instance `resgroup-9`.
+	// Identifier of the resource pool, for example `resgroup-9`.
 	//
-	// When unset, vCenter chooses one; the call fails when it cannot.
+	// If unset, vCenter chooses one; the call fails if it cannot.
 	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
-	// Identifier of the host, for instance `host-10`. It has to be a member of `cluster` and the owner of
-	// `resource_pool`, where these are set.
+	// Identifier of the host, for example `host-10`. It must be a member of `cluster` and the owner of `resource_pool`,
+	// if they are set.
 	//
-	// When unset, vCenter chooses one; the call fails when it cannot.
+	// If unset, vCenter chooses one; the call fails if it cannot.
 	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
-	// Identifier of the cluster, for instance `domain-c8`. `resource_pool` has to belong to it, where that is set.
+	// Identifier of the cluster, for example `domain-c8`. `resource_pool` must belong to it, if it is set.
 	//
-	// Leave it unset where a host or a resource pool is set.
+	// Leave it unset if a host or a resource pool is set.
 	Cluster       *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -794,10 +794,10 @@ func (x *CheckOutsPlacementSpec) GetCluster() string {
 	return ""
 }
 
-// What a list shows of a check-out: enough to ask for the rest.
+// Summary of a check-out, as returned by list operations.
 type CheckOutsSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the machine that is checked out, for instance `vm-1024`.
+	// Identifier of the machine that is checked out, for example `vm-1024`.
 	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

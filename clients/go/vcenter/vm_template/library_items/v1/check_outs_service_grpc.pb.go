@@ -30,45 +30,46 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Checks virtual machine templates out of content libraries, to change them, and in again.
+// Checks virtual machine templates out of content libraries so that they can be changed, and checks them in again.
 //
-// A check-out makes a virtual machine from the template of a library item, which stays as it is. The machine can be
-// changed like any other. Checking it in makes it the new version of the template; deleting the check-out throws the
-// changes away. One machine can be checked out of an item at a time.
+// A check-out creates a virtual machine from the template of a library item; the template does not change. The machine
+// can be changed like any other. Checking it in makes it the new version of the template; deleting the check-out
+// discards the changes. Only one machine at a time can be checked out of an item.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the library item, or the virtual machine that is named, does not exist.
-// - `INVALID_ARGUMENT`: the library item holds no virtual machine template, or the machine is not checked out of it.
-// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-// - `ERROR`: vCenter failed for another reason, which its message tells.
+// In addition to the errors listed for each operation, every operation can fail with
+//   - `NOT_FOUND`: the library item or the named virtual machine does not exist.
+//   - `INVALID_ARGUMENT`: the library item does not contain a virtual machine template, or the machine is not checked out
+//     of it.
+//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+//   - `ERROR`: vCenter failed for another reason; the message describes it.
 //
 // Mirrors `com.vmware.vcenter.vm_template.library_items.check_outs`.
 type CheckOutsServiceClient interface {
-	// Makes a machine that is checked out the new version of its template. Mirrors `check_in`.
+	// Makes a checked-out machine the new version of its template. Mirrors `check_in`.
 	//
-	// Returns the new version. The machine turns into the template and is no longer listed among the virtual machines.
-	// The template that it replaces is kept as the previous version, and the one before that is deleted. Not idempotent:
-	// a second call fails, since the machine is not checked out any more.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state forbids it, for instance because it is powered on.
-	// - `RESOURCE_INACCESSIBLE`: a file of the machine cannot be accessed at present.
+	// Returns the new version. The machine becomes the template and is no longer listed among the virtual machines. The
+	// template that it replaces is kept as the previous version, and the one before that is deleted. Not idempotent: a
+	// second call fails, because the machine is no longer checked out.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state does not allow it, for example because it is powered on.
+	// - `RESOURCE_INACCESSIBLE`: a file of the machine cannot currently be accessed.
 	CheckInVm(ctx context.Context, in *CheckInVmRequest, opts ...grpc.CallOption) (*CheckInVmResponse, error)
-	// Makes a machine from a template, in order to change the template. Mirrors `check_out`.
+	// Creates a machine from a template, in order to change the template. Mirrors `check_out`.
 	//
-	// Returns the identifier of the machine when all disks have been copied, which can take minutes: there is no task
-	// form. Choose a long deadline; when it passes, `ListCheckOuts` shows whether the machine came into being. The
-	// machine is stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`.
-	// - `ALREADY_EXISTS`: the folder has a virtual machine of that name.
-	// - `INVALID_ARGUMENT`: also, the specification is not valid, or the item belongs to a subscribed library.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: another machine is checked out of the item.
-	// - `RESOURCE_INACCESSIBLE`: a file of the template cannot be accessed at present.
+	// Returns the identifier of the machine after all disks have been copied, which can take minutes: there is no task
+	// form. Set a long deadline; if it is exceeded, `ListCheckOuts` shows whether the machine was created. The machine is
+	// stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`.
+	// - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
+	// - `INVALID_ARGUMENT`: also if the specification is not valid, or the item belongs to a subscribed library.
+	// - `UNABLE_TO_ALLOCATE_RESOURCE`: another machine is already checked out of the item.
+	// - `RESOURCE_INACCESSIBLE`: a file of the template cannot currently be accessed.
 	CheckOutVm(ctx context.Context, in *CheckOutVmRequest, opts ...grpc.CallOption) (*CheckOutVmResponse, error)
-	// Deletes a machine that is checked out, and with it the changes. Mirrors `delete`.
+	// Deletes a checked-out machine, and with it the changes. Mirrors `delete`.
 	//
-	// The template stays as it is. Not idempotent: a second call fails with `NOT_FOUND`.
+	// The template does not change. Not idempotent: a second call fails with `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation. Can be tried again.
-	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be accessed at present.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be accessed.
 	DeleteCheckOut(ctx context.Context, in *DeleteCheckOutRequest, opts ...grpc.CallOption) (*DeleteCheckOutResponse, error)
 	// Returns who checked a machine out, and when. Mirrors `get`.
 	//
@@ -76,7 +77,7 @@ type CheckOutsServiceClient interface {
 	GetCheckOut(ctx context.Context, in *GetCheckOutRequest, opts ...grpc.CallOption) (*GetCheckOutResponse, error)
 	// Lists the machines that are checked out of a library item. Mirrors `list`.
 	//
-	// At most one so far.
+	// Currently at most one.
 	ListCheckOuts(ctx context.Context, in *ListCheckOutsRequest, opts ...grpc.CallOption) (*ListCheckOutsResponse, error)
 }
 
@@ -142,45 +143,46 @@ func (c *checkOutsServiceClient) ListCheckOuts(ctx context.Context, in *ListChec
 // All implementations must embed UnimplementedCheckOutsServiceServer
 // for forward compatibility.
 //
-// Checks virtual machine templates out of content libraries, to change them, and in again.
+// Checks virtual machine templates out of content libraries so that they can be changed, and checks them in again.
 //
-// A check-out makes a virtual machine from the template of a library item, which stays as it is. The machine can be
-// changed like any other. Checking it in makes it the new version of the template; deleting the check-out throws the
-// changes away. One machine can be checked out of an item at a time.
+// A check-out creates a virtual machine from the template of a library item; the template does not change. The machine
+// can be changed like any other. Checking it in makes it the new version of the template; deleting the check-out
+// discards the changes. Only one machine at a time can be checked out of an item.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the library item, or the virtual machine that is named, does not exist.
-// - `INVALID_ARGUMENT`: the library item holds no virtual machine template, or the machine is not checked out of it.
-// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-// - `ERROR`: vCenter failed for another reason, which its message tells.
+// In addition to the errors listed for each operation, every operation can fail with
+//   - `NOT_FOUND`: the library item or the named virtual machine does not exist.
+//   - `INVALID_ARGUMENT`: the library item does not contain a virtual machine template, or the machine is not checked out
+//     of it.
+//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+//   - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+//   - `ERROR`: vCenter failed for another reason; the message describes it.
 //
 // Mirrors `com.vmware.vcenter.vm_template.library_items.check_outs`.
 type CheckOutsServiceServer interface {
-	// Makes a machine that is checked out the new version of its template. Mirrors `check_in`.
+	// Makes a checked-out machine the new version of its template. Mirrors `check_in`.
 	//
-	// Returns the new version. The machine turns into the template and is no longer listed among the virtual machines.
-	// The template that it replaces is kept as the previous version, and the one before that is deleted. Not idempotent:
-	// a second call fails, since the machine is not checked out any more.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state forbids it, for instance because it is powered on.
-	// - `RESOURCE_INACCESSIBLE`: a file of the machine cannot be accessed at present.
+	// Returns the new version. The machine becomes the template and is no longer listed among the virtual machines. The
+	// template that it replaces is kept as the previous version, and the one before that is deleted. Not idempotent: a
+	// second call fails, because the machine is no longer checked out.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state does not allow it, for example because it is powered on.
+	// - `RESOURCE_INACCESSIBLE`: a file of the machine cannot currently be accessed.
 	CheckInVm(context.Context, *CheckInVmRequest) (*CheckInVmResponse, error)
-	// Makes a machine from a template, in order to change the template. Mirrors `check_out`.
+	// Creates a machine from a template, in order to change the template. Mirrors `check_out`.
 	//
-	// Returns the identifier of the machine when all disks have been copied, which can take minutes: there is no task
-	// form. Choose a long deadline; when it passes, `ListCheckOuts` shows whether the machine came into being. The
-	// machine is stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`.
-	// - `ALREADY_EXISTS`: the folder has a virtual machine of that name.
-	// - `INVALID_ARGUMENT`: also, the specification is not valid, or the item belongs to a subscribed library.
-	// - `UNABLE_TO_ALLOCATE_RESOURCE`: another machine is checked out of the item.
-	// - `RESOURCE_INACCESSIBLE`: a file of the template cannot be accessed at present.
+	// Returns the identifier of the machine after all disks have been copied, which can take minutes: there is no task
+	// form. Set a long deadline; if it is exceeded, `ListCheckOuts` shows whether the machine was created. The machine is
+	// stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`.
+	// - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
+	// - `INVALID_ARGUMENT`: also if the specification is not valid, or the item belongs to a subscribed library.
+	// - `UNABLE_TO_ALLOCATE_RESOURCE`: another machine is already checked out of the item.
+	// - `RESOURCE_INACCESSIBLE`: a file of the template cannot currently be accessed.
 	CheckOutVm(context.Context, *CheckOutVmRequest) (*CheckOutVmResponse, error)
-	// Deletes a machine that is checked out, and with it the changes. Mirrors `delete`.
+	// Deletes a checked-out machine, and with it the changes. Mirrors `delete`.
 	//
-	// The template stays as it is. Not idempotent: a second call fails with `NOT_FOUND`.
+	// The template does not change. Not idempotent: a second call fails with `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation. Can be tried again.
-	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be accessed at present.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be accessed.
 	DeleteCheckOut(context.Context, *DeleteCheckOutRequest) (*DeleteCheckOutResponse, error)
 	// Returns who checked a machine out, and when. Mirrors `get`.
 	//
@@ -188,7 +190,7 @@ type CheckOutsServiceServer interface {
 	GetCheckOut(context.Context, *GetCheckOutRequest) (*GetCheckOutResponse, error)
 	// Lists the machines that are checked out of a library item. Mirrors `list`.
 	//
-	// At most one so far.
+	// Currently at most one.
 	ListCheckOuts(context.Context, *ListCheckOutsRequest) (*ListCheckOutsResponse, error)
 	mustEmbedUnimplementedCheckOutsServiceServer()
 }

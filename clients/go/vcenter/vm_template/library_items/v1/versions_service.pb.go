@@ -26,13 +26,13 @@ const (
 // Request of `DeleteVersion`.
 type DeleteVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
-	// Version of the library item, for instance `2`, as `ListVersions` returns it.
+	// Version of the library item, for example `2`, as `ListVersions` returns it.
 	//
-	// A version whose template has been deleted is `NOT_FOUND`.
+	// If the template of the version has been deleted, the call fails with `NOT_FOUND`.
 	Version       string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -122,13 +122,13 @@ func (*DeleteVersionResponse) Descriptor() ([]byte, []int) {
 // Request of `GetVersion`.
 type GetVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
-	// Version of the library item, for instance `2`, as `ListVersions` returns it.
+	// Version of the library item, for example `2`, as `ListVersions` returns it.
 	//
-	// A version whose template has been deleted is `NOT_FOUND`.
+	// If the template of the version has been deleted, the call fails with `NOT_FOUND`.
 	Version       string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -227,7 +227,7 @@ func (x *GetVersionResponse) GetVersion() *VersionsInfo {
 // Request of `ListVersions`.
 type ListVersionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
@@ -275,7 +275,7 @@ func (x *ListVersionsRequest) GetTemplateLibraryItem() string {
 // Response of `ListVersions`.
 type ListVersionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The versions of which there is a template.
+	// The versions that have a template.
 	Versions      []*VersionsSummary `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -321,13 +321,13 @@ func (x *ListVersionsResponse) GetVersions() []*VersionsSummary {
 // Request of `RollbackVersion`.
 type RollbackVersionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the library item that holds the template, for instance `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
+	// Identifier of the library item that contains the template, for example `7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12`.
 	//
 	// `content.library.v1.ItemService.FindItems` finds it by its name and the type `vm-template`.
 	TemplateLibraryItem string `protobuf:"bytes,1,opt,name=template_library_item,json=templateLibraryItem,proto3" json:"template_library_item,omitempty"`
-	// Version of the library item to return to, for instance `2`, as `ListVersions` returns it.
+	// Version of the library item to return to, for example `2`, as `ListVersions` returns it.
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// How to describe the rollback.
+	// Description of the rollback.
 	Spec          *VersionsRollbackSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -387,7 +387,7 @@ func (x *RollbackVersionRequest) GetSpec() *VersionsRollbackSpec {
 // Response of `RollbackVersion`.
 type RollbackVersionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// New version of the library item, for instance `4`.
+	// New version of the library item, for example `4`.
 	Version       *string `protobuf:"bytes,1,opt,name=version,proto3,oneof" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -432,11 +432,11 @@ func (x *RollbackVersionResponse) GetVersion() string {
 
 // One version of a virtual machine template. Returned by `GetVersion`.
 //
-// What the template is like is shown by `LibraryItemsService.GetTemplateLibraryItem`, for the latest version only.
+// `LibraryItemsService.GetTemplateLibraryItem` returns the contents of the template, but only for the latest version.
 type VersionsInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the template in vCenter's inventory, for instance `vm-1021`. It names the template in the SOAP API as
-	// well.
+	// Identifier of the template in vCenter's inventory, for example `vm-1021`. It also identifies the template in the
+	// SOAP API.
 	VmTemplate    *string `protobuf:"bytes,1,opt,name=vm_template,json=vmTemplate,proto3,oneof" json:"vm_template,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -479,12 +479,12 @@ func (x *VersionsInfo) GetVmTemplate() string {
 	return ""
 }
 
-// Description of a rollback. Taken by `RollbackVersion`.
+// Description of a rollback. Used by `RollbackVersion`.
 //
 // vCenter shows the message in the history of the library item.
 type VersionsRollbackSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Why the template is rolled back, as a text for people.
+	// Why the template is rolled back, as human-readable text.
 	Message       *string `protobuf:"bytes,1,opt,name=message,proto3,oneof" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -527,15 +527,15 @@ func (x *VersionsRollbackSpec) GetMessage() string {
 	return ""
 }
 
-// What a list shows of a version.
+// Summary of a version, as returned by list operations.
 //
 // The version with the highest number is the latest.
 type VersionsSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Version of the library item, for instance `2`.
+	// Version of the library item, for example `2`.
 	Version *string `protobuf:"bytes,1,opt,name=version,proto3,oneof" json:"version,omitempty"`
-	// Identifier of the template in vCenter's inventory, for instance `vm-1021`. It names the template in the SOAP API as
-	// well.
+	// Identifier of the template in vCenter's inventory, for example `vm-1021`. It also identifies the template in the
+	// SOAP API.
 	VmTemplate    *string `protobuf:"bytes,2,opt,name=vm_template,json=vmTemplate,proto3,oneof" json:"vm_template,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

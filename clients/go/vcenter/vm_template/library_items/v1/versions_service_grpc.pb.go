@@ -31,37 +31,37 @@ const (
 //
 // Manages the versions of a virtual machine template in a content library.
 //
-// A library item keeps the latest template and the one before it. `CheckOutsService.CheckInVm` makes a new version, and
-// so does a rollback; the oldest one is deleted then.
+// A library item keeps the latest template and the one before it. `CheckOutsService.CheckInVm` creates a new version,
+// and so does a rollback; the oldest one is then deleted.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the library item, or the version that is named, does not exist.
-// - `INVALID_ARGUMENT`: the library item holds no virtual machine template.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the library item or the named version does not exist.
+// - `INVALID_ARGUMENT`: the library item does not contain a virtual machine template.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-// - `ERROR`: vCenter failed for another reason, which its message tells.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+// - `ERROR`: vCenter failed for another reason; the message describes it.
 //
 // Mirrors `com.vmware.vcenter.vm_template.library_items.versions`.
 type VersionsServiceClient interface {
 	// Deletes the template of a version that is not the latest. Mirrors `delete`.
 	//
 	// Not idempotent: a second call fails with `NOT_FOUND`.
-	// - `INVALID_ARGUMENT`: also, the version is the latest one.
-	// - `RESOURCE_INACCESSIBLE`: the configuration of the template cannot be accessed at present.
+	// - `INVALID_ARGUMENT`: also if the version is the latest one.
+	// - `RESOURCE_INACCESSIBLE`: the configuration of the template cannot currently be accessed.
 	DeleteVersion(ctx context.Context, in *DeleteVersionRequest, opts ...grpc.CallOption) (*DeleteVersionResponse, error)
 	// Returns the template of one version. Mirrors `get`.
 	//
-	// Works for every version that `ListVersions` shows.
+	// Works for every version that `ListVersions` returns.
 	GetVersion(ctx context.Context, in *GetVersionRequest, opts ...grpc.CallOption) (*GetVersionResponse, error)
 	// Lists the versions of a library item that still have a template. Mirrors `list`.
 	//
-	// At most two so far: the latest and the one before it.
+	// Currently at most two: the latest and the one before it.
 	ListVersions(ctx context.Context, in *ListVersionsRequest, opts ...grpc.CallOption) (*ListVersionsResponse, error)
 	// Makes the template of an earlier version the latest again. Mirrors `rollback`.
 	//
-	// Returns the version that it becomes: the number grows, as with every change. The template that was the latest is
-	// kept as the previous version. Not idempotent: each call makes a new version.
-	// - `INVALID_ARGUMENT`: also, the version is the latest one.
+	// Returns the new version: the number increases, as with every change. The template that was the latest is kept as
+	// the previous version. Not idempotent: each call creates a new version.
+	// - `INVALID_ARGUMENT`: also if the version is the latest one.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: a machine is checked out of the item.
 	RollbackVersion(ctx context.Context, in *RollbackVersionRequest, opts ...grpc.CallOption) (*RollbackVersionResponse, error)
 }
@@ -120,37 +120,37 @@ func (c *versionsServiceClient) RollbackVersion(ctx context.Context, in *Rollbac
 //
 // Manages the versions of a virtual machine template in a content library.
 //
-// A library item keeps the latest template and the one before it. `CheckOutsService.CheckInVm` makes a new version, and
-// so does a rollback; the oldest one is deleted then.
+// A library item keeps the latest template and the one before it. `CheckOutsService.CheckInVm` creates a new version,
+// and so does a rollback; the oldest one is then deleted.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the library item, or the version that is named, does not exist.
-// - `INVALID_ARGUMENT`: the library item holds no virtual machine template.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the library item or the named version does not exist.
+// - `INVALID_ARGUMENT`: the library item does not contain a virtual machine template.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-// - `ERROR`: vCenter failed for another reason, which its message tells.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+// - `ERROR`: vCenter failed for another reason; the message describes it.
 //
 // Mirrors `com.vmware.vcenter.vm_template.library_items.versions`.
 type VersionsServiceServer interface {
 	// Deletes the template of a version that is not the latest. Mirrors `delete`.
 	//
 	// Not idempotent: a second call fails with `NOT_FOUND`.
-	// - `INVALID_ARGUMENT`: also, the version is the latest one.
-	// - `RESOURCE_INACCESSIBLE`: the configuration of the template cannot be accessed at present.
+	// - `INVALID_ARGUMENT`: also if the version is the latest one.
+	// - `RESOURCE_INACCESSIBLE`: the configuration of the template cannot currently be accessed.
 	DeleteVersion(context.Context, *DeleteVersionRequest) (*DeleteVersionResponse, error)
 	// Returns the template of one version. Mirrors `get`.
 	//
-	// Works for every version that `ListVersions` shows.
+	// Works for every version that `ListVersions` returns.
 	GetVersion(context.Context, *GetVersionRequest) (*GetVersionResponse, error)
 	// Lists the versions of a library item that still have a template. Mirrors `list`.
 	//
-	// At most two so far: the latest and the one before it.
+	// Currently at most two: the latest and the one before it.
 	ListVersions(context.Context, *ListVersionsRequest) (*ListVersionsResponse, error)
 	// Makes the template of an earlier version the latest again. Mirrors `rollback`.
 	//
-	// Returns the version that it becomes: the number grows, as with every change. The template that was the latest is
-	// kept as the previous version. Not idempotent: each call makes a new version.
-	// - `INVALID_ARGUMENT`: also, the version is the latest one.
+	// Returns the new version: the number increases, as with every change. The template that was the latest is kept as
+	// the previous version. Not idempotent: each call creates a new version.
+	// - `INVALID_ARGUMENT`: also if the version is the latest one.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: a machine is checked out of the item.
 	RollbackVersion(context.Context, *RollbackVersionRequest) (*RollbackVersionResponse, error)
 	mustEmbedUnimplementedVersionsServiceServer()

@@ -89,7 +89,7 @@ public final class Cdrom {
       if (error.getErrorType() != ErrorType.ERROR_TYPE_ALREADY_IN_DESIRED_STATE) {
         throw error;
       }
-      System.out.println(cdrom + " was connected already: " + error.getDescription());
+      System.out.println(cdrom + " was already connected: " + error.getDescription());
     }
     // [docs: end]
   }

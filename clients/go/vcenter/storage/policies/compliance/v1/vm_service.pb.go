@@ -23,21 +23,21 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether something complies with its storage policy.
+// Compliance with a storage policy.
 type VmStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	VmStatus_VM_STATUS_UNSPECIFIED VmStatus = 0
-	// It complies.
+	// The object complies.
 	VmStatus_VM_STATUS_COMPLIANT VmStatus = 1
-	// It does not comply.
+	// The object does not comply.
 	VmStatus_VM_STATUS_NON_COMPLIANT VmStatus = 2
-	// Not known.
+	// The compliance is unknown.
 	VmStatus_VM_STATUS_UNKNOWN_COMPLIANCE VmStatus = 3
-	// The policy requires nothing of the kind of datastore that it is on.
+	// The policy has no requirements for the type of datastore that the object is on.
 	VmStatus_VM_STATUS_NOT_APPLICABLE VmStatus = 4
-	// The policy was changed and has not been applied since.
+	// The policy has changed and has not been reapplied.
 	VmStatus_VM_STATUS_OUT_OF_DATE VmStatus = 5
 )
 
@@ -91,11 +91,11 @@ func (VmStatus) EnumDescriptor() ([]byte, []int) {
 // Request of `ListVmCompliance`.
 type ListVmComplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Statuses to look for, for instance `NON_COMPLIANT`. At least one has to be given.
+	// Statuses to include, for example `NON_COMPLIANT`. At least one is required.
 	//
-	// The values are those of `VmStatus`.
+	// For possible values, see `VmStatus`.
 	Status []string `protobuf:"bytes,1,rep,name=status,proto3" json:"status,omitempty"`
-	// Identifiers of the machines to look at. All when empty.
+	// Identifiers of the machines to include. If empty, all are included.
 	Vms           []string `protobuf:"bytes,2,rep,name=vms,proto3" json:"vms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -194,9 +194,9 @@ func (x *ListVmComplianceResponse) GetVms() map[string]*VmInfo {
 // Whether the parts of a virtual machine comply with their storage policies.
 type VmInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Status of the home directory. Unset when it follows no policy.
+	// Status of the home directory. Unset if it has no policy.
 	VmHome *VmStatus `protobuf:"varint,1,opt,name=vm_home,json=vmHome,proto3,enum=vcenter.storage.policies.compliance.v1.VmStatus,oneof" json:"vm_home,omitempty"`
-	// Status of the disks by identifier, without those that follow no policy.
+	// Status of the disks, by identifier. Disks without a policy are omitted.
 	Disks         map[string]VmStatus `protobuf:"bytes,2,rep,name=disks,proto3" json:"disks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value,enum=vcenter.storage.policies.compliance.v1.VmStatus"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

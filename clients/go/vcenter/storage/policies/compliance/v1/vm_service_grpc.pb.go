@@ -26,20 +26,20 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells whether virtual machines comply with their storage policies.
+// Reports whether virtual machines comply with their storage policies.
 //
-// All operations, the one below so far, can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// Every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.storage.policies.compliance.VM`.
 type VmServiceClient interface {
-	// Lists the virtual machines of which the home directory or a disk has one of the given statuses. Mirrors `list`.
+	// Lists the virtual machines whose home directory or a disk has one of the given statuses. Mirrors `list`.
 	//
-	// Machines that follow no storage policy are not listed. The statuses are those of each machine's last check. All of
-	// them come in one answer. vCenter does not have pages for them.
-	// - `INVALID_ARGUMENT`: no status is given, or vCenter does not know one of them.
+	// Machines without a storage policy are not listed. The statuses are the results of each machine's last check. All of
+	// them are returned in one response, because vCenter does not support pagination for them.
+	// - `INVALID_ARGUMENT`: no status is given, or a status is unknown to vCenter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines match. Narrow the filter.
 	// - `UNSUPPORTED`: vCenter is older than 6.5.
 	ListVmCompliance(ctx context.Context, in *ListVmComplianceRequest, opts ...grpc.CallOption) (*ListVmComplianceResponse, error)
@@ -67,20 +67,20 @@ func (c *vmServiceClient) ListVmCompliance(ctx context.Context, in *ListVmCompli
 // All implementations must embed UnimplementedVmServiceServer
 // for forward compatibility.
 //
-// Tells whether virtual machines comply with their storage policies.
+// Reports whether virtual machines comply with their storage policies.
 //
-// All operations, the one below so far, can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// Every operation can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.storage.policies.compliance.VM`.
 type VmServiceServer interface {
-	// Lists the virtual machines of which the home directory or a disk has one of the given statuses. Mirrors `list`.
+	// Lists the virtual machines whose home directory or a disk has one of the given statuses. Mirrors `list`.
 	//
-	// Machines that follow no storage policy are not listed. The statuses are those of each machine's last check. All of
-	// them come in one answer. vCenter does not have pages for them.
-	// - `INVALID_ARGUMENT`: no status is given, or vCenter does not know one of them.
+	// Machines without a storage policy are not listed. The statuses are the results of each machine's last check. All of
+	// them are returned in one response, because vCenter does not support pagination for them.
+	// - `INVALID_ARGUMENT`: no status is given, or a status is unknown to vCenter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines match. Narrow the filter.
 	// - `UNSUPPORTED`: vCenter is older than 6.5.
 	ListVmCompliance(context.Context, *ListVmComplianceRequest) (*ListVmComplianceResponse, error)

@@ -29,11 +29,11 @@ type CreateDirectoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
-	// Absolute path of the new directory, for instance `/srv/data` or `C:\Data`.
+	// Absolute path of the new directory, for example `/srv/data` or `C:\Data`.
 	Path *string `protobuf:"bytes,3,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// Whether parent directories that are missing are created as well. False when unset.
+	// Whether to create missing parent directories as well. Defaults to false.
 	//
 	// A call that fails can leave some of them.
 	CreateParents *bool `protobuf:"varint,4,opt,name=create_parents,json=createParents,proto3,oneof" json:"create_parents,omitempty"`
@@ -141,15 +141,15 @@ type CreateTemporaryDirectoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
-	// What the name begins with. May be empty.
+	// Prefix of the name. Can be empty.
 	Prefix *string `protobuf:"bytes,3,opt,name=prefix,proto3,oneof" json:"prefix,omitempty"`
-	// What the name ends with. May be empty.
+	// Suffix of the name. Can be empty.
 	Suffix *string `protobuf:"bytes,4,opt,name=suffix,proto3,oneof" json:"suffix,omitempty"`
-	// Absolute path of the directory in which the new one is created.
+	// Absolute path of the directory in which to create the new one.
 	//
-	// When unset or empty, the guest's default, for instance `/tmp`.
+	// If unset or empty, the guest's default applies, for example `/tmp`.
 	ParentPath    *string `protobuf:"bytes,5,opt,name=parent_path,json=parentPath,proto3,oneof" json:"parent_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -271,11 +271,11 @@ type DeleteDirectoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Absolute path of the directory.
 	Path *string `protobuf:"bytes,3,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// Whether everything in the directory is deleted too. False when unset: the directory then has to be empty.
+	// Whether to delete everything in the directory, too. Defaults to false: the directory must then be empty.
 	Recursive     *bool `protobuf:"varint,4,opt,name=recursive,proto3,oneof" json:"recursive,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -381,11 +381,11 @@ type MoveDirectoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Absolute path of the directory.
 	Path *string `protobuf:"bytes,3,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// Absolute path that the directory should have. Nothing may be there yet.
+	// New absolute path of the directory. Nothing may exist there yet.
 	NewPath       *string `protobuf:"bytes,4,opt,name=new_path,json=newPath,proto3,oneof" json:"new_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

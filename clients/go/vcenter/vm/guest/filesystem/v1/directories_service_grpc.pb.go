@@ -29,46 +29,47 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Creates, moves and deletes directories in the guest operating system. `FilesService` lists what is in them.
+// Creates, moves and deletes directories in the guest operating system. `FilesService` lists their contents.
 //
-// Every operation logs on to the guest with the credentials in the request, needs the privilege
-// `VirtualMachine.GuestOperations.Modify` on the machine, and can end in
+// Every operation logs on to the guest with the credentials in the request, requires the privilege
+// `VirtualMachine.GuestOperations.Modify` on the machine, and can fail with
 //   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-//   - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
-//   - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-//   - `UNAUTHORIZED`: the user of the credentials must not access the directory, or the caller lacks the privilege.
-//   - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
-//   - `NOT_FOUND`: the machine does not exist, or a path does not; then with a `FileErrorDetails` in the status.
-//   - `INVALID_ARGUMENT`: a path is not valid, too long, or not that of a directory, with a `FileErrorDetails` in the
-//     status.
+//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+//   - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
+//   - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+//   - `UNAUTHORIZED`: the user of the credentials is not allowed to access the directory, or the caller lacks the
+//     privilege.
+//   - `RESOURCE_BUSY`: the machine is busy; retry the call.
+//   - `NOT_FOUND`: the machine or a path does not exist; in the latter case, the status contains a `FileErrorDetails`.
+//   - `INVALID_ARGUMENT`: a path is not valid, is too long, or is not a directory; the status contains a
+//     `FileErrorDetails`.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.filesystem.directories`.
 type DirectoriesServiceClient interface {
 	// Creates a directory. Mirrors `create`.
 	//
 	// Not idempotent: a second call fails with `ALREADY_EXISTS`.
-	// - `ALREADY_EXISTS`: there is something at the path already.
-	// - `NOT_FOUND`: also when the parent directory does not exist and `create_parents` is not true.
+	// - `ALREADY_EXISTS`: something already exists at the path.
+	// - `NOT_FOUND`: also if the parent directory does not exist and `create_parents` is not true.
 	CreateDirectory(ctx context.Context, in *CreateDirectoryRequest, opts ...grpc.CallOption) (*CreateDirectoryResponse, error)
-	// Creates a temporary directory with a name that nothing else has. Mirrors `create_temporary`.
+	// Creates a temporary directory with a unique name. Mirrors `create_temporary`.
 	//
 	// The name consists of the prefix, characters that the guest chooses, and the suffix. Not idempotent: each call
-	// creates a directory. Delete it with `DeleteDirectory` when it is no longer needed; the guest may delete it earlier
-	// when it is in the default place.
+	// creates a directory. Delete the directory with `DeleteDirectory` when it is no longer needed; if it is in the
+	// default location, the guest may delete it earlier.
 	CreateTemporaryDirectory(ctx context.Context, in *CreateTemporaryDirectoryRequest, opts ...grpc.CallOption) (*CreateTemporaryDirectoryResponse, error)
 	// Deletes a directory. Mirrors `delete`.
 	//
-	// A symbolic link in the directory is deleted, not what it leads to. A recursive deletion that fails can leave a part
-	// of the directory. Not idempotent: a second call fails with `NOT_FOUND`.
+	// A symbolic link in the directory is deleted, but not its target. A recursive deletion that fails can leave part of
+	// the directory. Not idempotent: a second call fails with `NOT_FOUND`.
 	// - `RESOURCE_IN_USE`: the directory is not empty and `recursive` is not true.
 	DeleteDirectory(ctx context.Context, in *DeleteDirectoryRequest, opts ...grpc.CallOption) (*DeleteDirectoryResponse, error)
-	// Moves or renames a directory with all that is in it. Mirrors `move`.
+	// Moves or renames a directory with all its contents. Mirrors `move`.
 	//
-	// Between file systems of the guest, the directory is copied and the old one deleted. Not idempotent: a second call
-	// fails with `NOT_FOUND`.
-	// - `ALREADY_EXISTS`: there is something at the new path already.
-	// - `NOT_FOUND`: also when the parent directory of the new path does not exist.
+	// To move a directory between file systems, the guest copies it and deletes the old one. Not idempotent: a second
+	// call fails with `NOT_FOUND`.
+	// - `ALREADY_EXISTS`: something already exists at the new path.
+	// - `NOT_FOUND`: also if the parent directory of the new path does not exist.
 	MoveDirectory(ctx context.Context, in *MoveDirectoryRequest, opts ...grpc.CallOption) (*MoveDirectoryResponse, error)
 }
 
@@ -124,46 +125,47 @@ func (c *directoriesServiceClient) MoveDirectory(ctx context.Context, in *MoveDi
 // All implementations must embed UnimplementedDirectoriesServiceServer
 // for forward compatibility.
 //
-// Creates, moves and deletes directories in the guest operating system. `FilesService` lists what is in them.
+// Creates, moves and deletes directories in the guest operating system. `FilesService` lists their contents.
 //
-// Every operation logs on to the guest with the credentials in the request, needs the privilege
-// `VirtualMachine.GuestOperations.Modify` on the machine, and can end in
+// Every operation logs on to the guest with the credentials in the request, requires the privilege
+// `VirtualMachine.GuestOperations.Modify` on the machine, and can fail with
 //   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-//   - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
-//   - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-//   - `UNAUTHORIZED`: the user of the credentials must not access the directory, or the caller lacks the privilege.
-//   - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
-//   - `NOT_FOUND`: the machine does not exist, or a path does not; then with a `FileErrorDetails` in the status.
-//   - `INVALID_ARGUMENT`: a path is not valid, too long, or not that of a directory, with a `FileErrorDetails` in the
-//     status.
+//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+//   - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
+//   - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+//   - `UNAUTHORIZED`: the user of the credentials is not allowed to access the directory, or the caller lacks the
+//     privilege.
+//   - `RESOURCE_BUSY`: the machine is busy; retry the call.
+//   - `NOT_FOUND`: the machine or a path does not exist; in the latter case, the status contains a `FileErrorDetails`.
+//   - `INVALID_ARGUMENT`: a path is not valid, is too long, or is not a directory; the status contains a
+//     `FileErrorDetails`.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.filesystem.directories`.
 type DirectoriesServiceServer interface {
 	// Creates a directory. Mirrors `create`.
 	//
 	// Not idempotent: a second call fails with `ALREADY_EXISTS`.
-	// - `ALREADY_EXISTS`: there is something at the path already.
-	// - `NOT_FOUND`: also when the parent directory does not exist and `create_parents` is not true.
+	// - `ALREADY_EXISTS`: something already exists at the path.
+	// - `NOT_FOUND`: also if the parent directory does not exist and `create_parents` is not true.
 	CreateDirectory(context.Context, *CreateDirectoryRequest) (*CreateDirectoryResponse, error)
-	// Creates a temporary directory with a name that nothing else has. Mirrors `create_temporary`.
+	// Creates a temporary directory with a unique name. Mirrors `create_temporary`.
 	//
 	// The name consists of the prefix, characters that the guest chooses, and the suffix. Not idempotent: each call
-	// creates a directory. Delete it with `DeleteDirectory` when it is no longer needed; the guest may delete it earlier
-	// when it is in the default place.
+	// creates a directory. Delete the directory with `DeleteDirectory` when it is no longer needed; if it is in the
+	// default location, the guest may delete it earlier.
 	CreateTemporaryDirectory(context.Context, *CreateTemporaryDirectoryRequest) (*CreateTemporaryDirectoryResponse, error)
 	// Deletes a directory. Mirrors `delete`.
 	//
-	// A symbolic link in the directory is deleted, not what it leads to. A recursive deletion that fails can leave a part
-	// of the directory. Not idempotent: a second call fails with `NOT_FOUND`.
+	// A symbolic link in the directory is deleted, but not its target. A recursive deletion that fails can leave part of
+	// the directory. Not idempotent: a second call fails with `NOT_FOUND`.
 	// - `RESOURCE_IN_USE`: the directory is not empty and `recursive` is not true.
 	DeleteDirectory(context.Context, *DeleteDirectoryRequest) (*DeleteDirectoryResponse, error)
-	// Moves or renames a directory with all that is in it. Mirrors `move`.
+	// Moves or renames a directory with all its contents. Mirrors `move`.
 	//
-	// Between file systems of the guest, the directory is copied and the old one deleted. Not idempotent: a second call
-	// fails with `NOT_FOUND`.
-	// - `ALREADY_EXISTS`: there is something at the new path already.
-	// - `NOT_FOUND`: also when the parent directory of the new path does not exist.
+	// To move a directory between file systems, the guest copies it and deletes the old one. Not idempotent: a second
+	// call fails with `NOT_FOUND`.
+	// - `ALREADY_EXISTS`: something already exists at the new path.
+	// - `NOT_FOUND`: also if the parent directory of the new path does not exist.
 	MoveDirectory(context.Context, *MoveDirectoryRequest) (*MoveDirectoryResponse, error)
 	mustEmbedUnimplementedDirectoriesServiceServer()
 }

@@ -24,25 +24,25 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What can be wrong with a file or directory in the guest.
+// Problems with a file or directory in the guest.
 type FileErrorReason int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	FileErrorReason_FILE_ERROR_REASON_UNSPECIFIED FileErrorReason = 0
-	// The path is not that of a file.
+	// The path is not a file.
 	FileErrorReason_FILE_ERROR_REASON_NOT_A_FILE FileErrorReason = 1
-	// The path is not that of a directory.
+	// The path is not a directory.
 	FileErrorReason_FILE_ERROR_REASON_NOT_A_DIRECTORY FileErrorReason = 2
 	// The path is too long for the guest.
 	FileErrorReason_FILE_ERROR_REASON_PATH_TOO_LONG FileErrorReason = 3
-	// There is nothing at the path.
+	// Nothing exists at the path.
 	FileErrorReason_FILE_ERROR_REASON_FILE_NOT_FOUND FileErrorReason = 4
 	// The file is too large for the guest's file system.
 	FileErrorReason_FILE_ERROR_REASON_FILE_TOO_LARGE FileErrorReason = 5
 	// The guest's disk is full.
 	FileErrorReason_FILE_ERROR_REASON_NO_DISK_SPACE FileErrorReason = 6
-	// The directory has entries.
+	// The directory is not empty.
 	FileErrorReason_FILE_ERROR_REASON_DIRECTORY_NOT_EMPTY FileErrorReason = 7
 )
 
@@ -97,17 +97,17 @@ func (FileErrorReason) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_guest_filesystem_v1_file_error_proto_rawDescGZIP(), []int{0}
 }
 
-// What was wrong with a file or directory in the guest.
+// Problem with a file or directory in the guest.
 //
-// vCenter sends it as the `data` of an error; the status then carries this message beside the error.
+// vCenter sends it as the `data` of an error; the status then contains this message in addition to the error.
 //
-// It comes with the `NOT_FOUND` and the `INVALID_ARGUMENT` of the services for the guest's file system and of
-// `ProcessesService.CreateProcess`, when they are about a path in the guest.
+// It accompanies `NOT_FOUND` and `INVALID_ARGUMENT` errors of the services for the guest's file system and of
+// `ProcessesService.CreateProcess` that concern a path in the guest.
 type FileErrorDetails struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What was wrong.
+	// The problem.
 	Reason *FileErrorReason `protobuf:"varint,1,opt,name=reason,proto3,enum=vcenter.vm.guest.filesystem.v1.FileErrorReason,oneof" json:"reason,omitempty"`
-	// Path in the guest that the error is about.
+	// Path in the guest that the error concerns.
 	FilePath      *string `protobuf:"bytes,2,opt,name=file_path,json=filePath,proto3,oneof" json:"file_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

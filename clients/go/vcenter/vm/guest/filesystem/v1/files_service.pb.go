@@ -29,11 +29,11 @@ const (
 type FilesystemFamily int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	FilesystemFamily_FILESYSTEM_FAMILY_UNSPECIFIED FilesystemFamily = 0
-	// That of Windows.
+	// Windows file systems.
 	FilesystemFamily_FILESYSTEM_FAMILY_WINDOWS FilesystemFamily = 1
-	// That of Linux, Solaris and other kinds of Unix.
+	// File systems of Linux, Solaris and other kinds of Unix.
 	FilesystemFamily_FILESYSTEM_FAMILY_POSIX FilesystemFamily = 2
 )
 
@@ -82,9 +82,9 @@ func (FilesystemFamily) EnumDescriptor() ([]byte, []int) {
 type FilesLastIterationStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	FilesLastIterationStatus_FILES_LAST_ITERATION_STATUS_UNSPECIFIED FilesLastIterationStatus = 0
-	// There was more when the page was made. The page has at least one file; it can have fewer than were asked for.
+	// More files existed when the page was created. The page has at least one file, but can have fewer than requested.
 	FilesLastIterationStatus_FILES_LAST_ITERATION_STATUS_READY FilesLastIterationStatus = 1
 	// This is the last page.
 	FilesLastIterationStatus_FILES_LAST_ITERATION_STATUS_END_OF_DATA FilesLastIterationStatus = 2
@@ -135,7 +135,7 @@ func (FilesLastIterationStatus) EnumDescriptor() ([]byte, []int) {
 type FilesType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	FilesType_FILES_TYPE_UNSPECIFIED FilesType = 0
 	// A regular file.
 	FilesType_FILES_TYPE_FILE FilesType = 1
@@ -193,15 +193,15 @@ type CreateTemporaryFileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
-	// What the name begins with. May be empty.
+	// Prefix of the name. Can be empty.
 	Prefix *string `protobuf:"bytes,3,opt,name=prefix,proto3,oneof" json:"prefix,omitempty"`
-	// What the name ends with, for instance `.log`. May be empty.
+	// Suffix of the name, for example `.log`. Can be empty.
 	Suffix *string `protobuf:"bytes,4,opt,name=suffix,proto3,oneof" json:"suffix,omitempty"`
-	// Absolute path of the directory in which the file is created.
+	// Absolute path of the directory in which to create the file.
 	//
-	// When unset or empty, the guest's default, for instance `/tmp`.
+	// If unset or empty, the guest's default applies, for example `/tmp`.
 	ParentPath    *string `protobuf:"bytes,5,opt,name=parent_path,json=parentPath,proto3,oneof" json:"parent_path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -323,10 +323,10 @@ type DeleteFileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Absolute path of the file, for instance `/tmp/report.txt` or `C:\Temp\report.txt`. The gateway encodes it for the
+	// Absolute path of the file, for example `/tmp/report.txt` or `C:\Temp\report.txt`. The gateway encodes it for the
 	// URL.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials   *v1.Credentials `protobuf:"bytes,3,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -425,10 +425,10 @@ type GetFileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Absolute path of the file or directory, for instance `/etc/hosts` or `C:\Windows\win.ini`. The gateway encodes it
+	// Absolute path of the file or directory, for example `/etc/hosts` or `C:\Windows\win.ini`. The gateway encodes it
 	// for the URL.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials   *v1.Credentials `protobuf:"bytes,3,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -536,13 +536,14 @@ type ListFilesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
-	// Absolute path of the directory, for instance `/var/log`. With the path of a file, the list has this file only.
+	// Absolute path of the directory, for example `/var/log`. If it is the path of a file, the list contains only this
+	// file.
 	Path *string `protobuf:"bytes,3,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// Which page to return. The first when unset.
+	// Page to return. Defaults to the first one.
 	Iteration *FilesIterationSpec `protobuf:"bytes,4,opt,name=iteration,proto3" json:"iteration,omitempty"`
-	// Which files to return. All when unset.
+	// Files to return. If unset, all files are returned.
 	Filter        *FilesFilterSpec `protobuf:"bytes,5,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -664,13 +665,13 @@ type MoveFileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Absolute path of the file.
 	Path *string `protobuf:"bytes,3,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// Absolute path that the file should have, its name included. It cannot be that of a directory.
+	// New absolute path of the file, including its name. It cannot be the path of a directory.
 	NewPath *string `protobuf:"bytes,4,opt,name=new_path,json=newPath,proto3,oneof" json:"new_path,omitempty"`
-	// Whether a file at the new path is replaced. False when unset.
+	// Whether to replace a file at the new path. Defaults to false.
 	Overwrite     *bool `protobuf:"varint,5,opt,name=overwrite,proto3,oneof" json:"overwrite,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -783,11 +784,11 @@ type UpdateFileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Absolute path of the file or directory.
 	Path *string `protobuf:"bytes,3,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	FileAttributes *FilesFileAttributesUpdateSpec `protobuf:"bytes,4,opt,name=file_attributes,json=fileAttributes,proto3" json:"file_attributes,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -895,9 +896,9 @@ type FilesFileAttributesInfo struct {
 	LastModified *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=last_modified,json=lastModified,proto3" json:"last_modified,omitempty"`
 	// When the file was last read.
 	LastAccessed *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=last_accessed,json=lastAccessed,proto3" json:"last_accessed,omitempty"`
-	// Path that a symbolic link leads to. Unset when the file is not a symbolic link. Windows guests do not report it.
+	// Target of a symbolic link. Unset if the file is not a symbolic link. Windows guests do not report it.
 	SymlinkTarget *string `protobuf:"bytes,3,opt,name=symlink_target,json=symlinkTarget,proto3,oneof" json:"symlink_target,omitempty"`
-	// Family of the guest's file system. Decides which of the other attributes are set.
+	// Family of the guest's file system. Determines which of the other attributes are set.
 	FilesystemFamily *FilesystemFamily `protobuf:"varint,4,opt,name=filesystem_family,json=filesystemFamily,proto3,enum=vcenter.vm.guest.filesystem.v1.FilesystemFamily,oneof" json:"filesystem_family,omitempty"`
 	// Attributes of a file in a Windows guest. Relevant only when `filesystem_family` is `WINDOWS`.
 	WinAttributes *FilesWindowsFileAttributesInfo `protobuf:"bytes,5,opt,name=win_attributes,json=winAttributes,proto3" json:"win_attributes,omitempty"`
@@ -979,9 +980,9 @@ func (x *FilesFileAttributesInfo) GetPosixAttributes() *FilesPosixFileAttributes
 	return nil
 }
 
-// What to change of a file's attributes. What is unset stays as it is. Taken by `UpdateFile`.
+// Changes to a file's attributes. Unset fields stay unchanged. Used by `UpdateFile`.
 //
-// Of `windows` and `posix`, only the one that fits the guest may be set.
+// Of `windows` and `posix`, only the one that matches the guest may be set.
 type FilesFileAttributesUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When the file was last written.
@@ -1054,11 +1055,11 @@ func (x *FilesFileAttributesUpdateSpec) GetPosix() *FilesPosixFileAttributesUpda
 	return nil
 }
 
-// Which files a list has.
+// Files to include in a list.
 type FilesFilterSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Regular expression in the syntax of Perl. Files match in whose name it is found, for instance `\.log$`. All files
-	// match when unset.
+	// Regular expression in Perl syntax, for example `\.log$`. A file matches if the expression is found in its name. If
+	// unset, all files match.
 	MatchPattern  *string `protobuf:"bytes,1,opt,name=match_pattern,json=matchPattern,proto3,oneof" json:"match_pattern,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1101,7 +1102,7 @@ func (x *FilesFilterSpec) GetMatchPattern() string {
 	return ""
 }
 
-// What a guest knows of a file or directory.
+// Properties of a file or directory in a guest.
 type FilesInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Type of the file.
@@ -1165,14 +1166,15 @@ func (x *FilesInfo) GetAttributes() *FilesFileAttributesInfo {
 	return nil
 }
 
-// Which page of a list to return.
+// Page of a list to return.
 type FilesIterationSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many files the page has at most. 50 when unset.
+	// Maximum number of files on the page. Defaults to 50.
 	Size *int64 `protobuf:"varint,1,opt,name=size,proto3,oneof" json:"size,omitempty"`
-	// Position of the page's first file in the whole list, counted from zero. 0 when unset.
+	// Position of the page's first file in the whole list, counted from zero. Defaults to 0.
 	//
-	// Behind the end of the list, the page is empty. The next page begins at `FilesListResult.end_index` + 1.
+	// If the position is past the end of the list, the page is empty. The next page begins one position after
+	// `FilesListResult.end_index`.
 	Index         *int64 `protobuf:"varint,2,opt,name=index,proto3,oneof" json:"index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1227,11 +1229,11 @@ type FilesListResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The files of the page.
 	Files []*FilesSummary `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
-	// How many files the whole list has at the moment, an aid for showing progress.
+	// Number of files currently in the whole list, for example to show progress.
 	Total *int64 `protobuf:"varint,2,opt,name=total,proto3,oneof" json:"total,omitempty"`
-	// Position of the page's first file in the whole list, counted from zero. Unset when the page is empty.
+	// Position of the page's first file in the whole list, counted from zero. Unset if the page is empty.
 	StartIndex *int64 `protobuf:"varint,3,opt,name=start_index,json=startIndex,proto3,oneof" json:"start_index,omitempty"`
-	// Position of the page's last file in the whole list. Unset when the page is empty.
+	// Position of the page's last file in the whole list. Unset if the page is empty.
 	EndIndex *int64 `protobuf:"varint,4,opt,name=end_index,json=endIndex,proto3,oneof" json:"end_index,omitempty"`
 	// Whether more pages follow.
 	Status        *FilesLastIterationStatus `protobuf:"varint,5,opt,name=status,proto3,enum=vcenter.vm.guest.filesystem.v1.FilesLastIterationStatus,oneof" json:"status,omitempty"`
@@ -1307,11 +1309,11 @@ func (x *FilesListResult) GetStatus() FilesLastIterationStatus {
 // Attributes of a file in a Linux or Unix guest.
 type FilesPosixFileAttributesInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// User id of the owner, 0 for `root`.
+	// User ID of the owner, 0 for `root`.
 	Owner *int64 `protobuf:"varint,1,opt,name=owner,proto3,oneof" json:"owner,omitempty"`
-	// Group id.
+	// Group ID.
 	Group *int64 `protobuf:"varint,2,opt,name=group,proto3,oneof" json:"group,omitempty"`
-	// Permissions in octal, as `chmod` takes them, for instance `0644`.
+	// Permissions in octal notation, as for `chmod`, for example `0644`.
 	Permissions   *string `protobuf:"bytes,3,opt,name=permissions,proto3,oneof" json:"permissions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1368,14 +1370,14 @@ func (x *FilesPosixFileAttributesInfo) GetPermissions() string {
 	return ""
 }
 
-// What to change of a file's attributes in a Linux or Unix guest. What is unset stays as it is.
+// Changes to a file's attributes in a Linux or Unix guest. Unset fields stay unchanged.
 type FilesPosixFileAttributesUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// User id of the owner.
+	// User ID of the owner.
 	OwnerId *int64 `protobuf:"varint,1,opt,name=owner_id,json=ownerId,proto3,oneof" json:"owner_id,omitempty"`
-	// Group id.
+	// Group ID.
 	GroupId *int64 `protobuf:"varint,2,opt,name=group_id,json=groupId,proto3,oneof" json:"group_id,omitempty"`
-	// Permissions in octal, as `chmod` takes them, for instance `0640`.
+	// Permissions in octal notation, as for `chmod`, for example `0640`.
 	Permissions   *string `protobuf:"bytes,3,opt,name=permissions,proto3,oneof" json:"permissions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1432,10 +1434,10 @@ func (x *FilesPosixFileAttributesUpdateSpec) GetPermissions() string {
 	return ""
 }
 
-// What a list shows of a file. `GetFile` shows the rest.
+// Summary of a file, as returned by list operations. `GetFile` returns the rest.
 type FilesSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name without the directory, for instance `hosts`.
+	// Name without the directory, for example `hosts`.
 	Filename *string `protobuf:"bytes,1,opt,name=filename,proto3,oneof" json:"filename,omitempty"`
 	// Type of the file.
 	Type *FilesType `protobuf:"varint,2,opt,name=type,proto3,enum=vcenter.vm.guest.filesystem.v1.FilesType,oneof" json:"type,omitempty"`
@@ -1560,12 +1562,12 @@ func (x *FilesWindowsFileAttributesInfo) GetCreated() *timestamppb.Timestamp {
 	return nil
 }
 
-// What to change of a file's attributes in a Windows guest. What is unset stays as it is.
+// Changes to a file's attributes in a Windows guest. Unset fields stay unchanged.
 type FilesWindowsFileAttributesUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the file should be hidden.
+	// Whether to hide the file.
 	Hidden *bool `protobuf:"varint,1,opt,name=hidden,proto3,oneof" json:"hidden,omitempty"`
-	// Whether the file should be read-only.
+	// Whether to make the file read-only.
 	ReadOnly      *bool `protobuf:"varint,2,opt,name=read_only,json=readOnly,proto3,oneof" json:"read_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

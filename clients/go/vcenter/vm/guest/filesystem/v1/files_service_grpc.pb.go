@@ -31,56 +31,56 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Lists, describes, moves and deletes files in the guest operating system. `TransfersService` reads and writes what is
-// in them.
+// Lists, describes, moves and deletes files in the guest operating system. `TransfersService` reads and writes their
+// contents.
 //
-// Every operation logs on to the guest with the credentials in the request and can end in
+// Every operation logs on to the guest with the credentials in the request and can fail with
 // - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-// - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
-// - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-// - `UNAUTHORIZED`: the user of the credentials must not access the file, or the caller lacks the privilege.
-// - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
-// - `NOT_FOUND`: the machine does not exist, or a path does not; then with a `FileErrorDetails` in the status.
-// - `INVALID_ARGUMENT`: a path is not valid, too long, or not that of a file, with a `FileErrorDetails` in the status.
+// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+// - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
+// - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+// - `UNAUTHORIZED`: the user of the credentials is not allowed to access the file, or the caller lacks the privilege.
+// - `RESOURCE_BUSY`: the machine is busy; retry the call.
+// - `NOT_FOUND`: the machine or a path does not exist; in the latter case, the status contains a `FileErrorDetails`.
+// - `INVALID_ARGUMENT`: a path is not valid, is too long, or is not a file; the status contains a `FileErrorDetails`.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.filesystem.files`.
 type FilesServiceClient interface {
-	// Creates an empty temporary file with a name that nothing else has. Mirrors `create_temporary`.
+	// Creates an empty temporary file with a unique name. Mirrors `create_temporary`.
 	//
 	// The name consists of the prefix, characters that the guest chooses, and the suffix. Not idempotent: each call
-	// creates a file. Delete it with `DeleteFile` when it is no longer needed. Needs the privilege
+	// creates a file. Delete the file with `DeleteFile` when it is no longer needed. Requires the privilege
 	// `VirtualMachine.GuestOperations.Modify` on the machine.
 	CreateTemporaryFile(ctx context.Context, in *CreateTemporaryFileRequest, opts ...grpc.CallOption) (*CreateTemporaryFileResponse, error)
 	// Deletes a file or a symbolic link. Mirrors `delete`.
 	//
-	// Of a symbolic link, the link is deleted, not what it leads to. Directories are deleted with
-	// `DirectoriesService.DeleteDirectory`. Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+	// For a symbolic link, the link is deleted, but not its target. To delete directories, use
+	// `DirectoriesService.DeleteDirectory`. Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
 	// `VirtualMachine.GuestOperations.Modify` on the machine.
 	DeleteFile(ctx context.Context, in *DeleteFileRequest, opts ...grpc.CallOption) (*DeleteFileResponse, error)
-	// Returns type, size and attributes of a file or directory. Mirrors `get`.
+	// Returns the type, size and attributes of a file or directory. Mirrors `get`.
 	//
-	// Needs the privilege `VirtualMachine.GuestOperations.Query` on the machine.
+	// Requires the privilege `VirtualMachine.GuestOperations.Query` on the machine.
 	GetFile(ctx context.Context, in *GetFileRequest, opts ...grpc.CallOption) (*GetFileResponse, error)
-	// Lists the files and directories in a directory, page by page, or one file. Mirrors `list`.
+	// Lists the files and directories in a directory, page by page, or a single file. Mirrors `list`.
 	//
-	// The list of a directory begins with `.` and `..`, the directory itself and the one above. The order is that of the
-	// guest's file system. When the directory changes between two pages, entries can be missing or appear twice. Needs the
-	// privilege `VirtualMachine.GuestOperations.Query` on the machine.
-	// - `INVALID_ARGUMENT`: also when the pattern of the filter is not valid.
+	// The list of a directory begins with `.` and `..`, the directory itself and its parent. The order is that of the
+	// guest's file system. If the directory changes between two pages, entries can be missing or appear twice. Requires
+	// the privilege `VirtualMachine.GuestOperations.Query` on the machine.
+	// - `INVALID_ARGUMENT`: also if the pattern of the filter is not valid.
 	ListFiles(ctx context.Context, in *ListFilesRequest, opts ...grpc.CallOption) (*ListFilesResponse, error)
 	// Moves or renames a file or a symbolic link. Mirrors `move`.
 	//
-	// Of a symbolic link, the link is moved, not what it leads to. Not idempotent: a second call fails with `NOT_FOUND`.
-	// Needs the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
-	// - `ALREADY_EXISTS`: there is a file at the new path and `overwrite` is not true.
-	// - `NOT_FOUND`: also when the parent directory of the new path does not exist.
+	// For a symbolic link, the link is moved, but not its target. Not idempotent: a second call fails with `NOT_FOUND`.
+	// Requires the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
+	// - `ALREADY_EXISTS`: a file exists at the new path and `overwrite` is not true.
+	// - `NOT_FOUND`: also if the parent directory of the new path does not exist.
 	MoveFile(ctx context.Context, in *MoveFileRequest, opts ...grpc.CallOption) (*MoveFileResponse, error)
 	// Changes the attributes of a file or directory. Mirrors `update`.
 	//
-	// Of a symbolic link, what it leads to is changed. vCenter does not document whether a call can be repeated, hence
-	// the unknown idempotency. Needs the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
-	// - `INVALID_ARGUMENT`: also when the attributes are those of another family of operating systems.
+	// For a symbolic link, its target is changed. vCenter does not document whether a call can be repeated, so the
+	// idempotency is unknown. Requires the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
+	// - `INVALID_ARGUMENT`: also if the attributes are for another family of operating systems.
 	UpdateFile(ctx context.Context, in *UpdateFileRequest, opts ...grpc.CallOption) (*UpdateFileResponse, error)
 }
 
@@ -156,56 +156,56 @@ func (c *filesServiceClient) UpdateFile(ctx context.Context, in *UpdateFileReque
 // All implementations must embed UnimplementedFilesServiceServer
 // for forward compatibility.
 //
-// Lists, describes, moves and deletes files in the guest operating system. `TransfersService` reads and writes what is
-// in them.
+// Lists, describes, moves and deletes files in the guest operating system. `TransfersService` reads and writes their
+// contents.
 //
-// Every operation logs on to the guest with the credentials in the request and can end in
+// Every operation logs on to the guest with the credentials in the request and can fail with
 // - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-// - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
-// - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-// - `UNAUTHORIZED`: the user of the credentials must not access the file, or the caller lacks the privilege.
-// - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
-// - `NOT_FOUND`: the machine does not exist, or a path does not; then with a `FileErrorDetails` in the status.
-// - `INVALID_ARGUMENT`: a path is not valid, too long, or not that of a file, with a `FileErrorDetails` in the status.
+// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+// - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
+// - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+// - `UNAUTHORIZED`: the user of the credentials is not allowed to access the file, or the caller lacks the privilege.
+// - `RESOURCE_BUSY`: the machine is busy; retry the call.
+// - `NOT_FOUND`: the machine or a path does not exist; in the latter case, the status contains a `FileErrorDetails`.
+// - `INVALID_ARGUMENT`: a path is not valid, is too long, or is not a file; the status contains a `FileErrorDetails`.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.filesystem.files`.
 type FilesServiceServer interface {
-	// Creates an empty temporary file with a name that nothing else has. Mirrors `create_temporary`.
+	// Creates an empty temporary file with a unique name. Mirrors `create_temporary`.
 	//
 	// The name consists of the prefix, characters that the guest chooses, and the suffix. Not idempotent: each call
-	// creates a file. Delete it with `DeleteFile` when it is no longer needed. Needs the privilege
+	// creates a file. Delete the file with `DeleteFile` when it is no longer needed. Requires the privilege
 	// `VirtualMachine.GuestOperations.Modify` on the machine.
 	CreateTemporaryFile(context.Context, *CreateTemporaryFileRequest) (*CreateTemporaryFileResponse, error)
 	// Deletes a file or a symbolic link. Mirrors `delete`.
 	//
-	// Of a symbolic link, the link is deleted, not what it leads to. Directories are deleted with
-	// `DirectoriesService.DeleteDirectory`. Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+	// For a symbolic link, the link is deleted, but not its target. To delete directories, use
+	// `DirectoriesService.DeleteDirectory`. Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
 	// `VirtualMachine.GuestOperations.Modify` on the machine.
 	DeleteFile(context.Context, *DeleteFileRequest) (*DeleteFileResponse, error)
-	// Returns type, size and attributes of a file or directory. Mirrors `get`.
+	// Returns the type, size and attributes of a file or directory. Mirrors `get`.
 	//
-	// Needs the privilege `VirtualMachine.GuestOperations.Query` on the machine.
+	// Requires the privilege `VirtualMachine.GuestOperations.Query` on the machine.
 	GetFile(context.Context, *GetFileRequest) (*GetFileResponse, error)
-	// Lists the files and directories in a directory, page by page, or one file. Mirrors `list`.
+	// Lists the files and directories in a directory, page by page, or a single file. Mirrors `list`.
 	//
-	// The list of a directory begins with `.` and `..`, the directory itself and the one above. The order is that of the
-	// guest's file system. When the directory changes between two pages, entries can be missing or appear twice. Needs the
-	// privilege `VirtualMachine.GuestOperations.Query` on the machine.
-	// - `INVALID_ARGUMENT`: also when the pattern of the filter is not valid.
+	// The list of a directory begins with `.` and `..`, the directory itself and its parent. The order is that of the
+	// guest's file system. If the directory changes between two pages, entries can be missing or appear twice. Requires
+	// the privilege `VirtualMachine.GuestOperations.Query` on the machine.
+	// - `INVALID_ARGUMENT`: also if the pattern of the filter is not valid.
 	ListFiles(context.Context, *ListFilesRequest) (*ListFilesResponse, error)
 	// Moves or renames a file or a symbolic link. Mirrors `move`.
 	//
-	// Of a symbolic link, the link is moved, not what it leads to. Not idempotent: a second call fails with `NOT_FOUND`.
-	// Needs the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
-	// - `ALREADY_EXISTS`: there is a file at the new path and `overwrite` is not true.
-	// - `NOT_FOUND`: also when the parent directory of the new path does not exist.
+	// For a symbolic link, the link is moved, but not its target. Not idempotent: a second call fails with `NOT_FOUND`.
+	// Requires the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
+	// - `ALREADY_EXISTS`: a file exists at the new path and `overwrite` is not true.
+	// - `NOT_FOUND`: also if the parent directory of the new path does not exist.
 	MoveFile(context.Context, *MoveFileRequest) (*MoveFileResponse, error)
 	// Changes the attributes of a file or directory. Mirrors `update`.
 	//
-	// Of a symbolic link, what it leads to is changed. vCenter does not document whether a call can be repeated, hence
-	// the unknown idempotency. Needs the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
-	// - `INVALID_ARGUMENT`: also when the attributes are those of another family of operating systems.
+	// For a symbolic link, its target is changed. vCenter does not document whether a call can be repeated, so the
+	// idempotency is unknown. Requires the privilege `VirtualMachine.GuestOperations.Modify` on the machine.
+	// - `INVALID_ARGUMENT`: also if the attributes are for another family of operating systems.
 	UpdateFile(context.Context, *UpdateFileRequest) (*UpdateFileResponse, error)
 	mustEmbedUnimplementedFilesServiceServer()
 }

@@ -30,7 +30,7 @@ type CreateTransferRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Account of the guest for which the operation runs.
+	// Guest account that the operation runs as.
 	Credentials *v1.Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Which file to transfer, and in which direction.
 	Spec          *TransfersCreateSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
@@ -92,12 +92,12 @@ func (x *CreateTransferRequest) GetSpec() *TransfersCreateSpec {
 // Response of `CreateTransfer`.
 type CreateTransferResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// URL for one HTTP request, for instance `https://esx-1.example.com/guestFile?id=...&token=...`. Anyone who has it
+	// URL for one HTTP request, for example `https://esx-1.example.com/guestFile?id=...&token=...`. Anyone who has it
 	// needs no further credentials: treat it as a secret.
 	//
-	// It is valid for 10 minutes, for one request that succeeds, and no longer than the machine runs on its host. Where
-	// the host's name is `*`, put the name or address under which you reach vCenter in its place. Over HTTPS, the peer
-	// shows the certificate of the ESXi host on which the machine runs.
+	// It is valid for 10 minutes, for one successful request, and only as long as the machine runs on its host. If the
+	// host's name is `*`, replace it with the name or address at which you reach vCenter. Over HTTPS, the peer presents
+	// the certificate of the ESXi host on which the machine runs.
 	Url           *string `protobuf:"bytes,1,opt,name=url,proto3,oneof" json:"url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -142,14 +142,14 @@ func (x *CreateTransferResponse) GetUrl() string {
 
 // A transfer of one file.
 //
-// Taken by `CreateTransfer`.
+// Used by `CreateTransfer`.
 type TransfersCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Absolute path of the file in the guest, for instance `/tmp/report.txt`. It cannot be that of a directory or a
+	// Absolute path of the file in the guest, for example `/tmp/report.txt`. It cannot be the path of a directory or a
 	// symbolic link.
 	Path *string `protobuf:"bytes,1,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// What the file in the guest should be like. Its presence decides the direction: set it to copy into the guest, leave
-	// it unset to copy out of it.
+	// Attributes of the file in the guest. Their presence determines the direction: set this field to copy into the
+	// guest, or leave it unset to copy out of it.
 	Attributes    *TransfersFileCreationAttributes `protobuf:"bytes,2,opt,name=attributes,proto3" json:"attributes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -199,22 +199,22 @@ func (x *TransfersCreateSpec) GetAttributes() *TransfersFileCreationAttributes {
 	return nil
 }
 
-// What a file that is copied into a guest should be like.
+// Attributes of a file that is copied into a guest.
 //
-// Of `windows` and `posix`, only the one that fits the guest may be set.
+// Of `windows` and `posix`, only the one that matches the guest may be set.
 type TransfersFileCreationAttributes struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Size of the content in bytes. The upload has to have exactly this many.
+	// Size of the content in bytes. The upload must have exactly this size.
 	Size *int64 `protobuf:"varint,1,opt,name=size,proto3,oneof" json:"size,omitempty"`
-	// Whether a file at the path is replaced. False when unset.
+	// Whether to replace a file at the path. Defaults to false.
 	Overwrite *bool `protobuf:"varint,2,opt,name=overwrite,proto3,oneof" json:"overwrite,omitempty"`
-	// When the file was last written. The time of the transfer when unset.
+	// When the file was last written. Defaults to the time of the transfer.
 	LastModified *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_modified,json=lastModified,proto3" json:"last_modified,omitempty"`
-	// When the file was last read. The time of the transfer when unset.
+	// When the file was last read. Defaults to the time of the transfer.
 	LastAccessed *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_accessed,json=lastAccessed,proto3" json:"last_accessed,omitempty"`
-	// Attributes of a file in a Windows guest. The defaults of its fields when unset.
+	// Attributes of a file in a Windows guest. If unset, the defaults of its fields apply.
 	Windows *TransfersWindowsFileAttributesCreateSpec `protobuf:"bytes,5,opt,name=windows,proto3" json:"windows,omitempty"`
-	// Attributes of a file in a Linux or Unix guest. The defaults of its fields when unset.
+	// Attributes of a file in a Linux or Unix guest. If unset, the defaults of its fields apply.
 	Posix         *TransfersPosixFileAttributesCreateSpec `protobuf:"bytes,6,opt,name=posix,proto3" json:"posix,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -295,11 +295,11 @@ func (x *TransfersFileCreationAttributes) GetPosix() *TransfersPosixFileAttribut
 // Attributes of a new file in a Linux or Unix guest.
 type TransfersPosixFileAttributesCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// User id of the owner. That of the credentials' user when unset.
+	// User ID of the owner. Defaults to that of the credentials' user.
 	OwnerId *int64 `protobuf:"varint,1,opt,name=owner_id,json=ownerId,proto3,oneof" json:"owner_id,omitempty"`
-	// Group id. That of the credentials' user when unset.
+	// Group ID. Defaults to that of the credentials' user.
 	GroupId *int64 `protobuf:"varint,2,opt,name=group_id,json=groupId,proto3,oneof" json:"group_id,omitempty"`
-	// Permissions in octal, as `chmod` takes them. `0644` when unset.
+	// Permissions in octal notation, as for `chmod`. Defaults to `0644`.
 	Permissions   *string `protobuf:"bytes,3,opt,name=permissions,proto3,oneof" json:"permissions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -359,9 +359,9 @@ func (x *TransfersPosixFileAttributesCreateSpec) GetPermissions() string {
 // Attributes of a new file in a Windows guest.
 type TransfersWindowsFileAttributesCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the file is hidden. False when unset.
+	// Whether the file is hidden. Defaults to false.
 	Hidden *bool `protobuf:"varint,1,opt,name=hidden,proto3,oneof" json:"hidden,omitempty"`
-	// Whether the file is read-only. False when unset.
+	// Whether the file is read-only. Defaults to false.
 	ReadOnly      *bool `protobuf:"varint,2,opt,name=read_only,json=readOnly,proto3,oneof" json:"read_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

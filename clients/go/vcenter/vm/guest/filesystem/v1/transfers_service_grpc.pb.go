@@ -28,28 +28,29 @@ const (
 //
 // Copies files into and out of the guest operating system.
 //
-// The content does not travel through vCenter's API, nor through the gateway: `CreateTransfer` returns a URL, and the
+// The content passes neither through vCenter's API nor through the gateway: `CreateTransfer` returns a URL, and the
 // caller sends one HTTP request to it.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.filesystem.transfers`.
 type TransfersServiceClient interface {
-	// Prepares the transfer of one file and returns the URL for it. Mirrors `create`.
+	// Prepares the transfer of one file and returns its URL. Mirrors `create`.
 	//
 	// With `attributes`, the file is copied into the guest: PUT the content to the URL, exactly as many bytes as `size`
-	// says. Without, it is copied out of the guest: GET the URL. A file that is overwritten gets the new attributes, not
-	// those of the old one. Not idempotent: each call prepares a transfer. Needs the privilege
+	// specifies. Without `attributes`, it is copied out of the guest: GET the URL. An overwritten file gets the new
+	// attributes, not those of the old one. Not idempotent: each call prepares a transfer. Requires the privilege
 	// `VirtualMachine.GuestOperations.Modify` on the machine.
-	//   - `ALREADY_EXISTS`: there is a file at the path and `overwrite` is not true.
-	//   - `INVALID_ARGUMENT`: the path is not valid, too long, or not that of a file, with a `FileErrorDetails` in the
-	//     status; or the attributes are those of another family of operating systems.
+	//   - `ALREADY_EXISTS`: a file exists at the path and `overwrite` is not true.
+	//   - `INVALID_ARGUMENT`: the path is not valid, is too long, or is not a file, in which case the status contains a
+	//     `FileErrorDetails`; or the attributes are for another family of operating systems.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-	//   - `NOT_FOUND`: the machine does not exist, or the path does not; then with a `FileErrorDetails` in the status.
-	//   - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
-	//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the guest's disk has no room for the file.
-	//   - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-	//   - `UNAUTHORIZED`: the user of the credentials must not access the file, or the caller lacks the privilege.
-	//   - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
+	//   - `NOT_FOUND`: the machine or the path does not exist; in the latter case, the status contains a
+	//     `FileErrorDetails`.
+	//   - `RESOURCE_BUSY`: the machine is busy; retry the call.
+	//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the guest's disk has no space left for the file.
+	//   - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+	//   - `UNAUTHORIZED`: the user of the credentials is not allowed to access the file, or the caller lacks the privilege.
+	//   - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
 	CreateTransfer(ctx context.Context, in *CreateTransferRequest, opts ...grpc.CallOption) (*CreateTransferResponse, error)
 }
 
@@ -77,28 +78,29 @@ func (c *transfersServiceClient) CreateTransfer(ctx context.Context, in *CreateT
 //
 // Copies files into and out of the guest operating system.
 //
-// The content does not travel through vCenter's API, nor through the gateway: `CreateTransfer` returns a URL, and the
+// The content passes neither through vCenter's API nor through the gateway: `CreateTransfer` returns a URL, and the
 // caller sends one HTTP request to it.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.filesystem.transfers`.
 type TransfersServiceServer interface {
-	// Prepares the transfer of one file and returns the URL for it. Mirrors `create`.
+	// Prepares the transfer of one file and returns its URL. Mirrors `create`.
 	//
 	// With `attributes`, the file is copied into the guest: PUT the content to the URL, exactly as many bytes as `size`
-	// says. Without, it is copied out of the guest: GET the URL. A file that is overwritten gets the new attributes, not
-	// those of the old one. Not idempotent: each call prepares a transfer. Needs the privilege
+	// specifies. Without `attributes`, it is copied out of the guest: GET the URL. An overwritten file gets the new
+	// attributes, not those of the old one. Not idempotent: each call prepares a transfer. Requires the privilege
 	// `VirtualMachine.GuestOperations.Modify` on the machine.
-	//   - `ALREADY_EXISTS`: there is a file at the path and `overwrite` is not true.
-	//   - `INVALID_ARGUMENT`: the path is not valid, too long, or not that of a file, with a `FileErrorDetails` in the
-	//     status; or the attributes are those of another family of operating systems.
+	//   - `ALREADY_EXISTS`: a file exists at the path and `overwrite` is not true.
+	//   - `INVALID_ARGUMENT`: the path is not valid, is too long, or is not a file, in which case the status contains a
+	//     `FileErrorDetails`; or the attributes are for another family of operating systems.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not running.
-	//   - `NOT_FOUND`: the machine does not exist, or the path does not; then with a `FileErrorDetails` in the status.
-	//   - `RESOURCE_BUSY`: the machine is busy; the call can be tried again.
-	//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the guest's disk has no room for the file.
-	//   - `UNAUTHENTICATED`: the guest refused the credentials, or vCenter the caller's session.
-	//   - `UNAUTHORIZED`: the user of the credentials must not access the file, or the caller lacks the privilege.
-	//   - `UNSUPPORTED`: VMware Tools in the guest cannot do it, or it is disabled there.
+	//   - `NOT_FOUND`: the machine or the path does not exist; in the latter case, the status contains a
+	//     `FileErrorDetails`.
+	//   - `RESOURCE_BUSY`: the machine is busy; retry the call.
+	//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the guest's disk has no space left for the file.
+	//   - `UNAUTHENTICATED`: the guest rejected the credentials, or vCenter rejected the caller's session.
+	//   - `UNAUTHORIZED`: the user of the credentials is not allowed to access the file, or the caller lacks the privilege.
+	//   - `UNSUPPORTED`: VMware Tools in the guest does not support the operation, or the operation is disabled there.
 	CreateTransfer(context.Context, *CreateTransferRequest) (*CreateTransferResponse, error)
 	mustEmbedUnimplementedTransfersServiceServer()
 }

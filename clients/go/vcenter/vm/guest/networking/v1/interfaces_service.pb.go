@@ -28,17 +28,17 @@ const (
 type InterfacesIpAddressOrigin int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	InterfacesIpAddressOrigin_INTERFACES_IP_ADDRESS_ORIGIN_UNSPECIFIED InterfacesIpAddressOrigin = 0
-	// In another way, for instance a link-local address that the interface configured by itself.
+	// Obtained in another way, for example a link-local address that the interface configured itself.
 	InterfacesIpAddressOrigin_INTERFACES_IP_ADDRESS_ORIGIN_OTHER InterfacesIpAddressOrigin = 1
-	// An administrator configured it.
+	// Configured by an administrator.
 	InterfacesIpAddressOrigin_INTERFACES_IP_ADDRESS_ORIGIN_MANUAL InterfacesIpAddressOrigin = 2
-	// From a DHCP server.
+	// Assigned by a DHCP server.
 	InterfacesIpAddressOrigin_INTERFACES_IP_ADDRESS_ORIGIN_DHCP InterfacesIpAddressOrigin = 3
-	// By stateless autoconfiguration of IPv6, RFC 4862.
+	// Obtained by IPv6 stateless autoconfiguration, RFC 4862.
 	InterfacesIpAddressOrigin_INTERFACES_IP_ADDRESS_ORIGIN_LINKLAYER InterfacesIpAddressOrigin = 4
-	// The guest chose it at random, for instance from 169.254/16, or as a privacy address of IPv6.
+	// Chosen at random by the guest, for example from 169.254/16, or as an IPv6 privacy address.
 	InterfacesIpAddressOrigin_INTERFACES_IP_ADDRESS_ORIGIN_RANDOM InterfacesIpAddressOrigin = 5
 )
 
@@ -93,21 +93,21 @@ func (InterfacesIpAddressOrigin) EnumDescriptor() ([]byte, []int) {
 type InterfacesIpAddressStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	InterfacesIpAddressStatus_INTERFACES_IP_ADDRESS_STATUS_UNSPECIFIED InterfacesIpAddressStatus = 0
-	// Valid, to be used.
+	// Valid and ready for use.
 	InterfacesIpAddressStatus_INTERFACES_IP_ADDRESS_STATUS_PREFERRED InterfacesIpAddressStatus = 1
 	// Valid, but no longer to be used for new connections.
 	InterfacesIpAddressStatus_INTERFACES_IP_ADDRESS_STATUS_DEPRECATED InterfacesIpAddressStatus = 2
 	// Not valid.
 	InterfacesIpAddressStatus_INTERFACES_IP_ADDRESS_STATUS_INVALID InterfacesIpAddressStatus = 3
-	// Not reachable, since the interface does not work.
+	// Not reachable, because the interface is not operational.
 	InterfacesIpAddressStatus_INTERFACES_IP_ADDRESS_STATUS_INACCESSIBLE InterfacesIpAddressStatus = 4
-	// The guest cannot tell.
+	// The guest cannot determine the state.
 	InterfacesIpAddressStatus_INTERFACES_IP_ADDRESS_STATUS_UNKNOWN InterfacesIpAddressStatus = 5
 	// The guest is checking whether the address is unique in its network.
 	InterfacesIpAddressStatus_INTERFACES_IP_ADDRESS_STATUS_TENTATIVE InterfacesIpAddressStatus = 6
-	// Not usable, since something else in the network has the address.
+	// Not usable, because another device in the network has the address.
 	InterfacesIpAddressStatus_INTERFACES_IP_ADDRESS_STATUS_DUPLICATE InterfacesIpAddressStatus = 7
 )
 
@@ -211,9 +211,9 @@ func (x *ListInterfacesRequest) GetVm() string {
 // Response of `ListInterfaces`.
 type ListInterfacesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The interfaces, in an order that the guest operating system decides.
+	// The interfaces, in an order that the guest operating system determines.
 	//
-	// `RoutesInfo.interface_index` counts in this list.
+	// `RoutesInfo.interface_index` is a position in this list.
 	Interfaces    []*InterfacesInfo `protobuf:"bytes,1,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -259,19 +259,19 @@ func (x *ListInterfacesResponse) GetInterfaces() []*InterfacesInfo {
 // A network interface of a guest.
 type InterfacesInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Names that DNS servers gave the interface. Unset when there are none.
+	// Names that DNS servers assigned to the interface. Unset if there are none.
 	DnsValues *v1.DnsAssignedValues `protobuf:"bytes,1,opt,name=dns_values,json=dnsValues,proto3" json:"dns_values,omitempty"`
-	// MAC address of the interface, for instance `00:50:56:80:00:01`. Unset when the guest does not report it.
+	// MAC address of the interface, for example `00:50:56:80:00:01`. Unset if the guest does not report it.
 	MacAddress *string `protobuf:"bytes,2,opt,name=mac_address,json=macAddress,proto3,oneof" json:"mac_address,omitempty"`
-	// How names are looked up over this interface. Unset when it has no such settings; `NetworkingService.GetNetworking`
-	// has those of the whole guest.
+	// Name resolution settings of this interface. Unset if it has none; `NetworkingService.GetNetworking` returns those
+	// of the whole guest.
 	Dns *v1.DnsConfigInfo `protobuf:"bytes,3,opt,name=dns,proto3" json:"dns,omitempty"`
-	// IP addresses of the interface. Unset when the guest does not report them.
+	// IP addresses of the interface. Unset if the guest does not report them.
 	Ip *InterfacesIpConfigInfo `protobuf:"bytes,4,opt,name=ip,proto3" json:"ip,omitempty"`
-	// Addresses of the WINS servers. Empty when there are none, or when the guest does not report them.
+	// Addresses of the WINS servers. Empty if there are none, or if the guest does not report them.
 	WinsServers []string `protobuf:"bytes,5,rep,name=wins_servers,json=winsServers,proto3" json:"wins_servers,omitempty"`
-	// Identifier of the virtual Ethernet adapter behind the interface, for instance `4000`. Unset when there is none, for
-	// instance for a bridge.
+	// Identifier of the virtual Ethernet adapter behind the interface, for example `4000`. Unset if there is none, as for
+	// a bridge.
 	Nic           *string `protobuf:"bytes,6,opt,name=nic,proto3,oneof" json:"nic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -352,13 +352,13 @@ func (x *InterfacesInfo) GetNic() string {
 // An IP address of an interface.
 type InterfacesIpAddressInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The address: IPv4 in dotted form, for instance `192.0.2.1`, or IPv6 with colons, for instance `2001:db8::1`.
+	// The address: IPv4 in dotted-decimal form, for example `192.0.2.1`, or IPv6 with colons, for example `2001:db8::1`.
 	IpAddress *string `protobuf:"bytes,1,opt,name=ip_address,json=ipAddress,proto3,oneof" json:"ip_address,omitempty"`
 	// Length of the network's prefix in bits: up to 32 for IPv4, up to 128 for IPv6.
 	PrefixLength *int64 `protobuf:"varint,2,opt,name=prefix_length,json=prefixLength,proto3,oneof" json:"prefix_length,omitempty"`
-	// How the interface obtained the address. Unset when the guest does not report it.
+	// How the interface obtained the address. Unset if the guest does not report it.
 	Origin *InterfacesIpAddressOrigin `protobuf:"varint,3,opt,name=origin,proto3,enum=vcenter.vm.guest.networking.v1.InterfacesIpAddressOrigin,oneof" json:"origin,omitempty"`
-	// Whether the address can be used.
+	// State of the address, which shows whether it can be used.
 	State         *InterfacesIpAddressStatus `protobuf:"varint,4,opt,name=state,proto3,enum=vcenter.vm.guest.networking.v1.InterfacesIpAddressStatus,oneof" json:"state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -425,9 +425,9 @@ func (x *InterfacesIpAddressInfo) GetState() InterfacesIpAddressStatus {
 // IP configuration of an interface.
 type InterfacesIpConfigInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The addresses of the interface, of both versions of IP. Empty as long as it has none.
+	// The IPv4 and IPv6 addresses of the interface. Empty while it has none.
 	IpAddresses []*InterfacesIpAddressInfo `protobuf:"bytes,1,rep,name=ip_addresses,json=ipAddresses,proto3" json:"ip_addresses,omitempty"`
-	// For which versions of IP the interface uses DHCP. Unset when its addresses do not come from DHCP.
+	// IP versions for which the interface uses DHCP. Unset if its addresses do not come from DHCP.
 	Dhcp          *v1.DhcpConfigInfo `protobuf:"bytes,2,opt,name=dhcp,proto3" json:"dhcp,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

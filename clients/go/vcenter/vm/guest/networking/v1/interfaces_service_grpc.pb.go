@@ -26,18 +26,18 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells which network interfaces the guest operating system has, with their addresses.
+// Reports the network interfaces of the guest operating system and their addresses.
 //
-// They are what VMware Tools report from inside the guest; the adapters of the virtual machine are a matter of
-// `EthernetService`. A caller that waits for a guest's address asks this service repeatedly.
+// VMware Tools reports them from inside the guest; for the adapters of the virtual machine, see `EthernetService`. To
+// wait for a guest's address, poll this service.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.networking.interfaces`.
 type InterfacesServiceClient interface {
 	// Lists the network interfaces of a guest. Mirrors `list`.
 	//
 	//   - `NOT_FOUND`: the machine does not exist.
-	//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, for instance because the machine is off or has just
-	//     been powered on.
+	//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, for example because the machine is powered off
+	//     or has just been powered on.
 	//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 	ListInterfaces(ctx context.Context, in *ListInterfacesRequest, opts ...grpc.CallOption) (*ListInterfacesResponse, error)
 }
@@ -64,18 +64,18 @@ func (c *interfacesServiceClient) ListInterfaces(ctx context.Context, in *ListIn
 // All implementations must embed UnimplementedInterfacesServiceServer
 // for forward compatibility.
 //
-// Tells which network interfaces the guest operating system has, with their addresses.
+// Reports the network interfaces of the guest operating system and their addresses.
 //
-// They are what VMware Tools report from inside the guest; the adapters of the virtual machine are a matter of
-// `EthernetService`. A caller that waits for a guest's address asks this service repeatedly.
+// VMware Tools reports them from inside the guest; for the adapters of the virtual machine, see `EthernetService`. To
+// wait for a guest's address, poll this service.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.networking.interfaces`.
 type InterfacesServiceServer interface {
 	// Lists the network interfaces of a guest. Mirrors `list`.
 	//
 	//   - `NOT_FOUND`: the machine does not exist.
-	//   - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, for instance because the machine is off or has just
-	//     been powered on.
+	//   - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, for example because the machine is powered off
+	//     or has just been powered on.
 	//   - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 	ListInterfaces(context.Context, *ListInterfacesRequest) (*ListInterfacesResponse, error)
 	mustEmbedUnimplementedInterfacesServiceServer()

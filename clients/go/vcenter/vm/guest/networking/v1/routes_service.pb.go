@@ -72,7 +72,7 @@ func (x *ListRoutesRequest) GetVm() string {
 // Response of `ListRoutes`.
 type ListRoutesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The routes, empty when the guest has none.
+	// The routes; empty if the guest has none.
 	Routes        []*RoutesInfo `protobuf:"bytes,1,rep,name=routes,proto3" json:"routes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -118,16 +118,16 @@ func (x *ListRoutesResponse) GetRoutes() []*RoutesInfo {
 // A route: to a host, to a network, or the default route.
 type RoutesInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Address of the network that the route leads to, for instance `192.0.2.0` or `2001:db8::`. That of the default route
-	// is `0.0.0.0` or `::`.
+	// Address of the network that the route leads to, for example `192.0.2.0` or `2001:db8::`. `0.0.0.0` or `::` for the
+	// default route.
 	Network *string `protobuf:"bytes,1,opt,name=network,proto3,oneof" json:"network,omitempty"`
-	// Length of the network's prefix in bits: up to 32 for IPv4, up to 128 for IPv6. That of the default route is 0.
+	// Length of the network's prefix in bits: up to 32 for IPv4, up to 128 for IPv6. 0 for the default route.
 	PrefixLength *int64 `protobuf:"varint,2,opt,name=prefix_length,json=prefixLength,proto3,oneof" json:"prefix_length,omitempty"`
-	// Address of the router that packets are sent to, for instance `192.0.2.1`. Unset when the network is reached
-	// directly.
+	// Address of the router that packets are sent to, for example `192.0.2.1`. Unset if the network is directly
+	// reachable.
 	GatewayAddress *string `protobuf:"bytes,3,opt,name=gateway_address,json=gatewayAddress,proto3,oneof" json:"gateway_address,omitempty"`
-	// The interface that the route uses: its position in the list that `InterfacesService.ListInterfaces` returns,
-	// counted from zero. Unset when the route uses no particular interface.
+	// Interface that the route uses: its position in the list that `InterfacesService.ListInterfaces` returns, counted
+	// from zero. Unset if the route uses no particular interface.
 	InterfaceIndex *int64 `protobuf:"varint,4,opt,name=interface_index,json=interfaceIndex,proto3,oneof" json:"interface_index,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

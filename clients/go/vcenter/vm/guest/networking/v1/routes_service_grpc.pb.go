@@ -26,16 +26,16 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells about the routes of the guest operating system.
+// Reports the routes of the guest operating system.
 //
-// They are what VMware Tools report from inside the guest.
+// VMware Tools reports them from inside the guest.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.networking.routes`.
 type RoutesServiceClient interface {
 	// Lists the routes of a guest. Mirrors `list`.
 	//
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, for instance because the machine is off.
+	// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, for example because the machine is powered off.
 	// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 	ListRoutes(ctx context.Context, in *ListRoutesRequest, opts ...grpc.CallOption) (*ListRoutesResponse, error)
 }
@@ -62,16 +62,16 @@ func (c *routesServiceClient) ListRoutes(ctx context.Context, in *ListRoutesRequ
 // All implementations must embed UnimplementedRoutesServiceServer
 // for forward compatibility.
 //
-// Tells about the routes of the guest operating system.
+// Reports the routes of the guest operating system.
 //
-// They are what VMware Tools report from inside the guest.
+// VMware Tools reports them from inside the guest.
 //
 // Mirrors `com.vmware.vcenter.vm.guest.networking.routes`.
 type RoutesServiceServer interface {
 	// Lists the routes of a guest. Mirrors `list`.
 	//
 	// - `NOT_FOUND`: the machine does not exist.
-	// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, for instance because the machine is off.
+	// - `SERVICE_UNAVAILABLE`: VMware Tools is not running in the guest, for example because the machine is powered off.
 	// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 	ListRoutes(context.Context, *ListRoutesRequest) (*ListRoutesResponse, error)
 	mustEmbedUnimplementedRoutesServiceServer()

@@ -29,7 +29,7 @@ const (
 type SataType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	SataType_SATA_TYPE_UNSPECIFIED SataType = 0
 	// Advanced Host Controller Interface.
 	SataType_SATA_TYPE_AHCI SataType = 1
@@ -78,7 +78,7 @@ func (SataType) EnumDescriptor() ([]byte, []int) {
 type ScsiType int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ScsiType_SCSI_TYPE_UNSPECIFIED ScsiType = 0
 	// BusLogic Parallel.
 	ScsiType_SCSI_TYPE_BUSLOGIC ScsiType = 1
@@ -135,11 +135,11 @@ func (ScsiType) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_adapter_v1_adapter_proto_rawDescGZIP(), []int{1}
 }
 
-// Ways of sharing a virtual SCSI bus.
+// Ways to share a virtual SCSI bus.
 type ScsiSharing int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ScsiSharing_SCSI_SHARING_UNSPECIFIED ScsiSharing = 0
 	// Not shared.
 	ScsiSharing_SCSI_SHARING_NONE ScsiSharing = 1
@@ -195,13 +195,13 @@ func (ScsiSharing) EnumDescriptor() ([]byte, []int) {
 // A virtual SATA adapter.
 type SataInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Label of the adapter, for instance `SATA controller 0`.
+	// Label of the adapter, for example `SATA controller 0`.
 	Label *string `protobuf:"bytes,1,opt,name=label,proto3,oneof" json:"label,omitempty"`
 	// Kind of adapter.
 	Type *SataType `protobuf:"varint,2,opt,name=type,proto3,enum=vcenter.vm.hardware.adapter.v1.SataType,oneof" json:"type,omitempty"`
 	// Number of the adapter's bus, counted from zero.
 	Bus *int64 `protobuf:"varint,3,opt,name=bus,proto3,oneof" json:"bus,omitempty"`
-	// Slot on the PCI bus. Unset while the machine was never powered on with the adapter.
+	// Slot on the PCI bus. Unset if the machine was never powered on with the adapter.
 	PciSlotNumber *int64 `protobuf:"varint,4,opt,name=pci_slot_number,json=pciSlotNumber,proto3,oneof" json:"pci_slot_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -268,13 +268,13 @@ func (x *SataInfo) GetPciSlotNumber() int64 {
 // A virtual SCSI adapter.
 type ScsiInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Label of the adapter, for instance `SCSI controller 0`.
+	// Label of the adapter, for example `SCSI controller 0`.
 	Label *string `protobuf:"bytes,1,opt,name=label,proto3,oneof" json:"label,omitempty"`
 	// Kind of adapter.
 	Type *ScsiType `protobuf:"varint,2,opt,name=type,proto3,enum=vcenter.vm.hardware.adapter.v1.ScsiType,oneof" json:"type,omitempty"`
 	// Address of the adapter on its own bus.
 	Scsi *v1.ScsiAddressInfo `protobuf:"bytes,3,opt,name=scsi,proto3" json:"scsi,omitempty"`
-	// Slot on the PCI bus. Unset while the machine was never powered on with the adapter.
+	// Slot on the PCI bus. Unset if the machine was never powered on with the adapter.
 	PciSlotNumber *int64 `protobuf:"varint,4,opt,name=pci_slot_number,json=pciSlotNumber,proto3,oneof" json:"pci_slot_number,omitempty"`
 	// Whether other machines share the bus.
 	Sharing       *ScsiSharing `protobuf:"varint,5,opt,name=sharing,proto3,enum=vcenter.vm.hardware.adapter.v1.ScsiSharing,oneof" json:"sharing,omitempty"`
@@ -350,11 +350,11 @@ func (x *ScsiInfo) GetSharing() ScsiSharing {
 // A virtual NVMe adapter.
 type NvmeInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Label of the adapter, for instance `NVME controller 0`.
+	// Label of the adapter, for example `NVME controller 0`.
 	Label *string `protobuf:"bytes,1,opt,name=label,proto3,oneof" json:"label,omitempty"`
 	// Number of the adapter's bus, counted from zero.
 	Bus *int64 `protobuf:"varint,2,opt,name=bus,proto3,oneof" json:"bus,omitempty"`
-	// Slot on the PCI bus. Unset while the machine was never powered on with the adapter.
+	// Slot on the PCI bus. Unset if the machine was never powered on with the adapter.
 	PciSlotNumber *int64 `protobuf:"varint,3,opt,name=pci_slot_number,json=pciSlotNumber,proto3,oneof" json:"pci_slot_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -28,7 +28,7 @@ type CreateNvmeAdapterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything.
+	// Specification of the new adapter. An empty specification is valid: vCenter then chooses all values.
 	Spec          *NvmeCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -81,7 +81,7 @@ func (x *CreateNvmeAdapterRequest) GetSpec() *NvmeCreateSpec {
 // Response of `CreateNvmeAdapter`.
 type CreateNvmeAdapterResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new adapter, for instance `31000`. Unique within the machine.
+	// Identifier that vCenter assigned to the new adapter, for example `31000`. Unique within the machine.
 	Adapter       *string `protobuf:"bytes,1,opt,name=adapter,proto3,oneof" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -129,7 +129,7 @@ type DeleteNvmeAdapterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the adapter, for instance `31000`. No disk may be attached to it.
+	// Identifier of the adapter, for example `31000`. No disk may be attached to it.
 	Adapter       string `protobuf:"bytes,2,opt,name=adapter,proto3" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -221,7 +221,7 @@ type GetNvmeAdapterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the adapter, for instance `31000`, as `ListNvmeAdapters` and `CreateNvmeAdapter` return it.
+	// Identifier of the adapter, for example `31000`, as `ListNvmeAdapters` and `CreateNvmeAdapter` return it.
 	Adapter       string `protobuf:"bytes,2,opt,name=adapter,proto3" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -366,7 +366,7 @@ func (x *ListNvmeAdaptersRequest) GetVm() string {
 // Response of `ListNvmeAdapters`.
 type ListNvmeAdaptersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The NVMe adapters, empty when the machine has none.
+	// The NVMe adapters; empty if the machine has none.
 	Adapters      []*NvmeSummary `protobuf:"bytes,1,rep,name=adapters,proto3" json:"adapters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -409,17 +409,17 @@ func (x *ListNvmeAdaptersResponse) GetAdapters() []*NvmeSummary {
 	return nil
 }
 
-// What a new NVMe adapter should be like. Taken by `CreateNvmeAdapter`, and by `VmService.CreateVm` for each adapter of
-// the new machine.
+// Specification of a new NVMe adapter. Used by `CreateNvmeAdapter`, and by `VmService.CreateVm` for each adapter of the
+// new machine.
 type NvmeCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of the adapter's bus, from 0 to 3.
 	//
-	// When unset, vCenter chooses a number that is free; the call fails when none is.
+	// If unset, vCenter chooses a free number; the call fails if there is none.
 	Bus *int64 `protobuf:"varint,1,opt,name=bus,proto3,oneof" json:"bus,omitempty"`
-	// Slot on the PCI bus, for instance `224`.
+	// Slot on the PCI bus, for example `224`.
 	//
-	// When unset, vCenter chooses a free slot when the machine is powered on.
+	// If unset, vCenter chooses a free slot when the machine is powered on.
 	PciSlotNumber *int64 `protobuf:"varint,2,opt,name=pci_slot_number,json=pciSlotNumber,proto3,oneof" json:"pci_slot_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -469,10 +469,10 @@ func (x *NvmeCreateSpec) GetPciSlotNumber() int64 {
 	return 0
 }
 
-// What a list shows of an NVMe adapter: enough to ask for the rest.
+// Summary of an NVMe adapter, as returned by list operations.
 type NvmeSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the adapter, for instance `31000`. Unique within the machine.
+	// Identifier of the adapter, for example `31000`. Unique within the machine.
 	Adapter       *string `protobuf:"bytes,1,opt,name=adapter,proto3,oneof" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

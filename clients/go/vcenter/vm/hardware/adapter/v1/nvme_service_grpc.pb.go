@@ -31,37 +31,38 @@ const (
 //
 // Configures the virtual NVMe adapters of a virtual machine, to which NVMe disks are attached.
 //
-// A machine has four of them at most, each with a bus of its own. An adapter has to be there before `DiskService` can
-// put a disk on its bus. The machine needs hardware version 13 or newer.
+// A machine can have up to four of them, each with its own bus. An adapter must exist before `DiskService` can attach a
+// disk to its bus. The machine requires hardware version 13 or later.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named adapter does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.adapter.nvme`.
 type NvmeServiceClient interface {
 	// Adds an NVMe adapter to a virtual machine. Mirrors `create`.
 	//
-	// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+	// Returns the identifier of the adapter. Adapters can also be added to a running machine. Not idempotent: each call
+	// adds one.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	//   - `RESOURCE_IN_USE`: another adapter has the bus number, or another device has the PCI slot.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many NVMe adapters as it can have.
-	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//   - `RESOURCE_IN_USE`: another adapter uses the bus number, or another device uses the PCI slot.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of NVMe adapters.
+	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of range.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	//   - `UNSUPPORTED`: the machine's guest operating system or its hardware version does not support the adapter.
-	//   - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-	//     `ListNvmeAdapters` before another try.
+	//   - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListNvmeAdapters`
+	//     before you retry.
 	CreateNvmeAdapter(ctx context.Context, in *CreateNvmeAdapterRequest, opts ...grpc.CallOption) (*CreateNvmeAdapterResponse, error)
 	// Removes an NVMe adapter from a virtual machine. Mirrors `delete`.
 	//
-	// vCenter does not remove an adapter that still has disks: remove those first. Not idempotent: a second call fails
-	// with `NOT_FOUND`.
+	// vCenter does not remove an adapter that has disks attached: remove the disks first. Not idempotent: a second call
+	// fails with `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
-	// - `ERROR`: among others, disks are attached to the adapter.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+	// - `ERROR`: for example, disks are attached to the adapter.
 	DeleteNvmeAdapter(ctx context.Context, in *DeleteNvmeAdapterRequest, opts ...grpc.CallOption) (*DeleteNvmeAdapterResponse, error)
 	// Returns the configuration of one NVMe adapter. Mirrors `get`.
 	//
@@ -69,7 +70,7 @@ type NvmeServiceClient interface {
 	GetNvmeAdapter(ctx context.Context, in *GetNvmeAdapterRequest, opts ...grpc.CallOption) (*GetNvmeAdapterResponse, error)
 	// Lists the NVMe adapters of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetNvmeAdapter` shows one adapter in full. Works in every power state.
+	// Returns only identifiers; `GetNvmeAdapter` returns the details of one adapter. Works in every power state.
 	ListNvmeAdapters(ctx context.Context, in *ListNvmeAdaptersRequest, opts ...grpc.CallOption) (*ListNvmeAdaptersResponse, error)
 }
 
@@ -127,37 +128,38 @@ func (c *nvmeServiceClient) ListNvmeAdapters(ctx context.Context, in *ListNvmeAd
 //
 // Configures the virtual NVMe adapters of a virtual machine, to which NVMe disks are attached.
 //
-// A machine has four of them at most, each with a bus of its own. An adapter has to be there before `DiskService` can
-// put a disk on its bus. The machine needs hardware version 13 or newer.
+// A machine can have up to four of them, each with its own bus. An adapter must exist before `DiskService` can attach a
+// disk to its bus. The machine requires hardware version 13 or later.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named adapter does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.adapter.nvme`.
 type NvmeServiceServer interface {
 	// Adds an NVMe adapter to a virtual machine. Mirrors `create`.
 	//
-	// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+	// Returns the identifier of the adapter. Adapters can also be added to a running machine. Not idempotent: each call
+	// adds one.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	//   - `RESOURCE_IN_USE`: another adapter has the bus number, or another device has the PCI slot.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many NVMe adapters as it can have.
-	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//   - `RESOURCE_IN_USE`: another adapter uses the bus number, or another device uses the PCI slot.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of NVMe adapters.
+	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of range.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	//   - `UNSUPPORTED`: the machine's guest operating system or its hardware version does not support the adapter.
-	//   - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-	//     `ListNvmeAdapters` before another try.
+	//   - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListNvmeAdapters`
+	//     before you retry.
 	CreateNvmeAdapter(context.Context, *CreateNvmeAdapterRequest) (*CreateNvmeAdapterResponse, error)
 	// Removes an NVMe adapter from a virtual machine. Mirrors `delete`.
 	//
-	// vCenter does not remove an adapter that still has disks: remove those first. Not idempotent: a second call fails
-	// with `NOT_FOUND`.
+	// vCenter does not remove an adapter that has disks attached: remove the disks first. Not idempotent: a second call
+	// fails with `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
-	// - `ERROR`: among others, disks are attached to the adapter.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+	// - `ERROR`: for example, disks are attached to the adapter.
 	DeleteNvmeAdapter(context.Context, *DeleteNvmeAdapterRequest) (*DeleteNvmeAdapterResponse, error)
 	// Returns the configuration of one NVMe adapter. Mirrors `get`.
 	//
@@ -165,7 +167,7 @@ type NvmeServiceServer interface {
 	GetNvmeAdapter(context.Context, *GetNvmeAdapterRequest) (*GetNvmeAdapterResponse, error)
 	// Lists the NVMe adapters of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetNvmeAdapter` shows one adapter in full. Works in every power state.
+	// Returns only identifiers; `GetNvmeAdapter` returns the details of one adapter. Works in every power state.
 	ListNvmeAdapters(context.Context, *ListNvmeAdaptersRequest) (*ListNvmeAdaptersResponse, error)
 	mustEmbedUnimplementedNvmeServiceServer()
 }

@@ -28,7 +28,7 @@ type CreateSataAdapterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything.
+	// Specification of the new adapter. An empty specification is valid: vCenter then chooses all values.
 	Spec          *SataCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -81,7 +81,7 @@ func (x *CreateSataAdapterRequest) GetSpec() *SataCreateSpec {
 // Response of `CreateSataAdapter`.
 type CreateSataAdapterResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new adapter, for instance `15000`. Unique within the machine.
+	// Identifier that vCenter assigned to the new adapter, for example `15000`. Unique within the machine.
 	Adapter       *string `protobuf:"bytes,1,opt,name=adapter,proto3,oneof" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -129,7 +129,7 @@ type DeleteSataAdapterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the adapter, for instance `15000`. No disk or CD-ROM device may be attached to it.
+	// Identifier of the adapter, for example `15000`. No disk or CD-ROM device may be attached to it.
 	Adapter       string `protobuf:"bytes,2,opt,name=adapter,proto3" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -221,7 +221,7 @@ type GetSataAdapterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the adapter, for instance `15000`, as `ListSataAdapters` and `CreateSataAdapter` return it.
+	// Identifier of the adapter, for example `15000`, as `ListSataAdapters` and `CreateSataAdapter` return it.
 	Adapter       string `protobuf:"bytes,2,opt,name=adapter,proto3" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -366,7 +366,7 @@ func (x *ListSataAdaptersRequest) GetVm() string {
 // Response of `ListSataAdapters`.
 type ListSataAdaptersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The SATA adapters, empty when the machine has none.
+	// The SATA adapters; empty if the machine has none.
 	Adapters      []*SataSummary `protobuf:"bytes,1,rep,name=adapters,proto3" json:"adapters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -409,21 +409,22 @@ func (x *ListSataAdaptersResponse) GetAdapters() []*SataSummary {
 	return nil
 }
 
-// What a new SATA adapter should be like. Taken by `CreateSataAdapter`, and by `VmService.CreateVm` for each adapter of
-// the new machine.
+// Specification of a new SATA adapter. Used by `CreateSataAdapter`, and by `VmService.CreateVm` for each adapter of the
+// new machine.
 type SataCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of adapter.
 	//
-	// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+	// Defaults to the kind that suits the machine's guest operating system; the call fails with `UNSUPPORTED` if there is
+	// none.
 	Type *SataType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.adapter.v1.SataType,oneof" json:"type,omitempty"`
 	// Number of the adapter's bus, from 0 to 3.
 	//
-	// When unset, vCenter chooses a number that is free; the call fails when none is.
+	// If unset, vCenter chooses a free number; the call fails if there is none.
 	Bus *int64 `protobuf:"varint,2,opt,name=bus,proto3,oneof" json:"bus,omitempty"`
-	// Slot on the PCI bus, for instance `33`.
+	// Slot on the PCI bus, for example `33`.
 	//
-	// When unset, vCenter chooses a free slot when the machine is powered on.
+	// If unset, vCenter chooses a free slot when the machine is powered on.
 	PciSlotNumber *int64 `protobuf:"varint,3,opt,name=pci_slot_number,json=pciSlotNumber,proto3,oneof" json:"pci_slot_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -480,10 +481,10 @@ func (x *SataCreateSpec) GetPciSlotNumber() int64 {
 	return 0
 }
 
-// What a list shows of a SATA adapter: enough to ask for the rest.
+// Summary of a SATA adapter, as returned by list operations.
 type SataSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the adapter, for instance `15000`. Unique within the machine.
+	// Identifier of the adapter, for example `15000`. Unique within the machine.
 	Adapter       *string `protobuf:"bytes,1,opt,name=adapter,proto3,oneof" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

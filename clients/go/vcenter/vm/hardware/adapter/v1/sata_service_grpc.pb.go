@@ -31,38 +31,39 @@ const (
 //
 // Configures the virtual SATA adapters of a virtual machine, to which disks and CD-ROM devices are attached.
 //
-// A machine has four of them at most, each with a bus of its own. An adapter has to be there before `DiskService` or
-// `CdromService` can put a device on its bus. The machine needs hardware version 10 or newer.
+// A machine can have up to four of them, each with its own bus. An adapter must exist before `DiskService` or
+// `CdromService` can attach a device to its bus. The machine requires hardware version 10 or later.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named adapter does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.adapter.sata`.
 type SataServiceClient interface {
 	// Adds a SATA adapter to a virtual machine. Mirrors `create`.
 	//
-	// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+	// Returns the identifier of the adapter. Adapters can also be added to a running machine. Not idempotent: each call
+	// adds one.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	//   - `RESOURCE_IN_USE`: another adapter has the bus number, or another device has the PCI slot.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many SATA adapters as it can have.
-	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//   - `RESOURCE_IN_USE`: another adapter uses the bus number, or another device uses the PCI slot.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of SATA adapters.
+	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of range.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	//   - `UNSUPPORTED`: the machine's hardware version is too old, or `type` is unset and vCenter has no default for the
 	//     machine's guest operating system.
-	//   - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-	//     `ListSataAdapters` before another try.
+	//   - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListSataAdapters`
+	//     before you retry.
 	CreateSataAdapter(ctx context.Context, in *CreateSataAdapterRequest, opts ...grpc.CallOption) (*CreateSataAdapterResponse, error)
 	// Removes a SATA adapter from a virtual machine. Mirrors `delete`.
 	//
-	// vCenter does not remove an adapter that still has disks or CD-ROM devices: remove those first. Not idempotent: a
+	// vCenter does not remove an adapter that has disks or CD-ROM devices attached: remove them first. Not idempotent: a
 	// second call fails with `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
-	// - `ERROR`: among others, devices are attached to the adapter.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+	// - `ERROR`: for example, devices are attached to the adapter.
 	DeleteSataAdapter(ctx context.Context, in *DeleteSataAdapterRequest, opts ...grpc.CallOption) (*DeleteSataAdapterResponse, error)
 	// Returns the configuration of one SATA adapter. Mirrors `get`.
 	//
@@ -70,7 +71,7 @@ type SataServiceClient interface {
 	GetSataAdapter(ctx context.Context, in *GetSataAdapterRequest, opts ...grpc.CallOption) (*GetSataAdapterResponse, error)
 	// Lists the SATA adapters of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetSataAdapter` shows one adapter in full. Works in every power state.
+	// Returns only identifiers; `GetSataAdapter` returns the details of one adapter. Works in every power state.
 	ListSataAdapters(ctx context.Context, in *ListSataAdaptersRequest, opts ...grpc.CallOption) (*ListSataAdaptersResponse, error)
 }
 
@@ -128,38 +129,39 @@ func (c *sataServiceClient) ListSataAdapters(ctx context.Context, in *ListSataAd
 //
 // Configures the virtual SATA adapters of a virtual machine, to which disks and CD-ROM devices are attached.
 //
-// A machine has four of them at most, each with a bus of its own. An adapter has to be there before `DiskService` or
-// `CdromService` can put a device on its bus. The machine needs hardware version 10 or newer.
+// A machine can have up to four of them, each with its own bus. An adapter must exist before `DiskService` or
+// `CdromService` can attach a device to its bus. The machine requires hardware version 10 or later.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named adapter does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.adapter.sata`.
 type SataServiceServer interface {
 	// Adds a SATA adapter to a virtual machine. Mirrors `create`.
 	//
-	// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+	// Returns the identifier of the adapter. Adapters can also be added to a running machine. Not idempotent: each call
+	// adds one.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	//   - `RESOURCE_IN_USE`: another adapter has the bus number, or another device has the PCI slot.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many SATA adapters as it can have.
-	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//   - `RESOURCE_IN_USE`: another adapter uses the bus number, or another device uses the PCI slot.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of SATA adapters.
+	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of range.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	//   - `UNSUPPORTED`: the machine's hardware version is too old, or `type` is unset and vCenter has no default for the
 	//     machine's guest operating system.
-	//   - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-	//     `ListSataAdapters` before another try.
+	//   - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListSataAdapters`
+	//     before you retry.
 	CreateSataAdapter(context.Context, *CreateSataAdapterRequest) (*CreateSataAdapterResponse, error)
 	// Removes a SATA adapter from a virtual machine. Mirrors `delete`.
 	//
-	// vCenter does not remove an adapter that still has disks or CD-ROM devices: remove those first. Not idempotent: a
+	// vCenter does not remove an adapter that has disks or CD-ROM devices attached: remove them first. Not idempotent: a
 	// second call fails with `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
-	// - `ERROR`: among others, devices are attached to the adapter.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+	// - `ERROR`: for example, devices are attached to the adapter.
 	DeleteSataAdapter(context.Context, *DeleteSataAdapterRequest) (*DeleteSataAdapterResponse, error)
 	// Returns the configuration of one SATA adapter. Mirrors `get`.
 	//
@@ -167,7 +169,7 @@ type SataServiceServer interface {
 	GetSataAdapter(context.Context, *GetSataAdapterRequest) (*GetSataAdapterResponse, error)
 	// Lists the SATA adapters of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetSataAdapter` shows one adapter in full. Works in every power state.
+	// Returns only identifiers; `GetSataAdapter` returns the details of one adapter. Works in every power state.
 	ListSataAdapters(context.Context, *ListSataAdaptersRequest) (*ListSataAdaptersResponse, error)
 	mustEmbedUnimplementedSataServiceServer()
 }

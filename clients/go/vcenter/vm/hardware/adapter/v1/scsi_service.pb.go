@@ -28,7 +28,7 @@ type CreateScsiAdapterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything.
+	// Specification of the new adapter. An empty specification is valid: vCenter then chooses all values.
 	Spec          *ScsiCreateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -81,7 +81,7 @@ func (x *CreateScsiAdapterRequest) GetSpec() *ScsiCreateSpec {
 // Response of `CreateScsiAdapter`.
 type CreateScsiAdapterResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier that vCenter gave the new adapter, for instance `1000`. Unique within the machine.
+	// Identifier that vCenter assigned to the new adapter, for example `1000`. Unique within the machine.
 	Adapter       *string `protobuf:"bytes,1,opt,name=adapter,proto3,oneof" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -129,7 +129,7 @@ type DeleteScsiAdapterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the adapter, for instance `1000`. No disk may be attached to it.
+	// Identifier of the adapter, for example `1000`. No disk may be attached to it.
 	Adapter       string `protobuf:"bytes,2,opt,name=adapter,proto3" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -221,7 +221,7 @@ type GetScsiAdapterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// Identifier of the adapter, for instance `1000`, as `ListScsiAdapters` and `CreateScsiAdapter` return it.
+	// Identifier of the adapter, for example `1000`, as `ListScsiAdapters` and `CreateScsiAdapter` return it.
 	Adapter       string `protobuf:"bytes,2,opt,name=adapter,proto3" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -366,7 +366,7 @@ func (x *ListScsiAdaptersRequest) GetVm() string {
 // Response of `ListScsiAdapters`.
 type ListScsiAdaptersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The SCSI adapters, empty when the machine has none.
+	// The SCSI adapters; empty if the machine has none.
 	Adapters      []*ScsiSummary `protobuf:"bytes,1,rep,name=adapters,proto3" json:"adapters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -416,7 +416,7 @@ type UpdateScsiAdapterRequest struct {
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
 	// Identifier of the adapter.
 	Adapter string `protobuf:"bytes,2,opt,name=adapter,proto3" json:"adapter,omitempty"`
-	// What to change. An empty specification is valid and changes nothing.
+	// Changes to make. An empty specification is valid and changes nothing.
 	Spec          *ScsiUpdateSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -510,24 +510,25 @@ func (*UpdateScsiAdapterResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_adapter_v1_scsi_service_proto_rawDescGZIP(), []int{9}
 }
 
-// What a new SCSI adapter should be like. Taken by `CreateScsiAdapter`, and by `VmService.CreateVm` for each adapter of
-// the new machine.
+// Specification of a new SCSI adapter. Used by `CreateScsiAdapter`, and by `VmService.CreateVm` for each adapter of the
+// new machine.
 type ScsiCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of adapter.
 	//
-	// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+	// Defaults to the kind that suits the machine's guest operating system; the call fails with `UNSUPPORTED` if there is
+	// none.
 	Type *ScsiType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.adapter.v1.ScsiType,oneof" json:"type,omitempty"`
 	// Number of the adapter's bus, from 0 to 3.
 	//
-	// When unset, vCenter chooses a number that is free; the call fails when none is.
+	// If unset, vCenter chooses a free number; the call fails if there is none.
 	Bus *int64 `protobuf:"varint,2,opt,name=bus,proto3,oneof" json:"bus,omitempty"`
-	// Slot on the PCI bus, for instance `160`.
+	// Slot on the PCI bus, for example `160`.
 	//
-	// vCenter replaces a number that is not valid when the adapter is added to a running machine, or else when the
-	// machine is powered on. When unset, vCenter chooses a free slot when the machine is powered on.
+	// vCenter replaces an invalid number when the adapter is added to a running machine, or otherwise when the machine is
+	// powered on. If unset, vCenter chooses a free slot when the machine is powered on.
 	PciSlotNumber *int64 `protobuf:"varint,3,opt,name=pci_slot_number,json=pciSlotNumber,proto3,oneof" json:"pci_slot_number,omitempty"`
-	// Whether other machines share the bus. `NONE` when unset.
+	// Whether other machines share the bus. Defaults to `NONE`.
 	Sharing       *ScsiSharing `protobuf:"varint,4,opt,name=sharing,proto3,enum=vcenter.vm.hardware.adapter.v1.ScsiSharing,oneof" json:"sharing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -591,10 +592,10 @@ func (x *ScsiCreateSpec) GetSharing() ScsiSharing {
 	return ScsiSharing_SCSI_SHARING_UNSPECIFIED
 }
 
-// What a list shows of a SCSI adapter: enough to ask for the rest.
+// Summary of a SCSI adapter, as returned by list operations.
 type ScsiSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifier of the adapter, for instance `1000`. Unique within the machine.
+	// Identifier of the adapter, for example `1000`. Unique within the machine.
 	Adapter       *string `protobuf:"bytes,1,opt,name=adapter,proto3,oneof" json:"adapter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -637,12 +638,13 @@ func (x *ScsiSummary) GetAdapter() string {
 	return ""
 }
 
-// What to change of a SCSI adapter. What is unset stays as it is. Taken by `UpdateScsiAdapter`.
+// Changes to a SCSI adapter. Unset fields stay unchanged. Used by `UpdateScsiAdapter`.
 type ScsiUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether other machines share the bus.
 	//
-	// Can be changed only while the machine is not powered on; anything else is `NOT_ALLOWED_IN_CURRENT_STATE`.
+	// Can be changed only while the machine is not powered on; otherwise the call fails with
+	// `NOT_ALLOWED_IN_CURRENT_STATE`.
 	Sharing       *ScsiSharing `protobuf:"varint,1,opt,name=sharing,proto3,enum=vcenter.vm.hardware.adapter.v1.ScsiSharing,oneof" json:"sharing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -32,37 +32,38 @@ const (
 //
 // Configures the virtual SCSI adapters of a virtual machine, to which disks are attached.
 //
-// A machine has four of them at most, each with a bus of its own; unit 7 of each bus is the adapter itself. An adapter
-// has to be there before `DiskService` can put a disk on its bus.
+// A machine can have up to four of them, each with its own bus; unit 7 of each bus is the adapter itself. An adapter
+// must exist before `DiskService` can attach a disk to its bus.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named adapter does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.adapter.scsi`.
 type ScsiServiceClient interface {
 	// Adds a SCSI adapter to a virtual machine. Mirrors `create`.
 	//
-	// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+	// Returns the identifier of the adapter. Adapters can also be added to a running machine. Not idempotent: each call
+	// adds one.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	//   - `RESOURCE_IN_USE`: another adapter has the bus number.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many SCSI adapters as it can have.
-	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//   - `RESOURCE_IN_USE`: another adapter uses the bus number.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of SCSI adapters.
+	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of range.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	//   - `UNSUPPORTED`: `type` is unset and vCenter has no default for the machine's guest operating system.
-	//   - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-	//     `ListScsiAdapters` before another try.
+	//   - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListScsiAdapters`
+	//     before you retry.
 	CreateScsiAdapter(ctx context.Context, in *CreateScsiAdapterRequest, opts ...grpc.CallOption) (*CreateScsiAdapterResponse, error)
 	// Removes a SCSI adapter from a virtual machine. Mirrors `delete`.
 	//
-	// vCenter does not remove an adapter that still has disks: remove those first. Not idempotent: a second call fails
-	// with `NOT_FOUND`.
+	// vCenter does not remove an adapter that has disks attached: remove the disks first. Not idempotent: a second call
+	// fails with `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
-	// - `ERROR`: among others, disks are attached to the adapter.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+	// - `ERROR`: for example, disks are attached to the adapter.
 	DeleteScsiAdapter(ctx context.Context, in *DeleteScsiAdapterRequest, opts ...grpc.CallOption) (*DeleteScsiAdapterResponse, error)
 	// Returns the configuration of one SCSI adapter. Mirrors `get`.
 	//
@@ -70,13 +71,13 @@ type ScsiServiceClient interface {
 	GetScsiAdapter(ctx context.Context, in *GetScsiAdapterRequest, opts ...grpc.CallOption) (*GetScsiAdapterResponse, error)
 	// Lists the SCSI adapters of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetScsiAdapter` shows one adapter in full. Works in every power state.
+	// Returns only identifiers; `GetScsiAdapter` returns the details of one adapter. Works in every power state.
 	ListScsiAdapters(ctx context.Context, in *ListScsiAdaptersRequest, opts ...grpc.CallOption) (*ListScsiAdaptersResponse, error)
 	// Changes how the bus of a SCSI adapter is shared. Mirrors `update`.
 	//
-	// Kind, bus number and PCI slot cannot be changed. Idempotent: repeating it leaves the same configuration.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine forbids it.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	// Kind, bus number and PCI slot cannot be changed. Idempotent: repeating the call leaves the same configuration.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine does not allow it.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	UpdateScsiAdapter(ctx context.Context, in *UpdateScsiAdapterRequest, opts ...grpc.CallOption) (*UpdateScsiAdapterResponse, error)
 }
 
@@ -144,37 +145,38 @@ func (c *scsiServiceClient) UpdateScsiAdapter(ctx context.Context, in *UpdateScs
 //
 // Configures the virtual SCSI adapters of a virtual machine, to which disks are attached.
 //
-// A machine has four of them at most, each with a bus of its own; unit 7 of each bus is the adapter itself. An adapter
-// has to be there before `DiskService` can put a disk on its bus.
+// A machine can have up to four of them, each with its own bus; unit 7 of each bus is the adapter itself. An adapter
+// must exist before `DiskService` can attach a disk to its bus.
 //
-// Besides what the operations say about themselves, all of them can fail with
-// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
-// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, every operation can fail with
+// - `NOT_FOUND`: the machine or the named adapter does not exist.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.adapter.scsi`.
 type ScsiServiceServer interface {
 	// Adds a SCSI adapter to a virtual machine. Mirrors `create`.
 	//
-	// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+	// Returns the identifier of the adapter. Adapters can also be added to a running machine. Not idempotent: each call
+	// adds one.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	//   - `RESOURCE_IN_USE`: another adapter has the bus number.
-	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many SCSI adapters as it can have.
-	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//   - `RESOURCE_IN_USE`: another adapter uses the bus number.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has the maximum number of SCSI adapters.
+	//   - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of range.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	//   - `UNSUPPORTED`: `type` is unset and vCenter has no default for the machine's guest operating system.
-	//   - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
-	//     `ListScsiAdapters` before another try.
+	//   - `ERROR`: for example, the adapter was added, but its identifier could not be determined. Check `ListScsiAdapters`
+	//     before you retry.
 	CreateScsiAdapter(context.Context, *CreateScsiAdapterRequest) (*CreateScsiAdapterResponse, error)
 	// Removes a SCSI adapter from a virtual machine. Mirrors `delete`.
 	//
-	// vCenter does not remove an adapter that still has disks: remove those first. Not idempotent: a second call fails
-	// with `NOT_FOUND`.
+	// vCenter does not remove an adapter that has disks attached: remove the disks first. Not idempotent: a second call
+	// fails with `NOT_FOUND`.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
-	// - `ERROR`: among others, disks are attached to the adapter.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+	// - `ERROR`: for example, disks are attached to the adapter.
 	DeleteScsiAdapter(context.Context, *DeleteScsiAdapterRequest) (*DeleteScsiAdapterResponse, error)
 	// Returns the configuration of one SCSI adapter. Mirrors `get`.
 	//
@@ -182,13 +184,13 @@ type ScsiServiceServer interface {
 	GetScsiAdapter(context.Context, *GetScsiAdapterRequest) (*GetScsiAdapterResponse, error)
 	// Lists the SCSI adapters of a virtual machine. Mirrors `list`.
 	//
-	// Returns identifiers only; `GetScsiAdapter` shows one adapter in full. Works in every power state.
+	// Returns only identifiers; `GetScsiAdapter` returns the details of one adapter. Works in every power state.
 	ListScsiAdapters(context.Context, *ListScsiAdaptersRequest) (*ListScsiAdaptersResponse, error)
 	// Changes how the bus of a SCSI adapter is shared. Mirrors `update`.
 	//
-	// Kind, bus number and PCI slot cannot be changed. Idempotent: repeating it leaves the same configuration.
-	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine forbids it.
-	// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	// Kind, bus number and PCI slot cannot be changed. Idempotent: repeating the call leaves the same configuration.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine does not allow it.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	UpdateScsiAdapter(context.Context, *UpdateScsiAdapterRequest) (*UpdateScsiAdapterResponse, error)
 	mustEmbedUnimplementedScsiServiceServer()
 }

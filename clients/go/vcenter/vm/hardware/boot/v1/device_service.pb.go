@@ -72,9 +72,9 @@ func (x *GetBootDevicesRequest) GetVm() string {
 // Response of `GetBootDevices`.
 type GetBootDevicesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The places to boot from, in the order in which the firmware tries them.
+	// The devices to boot from, in the order in which the firmware tries them.
 	//
-	// Empty when the default order of the firmware applies.
+	// Empty if the default order of the firmware applies.
 	Devices       []*DeviceEntry `protobuf:"bytes,1,rep,name=devices,proto3" json:"devices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -122,10 +122,9 @@ type SetBootDevicesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifier of the virtual machine.
 	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
-	// The places to boot from, in the order in which the firmware should try them. An empty list restores the default
-	// order.
+	// The devices to boot from, in the order in which the firmware tries them. An empty list restores the default order.
 	//
-	// Each kind of device has one entry at most, except `ETHERNET`, which has one for each adapter.
+	// Each kind of device can have at most one entry, except `ETHERNET`, which can have one for each adapter.
 	Devices       []*DeviceEntry `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -212,10 +211,10 @@ func (*SetBootDevicesResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_vm_hardware_boot_v1_device_service_proto_rawDescGZIP(), []int{3}
 }
 
-// One place to boot from, of a machine that does not exist yet. Taken by `VmService.CreateVm`.
+// A kind of device to boot from, for a machine that does not exist yet. Used by `VmService.CreateVm`.
 //
-// Its devices have no identifiers yet, so that an entry names the kind only. Disks and Ethernet adapters are tried in
-// the order in which they stand in the specification of the machine.
+// The devices have no identifiers yet, so an entry names only the kind. The firmware tries disks and Ethernet adapters
+// in their order in the machine's specification.
 type DeviceEntryCreateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of device.

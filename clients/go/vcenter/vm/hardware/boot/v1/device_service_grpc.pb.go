@@ -27,18 +27,18 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Configures the order in which a virtual machine looks for something to boot from.
+// Configures the boot order of a virtual machine.
 //
-// The order mixes kinds of devices and particular devices. An entry for disks names the disks, an entry for a network
-// names one Ethernet adapter; CD-ROM devices and floppy drives are entered as a kind, and the firmware chooses among
-// them. An empty order stands for the default order of the firmware.
+// The boot order contains kinds of devices and particular devices. An entry for disks names the disks, and an entry for
+// a network names one Ethernet adapter; CD-ROM devices and floppy drives are entered as a kind, and the firmware
+// chooses among them. An empty boot order means the default order of the firmware.
 //
-// Besides what the operations say about themselves, both can fail with
+// In addition to the errors listed for each operation, both operations can fail with
 // - `NOT_FOUND`: the machine does not exist.
-// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.boot.device`.
 type DeviceServiceClient interface {
@@ -48,11 +48,11 @@ type DeviceServiceClient interface {
 	GetBootDevices(ctx context.Context, in *GetBootDevicesRequest, opts ...grpc.CallOption) (*GetBootDevicesResponse, error)
 	// Replaces the boot order of a virtual machine. Mirrors `set`.
 	//
-	// The new order takes effect at the next boot. Idempotent: repeating it leaves the same order.
-	//   - `NOT_FOUND`: also when the machine has no device with an identifier that an entry names.
+	// The new order takes effect at the next boot. Idempotent: repeating the call leaves the same order.
+	//   - `NOT_FOUND`: also if the machine has no device with an identifier that an entry names.
 	//   - `INVALID_ARGUMENT`: a kind other than `ETHERNET` appears in more than one entry, or the same device is named
 	//     twice.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	SetBootDevices(ctx context.Context, in *SetBootDevicesRequest, opts ...grpc.CallOption) (*SetBootDevicesResponse, error)
 }
 
@@ -88,18 +88,18 @@ func (c *deviceServiceClient) SetBootDevices(ctx context.Context, in *SetBootDev
 // All implementations must embed UnimplementedDeviceServiceServer
 // for forward compatibility.
 //
-// Configures the order in which a virtual machine looks for something to boot from.
+// Configures the boot order of a virtual machine.
 //
-// The order mixes kinds of devices and particular devices. An entry for disks names the disks, an entry for a network
-// names one Ethernet adapter; CD-ROM devices and floppy drives are entered as a kind, and the firmware chooses among
-// them. An empty order stands for the default order of the firmware.
+// The boot order contains kinds of devices and particular devices. An entry for disks names the disks, and an entry for
+// a network names one Ethernet adapter; CD-ROM devices and floppy drives are entered as a kind, and the firmware
+// chooses among them. An empty boot order means the default order of the firmware.
 //
-// Besides what the operations say about themselves, both can fail with
+// In addition to the errors listed for each operation, both operations can fail with
 // - `NOT_FOUND`: the machine does not exist.
-// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be read or written.
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
 //
 // Mirrors `com.vmware.vcenter.vm.hardware.boot.device`.
 type DeviceServiceServer interface {
@@ -109,11 +109,11 @@ type DeviceServiceServer interface {
 	GetBootDevices(context.Context, *GetBootDevicesRequest) (*GetBootDevicesResponse, error)
 	// Replaces the boot order of a virtual machine. Mirrors `set`.
 	//
-	// The new order takes effect at the next boot. Idempotent: repeating it leaves the same order.
-	//   - `NOT_FOUND`: also when the machine has no device with an identifier that an entry names.
+	// The new order takes effect at the next boot. Idempotent: repeating the call leaves the same order.
+	//   - `NOT_FOUND`: also if the machine has no device with an identifier that an entry names.
 	//   - `INVALID_ARGUMENT`: a kind other than `ETHERNET` appears in more than one entry, or the same device is named
 	//     twice.
-	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+	//   - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	SetBootDevices(context.Context, *SetBootDevicesRequest) (*SetBootDevicesResponse, error)
 	mustEmbedUnimplementedDeviceServiceServer()
 }

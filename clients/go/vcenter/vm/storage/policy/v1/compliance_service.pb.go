@@ -29,17 +29,17 @@ const (
 type ComplianceStatus int32
 
 const (
-	// Not set, or a value that this contract does not know.
+	// Not set, or a value that is unknown to this contract.
 	ComplianceStatus_COMPLIANCE_STATUS_UNSPECIFIED ComplianceStatus = 0
-	// It complies.
+	// Compliant.
 	ComplianceStatus_COMPLIANCE_STATUS_COMPLIANT ComplianceStatus = 1
-	// It does not comply.
+	// Not compliant.
 	ComplianceStatus_COMPLIANCE_STATUS_NON_COMPLIANT ComplianceStatus = 2
-	// Not known.
+	// Unknown.
 	ComplianceStatus_COMPLIANCE_STATUS_UNKNOWN_COMPLIANCE ComplianceStatus = 3
-	// The policy requires nothing of the kind of datastore that it is on.
+	// The policy has no requirements for the kind of datastore that it is on.
 	ComplianceStatus_COMPLIANCE_STATUS_NOT_APPLICABLE ComplianceStatus = 4
-	// The policy was changed and has not been applied since.
+	// The policy was changed and has not been applied since then.
 	ComplianceStatus_COMPLIANCE_STATUS_OUT_OF_DATE ComplianceStatus = 5
 )
 
@@ -148,7 +148,7 @@ func (x *CheckComplianceRequest) GetSpec() *ComplianceCheckSpec {
 // Response of `CheckCompliance`.
 type CheckComplianceResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The new result. Unset when neither the home directory nor any disk follows a policy.
+	// The new result. Unset if neither the home directory nor any disk has a policy.
 	Compliance    *ComplianceInfo `protobuf:"bytes,1,opt,name=compliance,proto3" json:"compliance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -240,7 +240,7 @@ func (x *GetComplianceRequest) GetVm() string {
 // Response of `GetCompliance`.
 type GetComplianceResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The result of the last check. Unset when neither the home directory nor any disk follows a policy.
+	// The result of the last check. Unset if neither the home directory nor any disk has a policy.
 	Compliance    *ComplianceInfo `protobuf:"bytes,1,opt,name=compliance,proto3" json:"compliance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -283,12 +283,12 @@ func (x *GetComplianceResponse) GetCompliance() *ComplianceInfo {
 	return nil
 }
 
-// What to check of a virtual machine. Taken by `CheckCompliance`.
+// Parts of a virtual machine to check. Used by `CheckCompliance`.
 type ComplianceCheckSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whether the home directory is checked, which holds the configuration file.
+	// Whether to check the home directory, which contains the configuration file.
 	VmHome *bool `protobuf:"varint,1,opt,name=vm_home,json=vmHome,proto3,oneof" json:"vm_home,omitempty"`
-	// Identifiers of the disks that are checked, for instance `2000`. All disks when empty.
+	// Identifiers of the disks to check, for example `2000`. If empty, all disks are checked.
 	Disks         []string `protobuf:"bytes,2,rep,name=disks,proto3" json:"disks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -341,11 +341,11 @@ func (x *ComplianceCheckSpec) GetDisks() []string {
 // Whether a virtual machine complies with its storage policies.
 type ComplianceInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Status of the machine as a whole. It is `COMPLIANT` only when everything that follows a policy complies.
+	// Status of the machine as a whole. `COMPLIANT` only if everything that has a policy complies.
 	OverallCompliance *ComplianceStatus `protobuf:"varint,1,opt,name=overall_compliance,json=overallCompliance,proto3,enum=vcenter.vm.storage.policy.v1.ComplianceStatus,oneof" json:"overall_compliance,omitempty"`
-	// Status of the home directory. Unset when it follows no policy.
+	// Status of the home directory. Unset if it has no policy.
 	VmHome *ComplianceVmComplianceInfo `protobuf:"bytes,2,opt,name=vm_home,json=vmHome,proto3" json:"vm_home,omitempty"`
-	// Status of the disks by identifier, without those that follow no policy.
+	// Status of the disks by identifier. Disks without a policy are omitted.
 	Disks         map[string]*ComplianceVmComplianceInfo `protobuf:"bytes,3,rep,name=disks,proto3" json:"disks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -405,15 +405,15 @@ func (x *ComplianceInfo) GetDisks() map[string]*ComplianceVmComplianceInfo {
 // Whether the home directory or a disk complies with its storage policy.
 type ComplianceVmComplianceInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Status that the last check found.
+	// Result of the last check.
 	Status *ComplianceStatus `protobuf:"varint,1,opt,name=status,proto3,enum=vcenter.vm.storage.policy.v1.ComplianceStatus,oneof" json:"status,omitempty"`
-	// When it was last checked.
+	// When the last check took place.
 	CheckTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
-	// Identifier of the storage policy, for instance `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`. Unset when vCenter does not
+	// Identifier of the storage policy, for example `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`. Unset if vCenter does not
 	// know it.
 	Policy *string `protobuf:"bytes,3,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
-	// Why the check failed. There can be several causes, since a policy can have rules of several storage providers.
-	// Empty when it did not fail.
+	// Why the check failed. There can be several causes, because a policy can have rules from several storage providers.
+	// Empty if the check did not fail.
 	FailureCause  []*v1.LocalizableMessage `protobuf:"bytes,4,rep,name=failure_cause,json=failureCause,proto3" json:"failure_cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -27,22 +27,22 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells whether a virtual machine complies with the storage policies of its home directory and its disks.
+// Reports whether a virtual machine complies with the storage policies of its home directory and its disks.
 //
-// vCenter keeps the result of the last check. `PolicyService` tells and changes which policies are followed.
+// vCenter keeps the result of the last check. `PolicyService` returns and changes the policies that are assigned.
 //
-// Besides what the operations say about themselves, both can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, both operations can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-// - `ERROR`: among others, the machine does not exist. vCenter has no more specific error for it here.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+// - `ERROR`: for example, the machine does not exist. vCenter has no more specific error for it here.
 //
 // Mirrors `com.vmware.vcenter.vm.storage.policy.compliance`.
 type ComplianceServiceClient interface {
-	// Checks anew whether a virtual machine complies, keeps the result, and returns it. Mirrors `check`.
+	// Checks again whether a virtual machine complies, keeps the result, and returns it. Mirrors `check`.
 	//
-	// Can take longer than other calls. Repeating it does no harm, but vCenter does not promise so, hence the unknown
-	// idempotency.
+	// Can take longer than other calls. Repeating the call does no harm, but vCenter does not guarantee that, so the
+	// idempotency is unknown.
 	CheckCompliance(ctx context.Context, in *CheckComplianceRequest, opts ...grpc.CallOption) (*CheckComplianceResponse, error)
 	// Returns the result of the last check. Mirrors `get`.
 	GetCompliance(ctx context.Context, in *GetComplianceRequest, opts ...grpc.CallOption) (*GetComplianceResponse, error)
@@ -80,22 +80,22 @@ func (c *complianceServiceClient) GetCompliance(ctx context.Context, in *GetComp
 // All implementations must embed UnimplementedComplianceServiceServer
 // for forward compatibility.
 //
-// Tells whether a virtual machine complies with the storage policies of its home directory and its disks.
+// Reports whether a virtual machine complies with the storage policies of its home directory and its disks.
 //
-// vCenter keeps the result of the last check. `PolicyService` tells and changes which policies are followed.
+// vCenter keeps the result of the last check. `PolicyService` returns and changes the policies that are assigned.
 //
-// Besides what the operations say about themselves, both can fail with
-// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// In addition to the errors listed for each operation, both operations can fail with
+// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
-// - `ERROR`: among others, the machine does not exist. vCenter has no more specific error for it here.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
+// - `ERROR`: for example, the machine does not exist. vCenter has no more specific error for it here.
 //
 // Mirrors `com.vmware.vcenter.vm.storage.policy.compliance`.
 type ComplianceServiceServer interface {
-	// Checks anew whether a virtual machine complies, keeps the result, and returns it. Mirrors `check`.
+	// Checks again whether a virtual machine complies, keeps the result, and returns it. Mirrors `check`.
 	//
-	// Can take longer than other calls. Repeating it does no harm, but vCenter does not promise so, hence the unknown
-	// idempotency.
+	// Can take longer than other calls. Repeating the call does no harm, but vCenter does not guarantee that, so the
+	// idempotency is unknown.
 	CheckCompliance(context.Context, *CheckComplianceRequest) (*CheckComplianceResponse, error)
 	// Returns the result of the last check. Mirrors `get`.
 	GetCompliance(context.Context, *GetComplianceRequest) (*GetComplianceResponse, error)

@@ -21,18 +21,19 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /**
- * A call that completes its status where the gateway did not send it.
+ * A call that completes its status if the gateway did not send it.
  *
- * <p>A call that changes something may have done so although no answer came. Its trailers then say
- * that as the gateway says it, in an {@code ErrorInfo}, so that {@link VCenterException} reads both
- * in one place. Only here is it known which method was called, and whether anything was sent.
+ * <p>A call that changes something may have done so although there was no response. Its trailers
+ * then report this in the same way as the gateway does, in an {@code ErrorInfo}, so that {@link
+ * VCenterException} reads both in one place. Only this class knows which method was called, and
+ * whether anything was sent.
  *
- * <p>A certificate that is not trusted ends the call: gRPC would connect again, in vain, as often
- * as the service config says.
+ * <p>If the certificate is not trusted, the call fails immediately: gRPC would otherwise retry as
+ * often as the service config allows, without success.
  */
 final class GatewayCall<RequestT, ResponseT>
     extends SimpleForwardingClientCall<RequestT, ResponseT> {
-  /** Codes with which a call ends when something breaks between the client and the gateway. */
+  /** Codes that a call ends with if the connection to the gateway fails. */
   private static final Set<Status.Code> UNCERTAIN =
       EnumSet.of(
           Status.Code.CANCELLED,
@@ -46,28 +47,43 @@ final class GatewayCall<RequestT, ResponseT>
           "grpc-status-details-bin",
           ProtoUtils.metadataMarshaller(com.google.rpc.Status.getDefaultInstance()));
 
+  private static final Metadata.Key<String> VCENTER =
+      Metadata.Key.of("x-vcenter", Metadata.ASCII_STRING_MARSHALLER);
+
   private final boolean mayChange;
+  private final String vcenter;
   private final Attempts attempts;
 
-  private GatewayCall(ClientCall<RequestT, ResponseT> call, boolean mayChange, Attempts attempts) {
+  private GatewayCall(
+      ClientCall<RequestT, ResponseT> call, boolean mayChange, String vcenter, Attempts attempts) {
     super(call);
     this.mayChange = mayChange;
+    this.vcenter = vcenter;
     this.attempts = attempts;
     attempts.call = call;
   }
 
-  /** Begins a call on a channel. */
+  /** Starts a call on a channel, for a vCenter unless it is null. */
   static <RequestT, ResponseT> ClientCall<RequestT, ResponseT> on(
-      Channel channel, MethodDescriptor<RequestT, ResponseT> method, CallOptions options) {
+      Channel channel,
+      MethodDescriptor<RequestT, ResponseT> method,
+      CallOptions options,
+      String vcenter) {
     Attempts attempts = new Attempts();
-    // gRPC's own services, health and reflection, are not in the contract and only read.
+    // gRPC's own services, health and reflection, are not in the contract and are read-only.
     boolean mayChange = !method.isSafe() && !method.getFullMethodName().startsWith("grpc.");
     return new GatewayCall<>(
-        channel.newCall(method, options.withStreamTracerFactory(attempts)), mayChange, attempts);
+        channel.newCall(method, options.withStreamTracerFactory(attempts)),
+        mayChange,
+        vcenter,
+        attempts);
   }
 
   @Override
   public void start(Listener<ResponseT> listener, Metadata headers) {
+    if (vcenter != null && !headers.containsKey(VCENTER)) {
+      headers.put(VCENTER, vcenter);
+    }
     super.start(
         new SimpleForwardingClientCallListener<>(listener) {
           @Override
@@ -85,8 +101,8 @@ final class GatewayCall<RequestT, ResponseT>
   }
 
   /**
-   * Corrects the code of a call whose connection was lost. It is {@code UNKNOWN} where gRPC noticed
-   * the loss when it wrote, and {@code UNAVAILABLE} where it noticed when it read.
+   * Corrects the code of a call whose connection was lost. It is {@code UNKNOWN} if gRPC detected
+   * the loss while writing, and {@code UNAVAILABLE} if it detected the loss while reading.
    */
   static Status unavailableIfLost(Status status) {
     boolean lost =
@@ -129,7 +145,7 @@ final class GatewayCall<RequestT, ResponseT>
     }
   }
 
-  /** What happens to the attempts of a call, of which there are several when gRPC retries it. */
+  /** Traces the attempts of a call; there are several if gRPC retries it. */
   private static final class Attempts extends ClientStreamTracer.Factory {
     volatile boolean sent;
     volatile Status refused;
@@ -146,10 +162,10 @@ final class GatewayCall<RequestT, ResponseT>
 
         @Override
         public void streamClosed(Status status) {
-          // What all that is wrong with certificates throws.
+          // Thrown for all problems with certificates.
           if (causes(status.getCause()).anyMatch(GeneralSecurityException.class::isInstance)) {
             refused = status;
-            // Cancelling is the only way to keep gRPC from another attempt.
+            // Canceling is the only way to prevent gRPC from making another attempt.
             call.cancel("the gateway's certificate is not trusted", status.getCause());
           }
         }

@@ -15,14 +15,14 @@ import java.util.concurrent.Executor;
 import java.util.function.Supplier;
 
 /**
- * Says to the gateway who calls.
+ * The caller's identity.
  *
- * <p>Given to {@link VCenterGateway.Builder#credentials}, they go with every call; given to a
- * stub's {@code withCallCredentials}, they go with the calls of that stub, in place of the others.
+ * <p>With {@link VCenterGateway.Builder#credentials}, they apply to every call. With a stub's
+ * {@code withCallCredentials}, they replace these for the calls of that stub.
  *
- * <p>They leave this machine only over TLS: a call that would send them elsewhere in plain text
- * fails with {@code UNAUTHENTICATED} before anything is sent. What is secret in them cannot be read
- * back and is never printed.
+ * <p>They leave the local machine only over TLS: a call that would send them elsewhere in plain
+ * text fails with {@code UNAUTHENTICATED} before anything is sent. Secrets in them cannot be read
+ * back and are never printed.
  */
 public final class GatewayCredentials extends CallCredentials {
   private static final Metadata.Key<String> SESSION = key("vmware-api-session-id");
@@ -42,10 +42,10 @@ public final class GatewayCredentials extends CallCredentials {
   }
 
   /**
-   * A session of vCenter's that the caller has opened and keeps open.
+   * An existing vCenter session, which the caller keeps open.
    *
-   * @param id the session's id
-   * @throws IllegalArgumentException if no session can have this id
+   * @param id the session's ID
+   * @throws IllegalArgumentException if this is not a valid session ID
    */
   public static GatewayCredentials session(String id) {
     requireVisible("a session id", id);
@@ -53,25 +53,25 @@ public final class GatewayCredentials extends CallCredentials {
   }
 
   /**
-   * A user's name and password, for which the gateway keeps a session.
+   * The username and password of a vCenter user, for whom the gateway keeps a session.
    *
-   * @param user the name, for instance {@code administrator@vsphere.local}
+   * @param user the name, for example {@code administrator@vsphere.local}
    * @param password the password
    * @throws IllegalArgumentException if the name is empty or contains a colon
    */
   public static GatewayCredentials basic(String user, String password) {
     if (user.isEmpty() || user.indexOf(':') >= 0) {
-      throw new IllegalArgumentException("a user name is not empty and contains no colon");
+      throw new IllegalArgumentException("the username must not be empty or contain a colon");
     }
     String pair = Base64.getEncoder().encodeToString((user + ":" + password).getBytes(UTF_8));
     return new GatewayCredentials("basic", AUTHORIZATION, () -> "Basic " + pair, false);
   }
 
   /**
-   * A token or JWT, for a gateway that has a login of its own.
+   * A token or JWT, for a gateway that has its own service account.
    *
-   * @param token the token; white space around it does not belong to it
-   * @throws IllegalArgumentException if this cannot be a token
+   * @param token the token; whitespace around it is ignored
+   * @throws IllegalArgumentException if this is not a valid token
    */
   public static GatewayCredentials bearer(String token) {
     String value = bearerValue(token);
@@ -79,9 +79,9 @@ public final class GatewayCredentials extends CallCredentials {
   }
 
   /**
-   * A token or JWT that is renewed.
+   * A token or JWT that rotates.
    *
-   * @param token is asked for it with each call, on the channel's executor. When it throws, the
+   * @param token called for each rpc, on the channel's executor. If it throws an exception, the
    *     call fails with {@code UNAUTHENTICATED} and is not sent
    */
   public static GatewayCredentials bearer(Supplier<String> token) {
@@ -90,8 +90,8 @@ public final class GatewayCredentials extends CallCredentials {
   }
 
   /**
-   * The same credentials, which may also go to other machines in plain text, where anyone on the
-   * way can read them. Only for networks that encrypt on their own.
+   * The same credentials, which can also be sent to other machines in plain text, where anyone on
+   * the network path can read them. Only for networks that are themselves encrypted.
    */
   public GatewayCredentials allowingPlaintext() {
     return new GatewayCredentials(kind, key, value, true);
@@ -109,7 +109,7 @@ public final class GatewayCredentials extends CallCredentials {
         && !isLocal(peer)) {
       applier.fail(
           Status.UNAUTHENTICATED.withDescription(
-              "credentials are not sent in plain text to another machine: " + peer));
+              "credentials cannot be sent in plain text to another machine: " + peer));
       return;
     }
     executor.execute(() -> apply(applier));
@@ -129,7 +129,7 @@ public final class GatewayCredentials extends CallCredentials {
     applier.apply(headers);
   }
 
-  /** Tells what kind of credentials these are. */
+  /** Returns the type of the credentials. */
   @Override
   public String toString() {
     return "GatewayCredentials(" + kind + ")";
@@ -141,13 +141,14 @@ public final class GatewayCredentials extends CallCredentials {
     return "Bearer " + trimmed;
   }
 
-  private static void requireVisible(String what, String text) {
+  /** Throws an IllegalArgumentException if the text is empty or not valid in metadata. */
+  static void requireVisible(String what, String text) {
     if (text.isEmpty() || !text.chars().allMatch(c -> c > ' ' && c <= '~')) {
-      throw new IllegalArgumentException(what + " consists of visible ASCII characters");
+      throw new IllegalArgumentException(what + " must consist of visible ASCII characters");
     }
   }
 
-  /** Sockets that are not of the internet are of this machine. */
+  /** Sockets that are not internet sockets are on the local machine. */
   private static boolean isLocal(SocketAddress peer) {
     if (peer instanceof InetSocketAddress) {
       InetSocketAddress address = (InetSocketAddress) peer;

@@ -12,7 +12,7 @@ final class Target {
 
   private Target() {}
 
-  /** Whether a target is certainly on this machine. No name but {@code localhost} is looked up. */
+  /** Whether a target is certainly on the local machine. Only {@code localhost} is resolved. */
   static boolean isLocal(String target) {
     if (target.startsWith("unix:")) {
       return true;

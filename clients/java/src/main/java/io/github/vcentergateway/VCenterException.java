@@ -23,9 +23,9 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * All that a failed call says.
+ * Everything that is known about a failed call.
  *
- * <p>Stubs throw gRPC's own exceptions; {@link #from} reads them:
+ * <p>Stubs throw gRPC's own exceptions; {@link #from} converts them:
  *
  * <pre>{@code
  * try {
@@ -38,8 +38,8 @@ import java.util.Optional;
  * }
  * }</pre>
  *
- * <p>Parts that the call did not report are empty, never null. {@link #getMessage} is the code, the
- * reason, the description and the request id in one line.
+ * <p>Parts that the call did not report are empty, never null. {@link #getMessage} returns the
+ * code, reason, description and request ID in one line.
  */
 @SuppressWarnings("serial") // like its superclass it is an exception, but not made to be serialized
 public final class VCenterException extends StatusRuntimeException {
@@ -58,13 +58,13 @@ public final class VCenterException extends StatusRuntimeException {
   }
 
   /**
-   * Reads what a call failed with, be it an exception of a stub, one that wraps it, such as a
+   * Converts the exception of a failed call: an exception of a stub, one that wraps it, such as a
    * future's {@link java.util.concurrent.ExecutionException}, or any other.
    *
-   * <p>Always returns something: details that are missing or cannot be read leave those parts empty
-   * that are read from them, and a failure that is not gRPC's has the code {@code UNKNOWN}.
+   * <p>Never returns null: if details are missing or unreadable, the corresponding parts are empty,
+   * and a failure that is not from gRPC has the code {@code UNKNOWN}.
    *
-   * @param failure what was thrown; it becomes the cause
+   * @param failure the exception; it becomes the cause
    */
   public static VCenterException from(Throwable failure) {
     if (failure instanceof VCenterException) {
@@ -95,19 +95,19 @@ public final class VCenterException extends StatusRuntimeException {
   }
 
   /**
-   * What happened: vCenter's name of the error type, {@code HTTP_<status>}, or a reason of the
-   * gateway's own such as {@code REQUEST_INVALID}. Empty when the error is not from the gateway,
-   * for instance when it cannot be reached.
+   * What happened: vCenter's name of the error type, {@code HTTP_<status>}, or the gateway's own
+   * reason, such as {@code REQUEST_INVALID}. Empty if the error is not from the gateway, for
+   * example because it is unreachable.
    */
   public String getReason() {
     return info.getReason();
   }
 
   /**
-   * The reason of an error that the gateway itself reports. {@code REASON_UNSPECIFIED} when vCenter
-   * reported the error, when the gateway is newer than this client and gives a reason that it does
-   * not know, and when neither of them answered; {@link #getReason} has the text. A program that
-   * does not know a reason should go by {@link #getCode}.
+   * The reason of an error that the gateway itself reports. {@code REASON_UNSPECIFIED} if vCenter
+   * reported the error, if the reason is unknown because the gateway is newer than this client, or
+   * if neither responded; for the text, see {@link #getReason}. A program that does not recognize a
+   * reason should rely on {@link #getCode}.
    */
   public Reason getGatewayReason() {
     EnumValueDescriptor value =
@@ -118,15 +118,15 @@ public final class VCenterException extends StatusRuntimeException {
   }
 
   /**
-   * Further facts about the failed call, for instance its {@code operation} in vCenter and the
-   * {@code http_status} of the answer.
+   * Additional data about the failed call, for example its {@code operation} in vCenter and the
+   * {@code http_status} of the response.
    */
   public Map<String, String> getMetadata() {
     return info.getMetadataMap();
   }
 
   /**
-   * {@code vcenter.vmware.com} when vCenter reported the error, {@code vcenter-gateway} when the
+   * {@code vcenter.vmware.com} if vCenter reported the error, {@code vcenter-gateway} if the
    * gateway did.
    */
   public String getDomain() {
@@ -134,25 +134,25 @@ public final class VCenterException extends StatusRuntimeException {
   }
 
   /**
-   * Kind of vCenter error. {@code ERROR_TYPE_UNSPECIFIED} when vCenter sent none, or one that this
-   * version does not know; {@link #getReason} then has its name.
+   * vCenter error type. {@code ERROR_TYPE_UNSPECIFIED} if vCenter sent none, or one that is unknown
+   * to this version; {@link #getReason} then returns its name.
    */
   public ErrorType getErrorType() {
     ErrorType type = error.getErrorType();
     return type == ErrorType.UNRECOGNIZED ? ErrorType.ERROR_TYPE_UNSPECIFIED : type;
   }
 
-  /** vCenter's messages, the outermost cause first. */
+  /** vCenter's messages, outermost cause first. */
   public List<LocalizableMessage> getMessages() {
     return error.getMessagesList();
   }
 
-  /** What is wrong with the request: the path of each field, and the mistake in it. */
+  /** The errors in the request: the path of each field, and its error. */
   public List<BadRequest.FieldViolation> getFieldViolations() {
     return getDetail(BadRequest.class).map(BadRequest::getFieldViolationsList).orElse(List.of());
   }
 
-  /** How long to wait before the call is worth repeating. */
+  /** How long to wait before a retry. */
   public Optional<Duration> getRetryDelay() {
     return getDetail(RetryInfo.class)
         .map(RetryInfo::getRetryDelay)
@@ -160,12 +160,12 @@ public final class VCenterException extends StatusRuntimeException {
   }
 
   /**
-   * Whether the operation may have run although the call failed: look at the machine before you
-   * repeat it.
+   * Whether the operation may have been executed although the call failed: check the machine's
+   * state before you retry.
    *
-   * <p>The gateway says so for calls that it sent to vCenter. When the gateway did not answer, this
-   * is true for every call that may change something, unless it certainly was not sent. It is never
-   * true for a call that only reads.
+   * <p>The gateway reports this for calls that it sent to vCenter. If the gateway did not respond,
+   * this is true for every call that can change something, unless the call was certainly not sent.
+   * It is never true for a read-only call.
    */
   public boolean mayHaveExecuted() {
     return "true".equals(info.getMetadataMap().get(MAY_HAVE_EXECUTED));
@@ -176,18 +176,18 @@ public final class VCenterException extends StatusRuntimeException {
     return getDetail(RequestInfo.class).map(RequestInfo::getRequestId).orElse("");
   }
 
-  /** Further facts, of a structure that depends on the operation. */
+  /** Additional data. Its structure depends on the operation. */
   public Optional<Struct> getData() {
     return error.hasData() ? Optional.of(error.getData()) : Optional.empty();
   }
 
-  /** All details of the status as they came, including those that have a method of their own. */
+  /** All details of the status, unchanged, including those with their own method. */
   public List<Any> getDetails() {
     return details;
   }
 
   /**
-   * The first detail of a type, for instance {@code ProcessErrorDetails}.
+   * The first detail of a type, for example {@code ProcessErrorDetails}.
    *
    * @param type the generated class
    */

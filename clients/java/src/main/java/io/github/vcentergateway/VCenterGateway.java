@@ -38,48 +38,53 @@ import java.util.function.Consumer;
  * }
  * }</pre>
  *
- * <p>Connects with the first call, and anew when needed. Calls that only read are repeated up to
- * three times while the gateway is unavailable, streams until they are open; calls that change
- * something never are. Make one, share it between all threads, and keep it as long as the program
- * runs.
+ * <p>Connects with the first call and reconnects automatically. Read-only calls are retried up to
+ * three times while the gateway is unavailable, and read-only streams until they are open; calls
+ * that change something are never retried. Create one connection, share it between all threads, and
+ * keep it as long as the program runs.
  */
 public final class VCenterGateway extends Channel implements AutoCloseable {
   private static final Duration SHORTEST_KEEP_ALIVE_TIME = Duration.ofSeconds(30);
   private static final Duration KEEP_ALIVE_TIMEOUT = Duration.ofSeconds(20);
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
-  // The gateway sends this much by default; gRPC would take 4 MiB.
+  // The gateway's default limit; gRPC's default is 4 MiB.
   private static final int LARGEST_RESPONSE = 32 << 20;
 
   private final ManagedChannel channel;
   private final CallCredentials credentials;
+  private final String vcenter;
   private final Duration defaultDeadline;
 
   private VCenterGateway(
-      ManagedChannel channel, CallCredentials credentials, Duration defaultDeadline) {
+      ManagedChannel channel,
+      CallCredentials credentials,
+      String vcenter,
+      Duration defaultDeadline) {
     this.channel = channel;
     this.credentials = credentials;
+    this.vcenter = vcenter;
     this.defaultDeadline = defaultDeadline;
   }
 
   /**
-   * Begins a connection to the gateway.
+   * Returns a builder for a connection to the gateway.
    *
-   * <p>{@code TlsChannelCredentials.create()} trusts the system's authorities; its builder takes an
-   * authority of your own with {@code trustManager}, and a client's certificate with {@code
-   * keyManager}. {@code InsecureChannelCredentials.create()} is plain text.
+   * <p>{@code TlsChannelCredentials.create()} trusts the system's CA certificates; its builder
+   * accepts your own CA with {@code trustManager} and a client certificate with {@code keyManager}.
+   * {@code InsecureChannelCredentials.create()} is plain text.
    *
-   * @param target name of the gateway as gRPC takes it: {@code host:port}, {@code
-   *     dns:///host:port}, {@code unix:path}
-   * @param security how to speak with it
+   * @param target gRPC target name of the gateway: {@code host:port}, {@code dns:///host:port},
+   *     {@code unix:path}
+   * @param security TLS or plain text
    */
   public static Builder newBuilder(String target, ChannelCredentials security) {
     return new Builder(target, security);
   }
 
   /**
-   * gRPC's service config for the gateway: round robin over all addresses, of which those that are
-   * about to stop are left in time; and calls that only read are repeated up to three times while
-   * the gateway is unavailable.
+   * gRPC's service config for the gateway: round robin across all addresses, with health checks to
+   * stop using a replica in time before it shuts down. Read-only calls are retried up to three
+   * times while the gateway is unavailable.
    */
   public static Map<String, ?> defaultServiceConfig() {
     try (Reader json =
@@ -92,8 +97,8 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
   }
 
   /**
-   * Begins a call. Adds the credentials, and the deadline to a call that has none of its own,
-   * unless it streams in one direction or in both.
+   * Starts a call. Adds the credentials, the vCenter, and the default deadline to a call without
+   * its own, unless it streams in one direction or both.
    */
   @Override
   public <RequestT, ResponseT> ClientCall<RequestT, ResponseT> newCall(
@@ -107,7 +112,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
         && Context.current().getDeadline() == null) {
       options = options.withDeadlineAfter(defaultDeadline.toNanos(), NANOSECONDS);
     }
-    return GatewayCall.on(channel, method, options);
+    return GatewayCall.on(channel, method, options, vcenter);
   }
 
   @Override
@@ -116,14 +121,15 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
   }
 
   /**
-   * The channel underneath, to watch its state. Calls made on it directly lack the credentials, the
-   * deadline, and what {@link VCenterException#mayHaveExecuted} tells when the gateway is lost.
+   * The underlying channel, for watching its state. Calls made directly on it have neither the
+   * credentials nor the vCenter nor the default deadline, and {@link
+   * VCenterException#mayHaveExecuted} is not accurate if the connection to the gateway is lost.
    */
   public ManagedChannel getManagedChannel() {
     return channel;
   }
 
-  /** Ends the connection. Calls in flight have five seconds to end, then they are cancelled. */
+  /** Closes the connection. Calls in flight have five seconds to end before they are canceled. */
   @Override
   public void close() {
     channel.shutdown();
@@ -136,17 +142,18 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
     }
   }
 
-  /** Tells where the connection leads. */
+  /** Returns the target of the connection. */
   @Override
   public String toString() {
     return "VCenterGateway(" + authority() + ")";
   }
 
-  /** How to connect. */
+  /** Options of a connection. */
   public static final class Builder {
     private final String target;
     private final ChannelCredentials security;
     private GatewayCredentials credentials;
+    private String vcenter;
     private Duration defaultDeadline = Duration.ofSeconds(60);
     private Duration keepAliveTime = Duration.ofSeconds(60);
     private Map<String, ?> serviceConfig = defaultServiceConfig();
@@ -158,7 +165,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
     }
 
     /**
-     * Identity for all calls; none by default.
+     * Identity for all calls. Defaults to none.
      *
      * @see io.grpc.stub.AbstractStub#withCallCredentials
      */
@@ -168,37 +175,53 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
     }
 
     /**
-     * Deadline for calls that have none; 60 seconds by default, zero for no such deadline. Does not
-     * apply to streams.
+     * The vCenter for all calls, if one address serves several. Defaults to none.
      *
-     * <p>A deadline of the stub or of the current {@link Context} is kept, be it shorter or longer.
+     * <p>A call can select another one with its metadata {@code x-vcenter}.
+     *
+     * @throws IllegalArgumentException if the name is not valid
+     * @see io.grpc.stub.MetadataUtils#newAttachHeadersInterceptor
+     */
+    public Builder vcenter(String name) {
+      GatewayCredentials.requireVisible("the name of a vCenter", name);
+      this.vcenter = name;
+      return this;
+    }
+
+    /**
+     * Deadline for calls without their own. Defaults to 60 seconds; zero means no deadline. Does
+     * not apply to streams.
+     *
+     * <p>A deadline of the stub or the current {@link Context} takes precedence, whether it is
+     * shorter or longer.
      *
      * @throws IllegalArgumentException if it is negative
      */
     public Builder defaultDeadline(Duration deadline) {
       if (deadline.isNegative()) {
-        throw new IllegalArgumentException("a deadline is not negative: " + deadline);
+        throw new IllegalArgumentException("the deadline must not be negative: " + deadline);
       }
       this.defaultDeadline = deadline;
       return this;
     }
 
     /**
-     * How long a connection with calls in flight is silent before it is probed; 60 seconds by
-     * default.
+     * How long a connection with calls in flight is idle before it is probed. Defaults to 60
+     * seconds.
      *
      * @throws IllegalArgumentException if it is less than 30 seconds
      */
     public Builder keepAliveTime(Duration time) {
       if (time.compareTo(SHORTEST_KEEP_ALIVE_TIME) < 0) {
-        throw new IllegalArgumentException("probes come no closer than every 30 s: " + time);
+        throw new IllegalArgumentException(
+            "the keepalive time must be at least 30 seconds: " + time);
       }
       this.keepAliveTime = time;
       return this;
     }
 
     /**
-     * gRPC's service config; {@link VCenterGateway#defaultServiceConfig} by default.
+     * gRPC's service config. Defaults to {@link VCenterGateway#defaultServiceConfig}.
      *
      * @see ManagedChannelBuilder#defaultServiceConfig
      */
@@ -208,8 +231,8 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
     }
 
     /**
-     * Further settings of gRPC, for instance interceptors, an executor or the largest message. They
-     * win over the settings above.
+     * Additional gRPC settings, for example interceptors, an executor or the maximum message size.
+     * They take precedence over the settings above.
      */
     public Builder configureChannel(Consumer<ManagedChannelBuilder<?>> configuration) {
       this.configuration = this.configuration.andThen(configuration);
@@ -217,10 +240,10 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
     }
 
     /**
-     * Makes the connection. Nothing is sent before the first call.
+     * Creates the connection. It connects with the first call.
      *
-     * @throws IllegalArgumentException if the target is no name, or the credentials would go to
-     *     another machine in plain text
+     * @throws IllegalArgumentException if the target is not valid, or the credentials would be sent
+     *     to another machine in plain text
      * @see GatewayCredentials#allowingPlaintext
      */
     public VCenterGateway connect() {
@@ -229,7 +252,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
           && security.withoutBearerTokens() instanceof InsecureChannelCredentials
           && !Target.isLocal(target)) {
         throw new IllegalArgumentException(
-            "credentials are not sent in plain text to another machine: " + target);
+            "credentials cannot be sent in plain text to another machine: " + target);
       }
       ManagedChannelBuilder<?> channel =
           Grpc.newChannelBuilder(target, security)
@@ -239,7 +262,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
               .keepAliveTime(keepAliveTime.toMillis(), MILLISECONDS)
               .keepAliveTimeout(KEEP_ALIVE_TIMEOUT.toMillis(), MILLISECONDS);
       configuration.accept(channel);
-      return new VCenterGateway(channel.build(), credentials, defaultDeadline);
+      return new VCenterGateway(channel.build(), credentials, vcenter, defaultDeadline);
     }
   }
 }

@@ -1,12 +1,15 @@
 """Puts protobuf messages together from bytes that are there already.
 
 The state of a machine goes to many watchers, each with fields of its own choice. Every field is serialized once, when
-it changes; a message for a watcher is then a concatenation, as the wire format allows.
+it changes; a message for a watcher is then a concatenation, as the wire format allows. The pieces of a file are copied
+once into the message that carries them, where a message object would hold two more copies.
 """
 
 from __future__ import annotations
 
-__all__ = ["blob", "number", "text", "varint"]
+from collections.abc import Sequence
+
+__all__ = ["blob", "joined", "number", "text", "varint"]
 
 _VARINT, _LENGTH = 0, 2
 _SMALL = tuple(bytes((value,)) for value in range(128))
@@ -33,6 +36,11 @@ def number(field: int, value: int) -> bytes:
 def blob(field: int, content: bytes) -> bytes:
     """A field that is a message, a text or bytes."""
     return b"%b%b%b" % (varint(field << 3 | _LENGTH), varint(len(content)), content)
+
+
+def joined(field: int, pieces: Sequence[bytes]) -> bytes:
+    """The same of a content that comes in pieces."""
+    return b"".join((varint(field << 3 | _LENGTH), varint(sum(map(len, pieces))), *pieces))
 
 
 def text(field: int, value: str) -> bytes:

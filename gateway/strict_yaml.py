@@ -1,0 +1,78 @@
+"""The loader of YAML behind `gateway.documents`, which says what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from gateway.documents import MAX_VALUES, DocumentError
+
+__all__ = ["load"]
+
+_MAX_NUMBER = 100
+_TEXT = "tag:yaml.org,2002:str"
+
+
+def load(content: str | bytes) -> Any:
+    """The value of a document. Raises DocumentError."""
+    try:
+        return yaml.load(content, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        raise DocumentError(f"it is not valid YAML: {error.problem}", error.problem_mark) from None
+    except yaml.YAMLError:
+        raise DocumentError("it is not valid YAML") from None
+    except RecursionError:
+        raise DocumentError("it is not valid YAML: it is nested too deeply") from None
+
+
+class _Loader(yaml.SafeLoader):
+    _composed = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._composed += 1
+        self._bound(self._composed, self.get_mark())
+        return super().compose_node(parent, index)
+
+    def construct_document(self, node: Any) -> Any:
+        self._count(node, {})
+        return super().construct_document(node)
+
+    def _count(self, node: Any, counted: dict[int, int]) -> int:
+        """How many values a node is when all aliases below it are written out. Looks at each node once."""
+        if id(node) not in counted:
+            counted[id(node)] = MAX_VALUES + 1  # What contains itself has no end.
+            values = node.value if isinstance(node, yaml.CollectionNode) else ()
+            children = [item for pair in values for item in (pair if isinstance(pair, tuple) else (pair,))]
+            counted[id(node)] = 1 + sum(self._count(child, counted) for child in children)
+            self._bound(counted[id(node)], node.start_mark)
+        return counted[id(node)]
+
+    def _bound(self, values: int, mark: Any) -> None:
+        if values > MAX_VALUES:
+            problem = f"it has more than {MAX_VALUES} values, aliases included"
+            raise yaml.constructor.ConstructorError(None, None, problem, mark)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} occurs twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            # What a number costs grows with the square of its length.
+            if isinstance(node, yaml.ScalarNode) and node.tag != _TEXT and len(node.value) > _MAX_NUMBER:
+                raise ValueError
+            return super().construct_object(node, deep)
+        except (
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+        ):  # PyYAML's own, of what only looks like a number or a date.
+            problem = "not a valid number or date; put quotes around a string of this form"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None

@@ -1,0 +1,56 @@
+"""Writes gateway/cli/setting_flags.json: what the command line says about each setting, without loading the settings.
+
+generate_setting_flags.py           writes it
+generate_setting_flags.py --check   fails when it is not what it would be
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any, Literal, get_args, get_origin
+
+from gateway.cli.setting_flags import TABLE, SettingFlag
+from gateway.settings import Setting, all_settings
+
+# What a setting takes, by a word of the sentence that says so.
+_METAVARS = (("HOST:PORT", "HOST:PORT"), ("https://", "URL"), ("file", "FILE"), ("size", "SIZE"), ("number", "NUMBER"))
+
+
+def flags() -> list[dict[str, Any]]:
+    """All flags, as the table has them."""
+    return [asdict(_flag(setting)) for setting in all_settings()]
+
+
+def _flag(setting: Setting) -> SettingFlag:
+    annotation = setting.info.annotation
+    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return SettingFlag(
+        name=setting.name,
+        section=setting.section,
+        description=setting.description,
+        default=setting.default,
+        is_switch=setting.is_switch,
+        metavar=_metavar(setting.takes) or "|".join(choices) or "TEXT",
+        choices=choices,
+    )
+
+
+def _metavar(takes: str) -> str:
+    if takes.startswith("seconds"):
+        return "SECONDS"
+    return next((metavar for word, metavar in _METAVARS if word in takes), "")
+
+
+def main() -> None:
+    """Writes or checks the file."""
+    content = json.dumps(flags(), indent=1) + "\n"
+    if "--check" not in sys.argv[1:]:
+        TABLE.write_text(content, encoding="utf-8")
+    elif not TABLE.is_file() or TABLE.read_text(encoding="utf-8") != content:
+        sys.exit("not up to date: gateway/cli/setting_flags.json; run `make generate`")
+
+
+if __name__ == "__main__":
+    main()
