@@ -61,7 +61,7 @@ async def test_a_broken_file_of_authorities(tmp_path: Path, content: str, caplog
         async with running_gateway(VCenterOptions(simulator.url, ca_file=str(file))) as client:
             file.write_text(content)
             async with asyncio.timeout(20):
-                while "cannot be used, the old content stays in use" not in caplog.text:
+                while "cannot be used; the old content stays in use" not in caplog.text:
                     await client.call(READ, READ_REQUEST)
             # The connections from before are gone; new ones are made.
             await simulator.stop()

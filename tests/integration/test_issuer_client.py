@@ -62,11 +62,13 @@ def answering(body: str | bytes, status: int = 200, **headers: str) -> Callable[
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        pytest.param(answering("", 500), "answers with HTTP 500", id="500"),
-        pytest.param(answering("", 403), "answers with HTTP 403", id="403"),
-        pytest.param(answering("", 204), "answers with HTTP 204", id="204"),
+        pytest.param(answering("", 500), "responds with HTTP 500", id="500"),
+        pytest.param(answering("", 403), "responds with HTTP 403", id="403"),
+        pytest.param(answering("", 204), "responds with HTTP 204", id="204"),
         pytest.param(
-            answering("", 302, Location="/elsewhere"), "answers with HTTP 302, and redirects are not followed", id="302"
+            answering("", 302, Location="/elsewhere"),
+            "responds with HTTP 302, and redirects are not followed",
+            id="302",
         ),
         pytest.param(answering("", 301, Location="http://127.0.0.1:1/"), "redirects are not followed", id="301"),
         pytest.param(answering("x" * (MAX_BYTES + 1)), "is larger than 262144 bytes", id="large"),
@@ -195,7 +197,7 @@ async def test_places_that_cannot_be_reached(tmp_path: Path, issuer: OidcIssuer)
     other = tmp_path / "other.pem"
     other.write_bytes(Authority("Another CA").certificate)
     assert await problem(issuer, ca_file=str(other)) == (
-        "the certificate of 127.0.0.1 was refused: unable to get local issuer certificate"
+        "the certificate of 127.0.0.1 was rejected: unable to get local issuer certificate"
     )
     by_name = issuer.url.replace("127.0.0.1", "localhost")
     assert await problem(issuer, discovery_url=by_name + DISCOVERY) == (

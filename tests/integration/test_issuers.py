@@ -419,7 +419,7 @@ async def test_authorities_that_are_renewed(tmp_path: Path, issuer: OidcIssuer) 
     own.write_bytes(Authority("Another CA").certificate)
     async with guarded(settings_for(tmp_path, entry(issuer, ca_file=str(own)))) as system:
         [source] = system.gateway._admission.issuers.sources  # type: ignore[union-attr]
-        assert source.problem == "the certificate of 127.0.0.1 was refused: unable to get local issuer certificate"
+        assert source.problem == "the certificate of 127.0.0.1 was rejected: unable to get local issuer certificate"
         assert issuer.requests == []
         own.write_bytes(issuer.ca_file.read_bytes())
 
