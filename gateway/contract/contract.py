@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    EnumDescriptor,
+    FieldDescriptor,
+    MethodDescriptor,
+    ServiceDescriptor,
+)
 from google.protobuf.message import DecodeError, Message
 
 from gateway.contract.http_rule import HttpRule, HttpRuleError, parse_http_rule
@@ -310,6 +316,9 @@ class _Reader:
         self._behavior = pool.FindExtensionByName("google.api.field_behavior")
         self._required_number = pool.FindEnumTypeByName("google.api.FieldBehavior").values_by_name["REQUIRED"].number
         self._errors: Any = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.errors")
+        error_types: Any = self._errors.enum_type
+        prefix = enum_prefix(error_types)
+        self._error_names = {value.number: value.name.removeprefix(prefix) for value in error_types.values}
         self._unions_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.unions")
         self._error_data_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.error_data")
         self._json_text_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.json_text")
@@ -341,9 +350,10 @@ class _Reader:
             self.enums[prefix + item.name] = self._pool.FindEnumTypeByName(prefix + item.name)
         for service in file.service:
             full_name = prefix + service.name
-            self.services[full_name] = self._pool.FindServiceByName(full_name)
+            descriptor = self.services[full_name] = self._pool.FindServiceByName(full_name)
+            rpcs = descriptor.methods_by_name
             for method in service.method:
-                self._read_method(full_name, method)
+                self._read_method(full_name, method, rpcs)
 
     def _read_message(self, full_name: str, message: Any) -> None:
         descriptor = self.messages[full_name] = self._pool.FindMessageTypeByName(full_name)
@@ -414,15 +424,13 @@ class _Reader:
             cases[case.value] = UnionCase(frozenset(case.required), frozenset(case.optional))
         return Union(option.tag, cases)
 
-    def _read_method(self, service: str, method: Any) -> None:
+    def _read_method(self, service: str, method: Any, rpcs: Mapping[str, MethodDescriptor]) -> None:
         where = f"rpc {service}/{method.name}"
+        options = method.options
         streaming = Streaming((method.client_streaming, method.server_streaming))
-        backing = self._read_backing(where, method.options)
+        backing = self._read_backing(where, options)
         if isinstance(backing, Rest) and streaming is not Streaming.UNARY:
             raise ContractError(f"{where}: a REST call has one request and one answer, so the rpc cannot stream")
-        error_types = self._errors.enum_type
-        prefix = enum_prefix(error_types)
-        rpcs = self._pool.FindServiceByName(service).methods_by_name
         descriptor = rpcs[method.name]
         self.methods[f"{service}/{method.name}"] = Method(
             service=service,
@@ -431,17 +439,14 @@ class _Reader:
             output_type=descriptor.output_type,
             backing=backing,
             streaming=streaming,
-            idempotency=Idempotency(method.options.idempotency_level),
-            errors=tuple(
-                error_types.values_by_number[number].name.removeprefix(prefix)
-                for number in method.options.Extensions[self._errors]
-            ),
-            since=method.options.Extensions[self._since],
+            idempotency=Idempotency(options.idempotency_level),
+            errors=tuple(self._error_names[number] for number in options.Extensions[self._errors]),
+            since=options.Extensions[self._since],
             task_form=f"{service}/{method.name}Task" if f"{method.name}Task" in rpcs else "",
-            result_is_optional=method.options.Extensions[self._optional_result],
+            result_is_optional=options.Extensions[self._optional_result],
             resources=self.resources.of(descriptor.input_type),
-            is_filtered=method.options.Extensions[self._filtered],
-            waits=method.options.Extensions[self._waits],
+            is_filtered=options.Extensions[self._filtered],
+            waits=options.Extensions[self._waits],
         )
 
     def _read_backing(self, where: str, options: Any) -> Rest | Local:

@@ -20,7 +20,7 @@ from gateway.simulator.errors import Message
 from gateway.simulator.exchange import Request, Response
 from gateway.simulator.library import Item
 
-__all__ = ["PATH", "LibrarySession", "LibrarySessions", "SessionFile", "transfer_file"]
+__all__ = ["PATH", "LibrarySession", "LibrarySessions", "SessionFile", "transfer_file", "without_token"]
 
 PATH = "/cls/data/"
 _VALID = timedelta(minutes=5)
@@ -177,6 +177,14 @@ def transfer_file(sessions: LibrarySessions, request: Request, now: datetime) ->
         file.receive(request.body)
         return Response(HTTPStatus.OK, executed=True)
     return Response(HTTPStatus.OK, file.content or b"", "application/octet-stream", executed=True)
+
+
+def without_token(target: str) -> str:
+    """The target of a request as it may be shown: whoever has the token needs nothing else."""
+    if not target.startswith(PATH):
+        return target
+    _, slash, name = target.removeprefix(PATH).partition("/")
+    return f"{PATH}*{slash}{name}"
 
 
 def _refusal(status: HTTPStatus) -> Response:

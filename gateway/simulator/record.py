@@ -24,6 +24,7 @@ class RecordedCall:
     headers: Mapping[str, str] = field(repr=False)
     """By lower-case name."""
     body: bytes = field(repr=False)
+    """Empty for a file that is uploaded, which may be large."""
     status: int | None = None
     """Of the answer; None when none was sent."""
     executed: bool = False

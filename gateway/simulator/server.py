@@ -14,7 +14,7 @@ from aiohttp import web
 
 from gateway.address import join_address, reachable
 from gateway.settings import SimulatorSettings
-from gateway.simulator import control
+from gateway.simulator import control, library_sessions, transfers
 from gateway.simulator.changes import Changes
 from gateway.simulator.clock import system_clock, wait_until
 from gateway.simulator.endpoint import Endpoint
@@ -25,7 +25,6 @@ from gateway.simulator.record import Record, RecordedCall
 from gateway.simulator.releases import RELEASES
 from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, Sessions, User
 from gateway.simulator.tls import server_context
-from gateway.simulator.transfers import without_token
 from gateway.simulator.vim import files
 from gateway.simulator.vim.endpoint import VimEndpoint
 from gateway.simulator.vim.world import World
@@ -157,13 +156,14 @@ class Simulator:
         )
         if request.target.startswith(control.PREFIX):
             return _to_web(control.handle(request, self.record, self.faults, self.sessions))
+        is_file = request.target.startswith((f"{transfers.PATH}?", library_sessions.PATH))
         call = RecordedCall(
             request.method,
-            without_token(request.target),
+            library_sessions.without_token(transfers.without_token(request.target)),
             self._operation_of(request),
             request.headers.get("x-request-id", ""),
             request.headers,
-            request.body,
+            b"" if is_file else request.body,
         )
         self.record.add(call)
         return await self._answer(incoming, request, call, self.faults.take(call.operation))

@@ -1,6 +1,6 @@
 """Builds Kubernetes and what the tests need beside it into build/cluster, from the sources on the Go module proxy.
 
-Kubernetes takes about ten minutes of CPU without Go's build cache, and less than half a minute with it; a version that
+Kubernetes takes about 13 minutes of CPU without Go's build cache, and less than half a minute with it; a version that
 is built stays. Nobody debugs the programs: leaving out what debuggers need saves a seventh of the compilers' time, and
 letting the compilers use more memory a quarter. Its module names the modules of its `staging` folder by paths that the
 published zip lacks: the modules that are published under their own names stand in.

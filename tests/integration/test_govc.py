@@ -252,6 +252,8 @@ async def test_library_files(govc: Govc, tmp_path: Path) -> None:
     await govc("library.deploy", "-pool", "*/Resources", "-folder", "vm", "-ds", "datastore1", "/mine/package", "new")
     [machine] = govc.simulator.inventory.machines.named("new")
     assert (machine.guest_os, machine.memory.size_mib) == ("CENTOS_7_64", 512)
+    transferred = {call.target: call.body for call in govc.simulator.record if call.target.startswith("/cls/data/")}
+    assert transferred == {f"/cls/data/*/{name}": b"" for name in ("small.iso", "small.ovf", "disk1.vmdk")}
     await govc.fails("made up", "library.export", "/templates/photon-5/photon-5.mf", str(tmp_path / "none"))
     await govc("library.rm", "/mine")
     assert (await govc("library.ls")).split() == ["/templates", "/mirror"]

@@ -66,7 +66,9 @@ def answering(body: str | bytes, status: int = 200, **headers: str) -> Callable[
         pytest.param(answering("", 403), "responds with HTTP 403", id="403"),
         pytest.param(answering("", 204), "responds with HTTP 204", id="204"),
         pytest.param(
-            answering("", 302, Location="/elsewhere"), "responds with HTTP 302, and redirects are not followed", id="302"
+            answering("", 302, Location="/elsewhere"),
+            "responds with HTTP 302, and redirects are not followed",
+            id="302",
         ),
         pytest.param(answering("", 301, Location="http://127.0.0.1:1/"), "redirects are not followed", id="301"),
         pytest.param(answering("x" * (MAX_BYTES + 1)), "is larger than 262144 bytes", id="large"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,6 +63,17 @@ def upload(api: Api, item: str, **files: bytes) -> str:
 
 def state(api: Api, session: str) -> Any:
     return api("GET", f"{UPLOADS}/{session}").json
+
+
+def test_the_catalogues_have_nothing_in_common() -> None:
+    """A service that the gateway gets is taken out of the catalogue of what the simulator alone has."""
+    gateway, simulator = (
+        json.loads(resources.files("gateway.simulator").joinpath(name).read_bytes())
+        for name in ("vcenter-api.json", "vcenter-api-uploads.json")
+    )
+    assert not {item["id"] for item in gateway["services"]} & {item["id"] for item in simulator["services"]}
+    for kind in ("structs", "enums"):
+        assert not gateway[kind].keys() & simulator[kind].keys()
 
 
 def test_the_life_of_a_library(api: Api) -> None:
