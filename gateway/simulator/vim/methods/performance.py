@@ -47,7 +47,7 @@ def _available(call: VimCall) -> list[Data]:
     return [
         Data("PerfMetricId", counterId=counter.key, instance=instance)
         for counter in COUNTERS.values()
-        for example in instances(machine, counter)
+        for instance in instances(machine, counter)
     ]
 
 
