@@ -161,7 +161,7 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
     "-v",
     "--verbose",
     is_flag=True,
-    help="Prints the metadata of the gateway's answer on standard error, the request id for instance.",
+    help="Prints the metadata of the gateway's answer on standard error, the request id for example.",
 )
 def call(
     rpc: str,

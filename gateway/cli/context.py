@@ -129,7 +129,7 @@ def _check(settings: dict[str, Any], asks_token: bool, no_password: bool, passwo
         if "vcenter_proxy" in settings:
             split_address(settings["vcenter_proxy"])
     except ValueError:
-        raise click.UsageError("--target and --vcenter-proxy take HOST:PORT, for instance 127.0.0.1:50051") from None
+        raise click.UsageError("--target and --vcenter-proxy take HOST:PORT, for example 127.0.0.1:50051") from None
     try:
         if "vcenter" in settings:
             settings["vcenter"] = checked_url(settings["vcenter"])

@@ -117,7 +117,7 @@ def load_contexts() -> Contexts:
     """The contexts in the file, none where there is no file. Raises click.UsageError for a file that is wrong."""
     try:
         path = user_folder() / _FILE
-    except click.UsageError:  # Whoever has no home has no contexts either; in a container, for instance.
+    except click.UsageError:  # Whoever has no home has no contexts either; in a container, for example.
         return Contexts({}, None)
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists fails in a folder that may not be entered
         return Contexts({}, None)

@@ -91,7 +91,7 @@ def read_metadata(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
         name = name.lower()
         if not colon or not _NAME.fullmatch(name):
             raise click.UsageError(
-                "--metadata takes NAME: VALUE, for instance 'cache-control: max-age=5'; gRPC's own names (grpc-...) "
+                "--metadata takes NAME: VALUE, for example 'cache-control: max-age=5'; gRPC's own names (grpc-...) "
                 "and those of binary values (...-bin) are not taken"
             )
         if name in _INSTEAD:

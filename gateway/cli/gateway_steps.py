@@ -30,7 +30,7 @@ class GatewaySteps:
         try:
             self._host, self._port = split_address(place.target)
         except ValueError:
-            text = f"--target takes HOST:PORT, for instance 127.0.0.1:50051, not {place.target!r}"
+            text = f"--target takes HOST:PORT, for example 127.0.0.1:50051, not {place.target!r}"
             raise click.UsageError(text) from None
         self._stack = contextlib.ExitStack()
         self._connection: Connection | None = None

@@ -41,7 +41,7 @@ class _Place(NamedTuple):
 @click.command(
     cls=ConnectionCommand,
     epilog="""
-A file in a guest is VM:PATH, for instance vm-1001:/tmp/report.txt or vm-1017:C:\\\\Temp\\\\report.txt; a path that ends
+A file in a guest is VM:PATH, for example vm-1001:/tmp/report.txt or vm-1017:C:\\\\Temp\\\\report.txt; a path that ends
 in a slash, or here is a directory, takes the file under its own name. The file appears when it is complete, and its
 checksum has been compared. A download that loses its connection goes on where it was.
 
@@ -57,7 +57,7 @@ Exit codes: 0 copied, 1 error, 2 wrong options, 3 not reachable, 4 credentials m
 @click.argument("source", shell_complete=complete_file)
 @click.argument("target_file", metavar="TARGET", shell_complete=complete_file)
 @click.option("-f", "--force", is_flag=True, help="Replaces a file that is there.")
-@click.option("--mode", metavar="OCTAL", help="Permissions of the file in a Linux guest, for instance 0600.")
+@click.option("--mode", metavar="OCTAL", help="Permissions of the file in a Linux guest, for example 0600.")
 @guest_options
 def cp(source: str, target_file: str, force: bool, mode: str | None, **connection: Any) -> None:
     """Copies a file to a guest, or from one."""

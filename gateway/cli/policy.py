@@ -61,7 +61,7 @@ def test(identity: str, rpc: str, resources: tuple[str, ...], policy_file: Path)
     kind, colon, name = identity.partition(":")
     if not colon or kind not in set(Kind) or not name:
         raise click.UsageError(
-            f"IDENTITY is a kind and a name, for instance token:ci, not {identity!r}; kinds are {', '.join(Kind)}"
+            f"IDENTITY is a kind and a name, for example token:ci, not {identity!r}; kinds are {', '.join(Kind)}"
         )
     contract = load_contract()
     method = contract.methods[resolve_rpc(rpc)]

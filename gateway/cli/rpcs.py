@@ -18,7 +18,7 @@ class RpcName(click.ParamType[str]):
     name = "rpc"
 
     def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
-        return "Name an rpc, for instance ListVms; `vcenter-gateway routes` lists all."
+        return "Name an rpc, for example ListVms; `vcenter-gateway routes` lists all."
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The rpcs that begin with what was typed: by their full names, else by their ends that are unambiguous."""

@@ -20,9 +20,9 @@ class SettingFlag:
     """What the command line says about a setting."""
 
     name: str
-    """Without the dashes, for instance `vcenter-ca-file`."""
+    """Without the dashes, for example `vcenter-ca-file`."""
     section: str
-    """The path of its section, for instance `vcenter` or `vcenter.retries`."""
+    """The path of its section, for example `vcenter` or `vcenter.retries`."""
     description: str
     default: str
     """As people write it, empty where there is none."""

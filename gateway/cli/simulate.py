@@ -101,7 +101,7 @@ def simulate(
     try:
         host, port = split_address(listen)
     except ValueError:
-        raise click.UsageError(f"--listen takes HOST:PORT, for instance 127.0.0.1:8989, not {listen!r}") from None
+        raise click.UsageError(f"--listen takes HOST:PORT, for example 127.0.0.1:8989, not {listen!r}") from None
     if certificate is not None and not tls:
         raise click.UsageError("--certificate needs --tls")
     from gateway.cli.simulating import run_simulator

@@ -85,7 +85,7 @@ class Tls:
         try:
             host, _ = split_address(target)
         except ValueError:
-            raise click.UsageError(f"--target takes HOST:PORT, for instance 127.0.0.1:50051, not {target!r}") from None
+            raise click.UsageError(f"--target takes HOST:PORT, for example 127.0.0.1:50051, not {target!r}") from None
         given = any((ca, cert, key))
         if wanted is None:
             wanted = given or not is_loopback(host)
@@ -213,7 +213,7 @@ def _unreachable_hint(message: str, address: str, tls: Tls | None) -> str:
             "itself with --vcenter URL"
         )
     if "refused" in text:
-        return f"nothing listens on {address}: start a gateway, for instance with `vcenter-gateway serve --simulator`"
+        return f"nothing listens on {address}: start a gateway, for example with `vcenter-gateway serve --simulator`"
     if "certificate" in text or "ssl" in text or "handshake" in text:
         return (
             f"the gateway on {address} was reached, but its certificate is not trusted or it does not use TLS: "

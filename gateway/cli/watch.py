@@ -62,7 +62,7 @@ def _watch_options(function: Any) -> Any:
     shell_complete=complete_names(FOLDER),
     help="Only machines in this folder, by name or identifier.",
 )
-@click.option("--fields", metavar="FIELDS", help="Fields of VmState to print as JSON, for instance name,addresses.")
+@click.option("--fields", metavar="FIELDS", help="Fields of VmState to print as JSON, for example name,addresses.")
 @_watch_options
 def vms(
     vms: tuple[str, ...],

@@ -1,4 +1,4 @@
-"""What has to come to its end at vCenter, although the caller may not wait for it any more."""
+"""Work at vCenter that must be completed even if the caller no longer waits for it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Endings:
         return len(self._tasks)
 
     async def whole(self, work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
-        """Does the work and gives its result. It goes on when whoever waits for it is cancelled."""
+        """Does the work and returns its result. It continues if the waiting task is cancelled."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return await outlived(task)
 
     async def close(self, seconds: float = _SECONDS) -> None:
-        """Returns when all has ended; what takes longer is given up."""
+        """Returns when everything has ended; abandons what takes too long."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
             if late:

@@ -1,4 +1,4 @@
-"""`WatchEvents` and `ListEvents` of `vcenter.gateway.v1.WatchService`: what vCenter says that happened to machines."""
+"""`WatchEvents` and `ListEvents` of `vcenter.gateway.v1.WatchService`: vCenter's events about machines."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from gateway.vim.values import Ref
 __all__ = ["EventWatching"]
 
 _PAGE = 200
-"""Events in one message of a stream."""
+"""Maximum number of events in one message of a stream."""
 _DEFAULT_PAGE, _MAX_PAGE = 100, 1000
 _MOST_LOOKED_AT = 10_000
-"""Events that are read for one response of a list with a filter that hardly any fits."""
+"""Maximum number of events read for one response of a list if hardly any matches the filter."""
 _MAX_FILTER = 10_000
 
 
@@ -45,7 +45,7 @@ class EventWatching:
 
     @serves("vcenter.gateway.v1.WatchService/WatchEvents")
     async def watch_events(self, call: Call) -> AsyncIterator[Message]:
-        """Events as they happen, and before that those since a bookmark. Raises GatewayError."""
+        """Events as they happen, preceded by those since a bookmark. Raises GatewayError."""
         request: Any = call.message
         quiet = heartbeat_seconds(request)
         fits = _Filter(request.filter)
@@ -143,7 +143,7 @@ class EventWatching:
         return EventHistory(vim, vim.client(call.caller.credential, on_behalf_of), self._messages, below)
 
     def _feed(self, call: Call) -> EventFeed:
-        """The feed of a credential and a folder. Those that nobody follows any more are forgotten."""
+        """The feed of a credential and a folder. Feeds without followers are forgotten."""
         for key in [key for key, feed in self._feeds.items() if feed.is_idle or feed.failure is not None]:
             del self._feeds[key]
         request: Any = call.message
@@ -155,7 +155,7 @@ class EventWatching:
 
 
 class _Filter:
-    """Which events a request is about, as far as vCenter does not see to it. Raises GatewayError (INVALID_ARGUMENT)."""
+    """The part of a request's filter that vCenter does not apply itself. Raises GatewayError (INVALID_ARGUMENT)."""
 
     def __init__(self, filter: Any) -> None:  # noqa: A002 - the API's word
         if len(filter.vms) + len(filter.types) > _MAX_FILTER:
@@ -177,7 +177,7 @@ def _bookmark(place: Place) -> str:
 
 
 def _place_in(text: str, field: str) -> Place:
-    """The place that a bookmark or a page token tells. Raises GatewayError (INVALID_ARGUMENT)."""
+    """The position in a bookmark or a page token. Raises GatewayError (INVALID_ARGUMENT)."""
     key, _, time = text.partition("@")
     try:
         place = Place(int(key), datetime.fromisoformat(time))

@@ -1,7 +1,7 @@
-"""Pictures of a machine's screen.
+"""Screenshots of a machine.
 
-vCenter writes the picture into a file on the machine's datastore and leaves it there. It is read from there and
-removed, whatever comes in between.
+vCenter writes the image to a file on the machine's datastore and leaves it there. The gateway reads and removes it,
+whatever happens in between.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Screenshot", "take_screenshot"]
 
 _ON_DATASTORE = re.compile(r"\[(?P<datastore>[^\]]+)\] ?(?P<path>.+)", re.DOTALL)
 _MAX_DEPTH = 64
-"""Folders above a datastore, at most."""
+"""Maximum number of folders above a datastore."""
 _OPERATION = "vim.VirtualMachine.CreateScreenshot_Task"
 _REMOVAL = "vim.FileManager.DeleteDatastoreFile_Task"
 
@@ -36,11 +36,11 @@ class Screenshot(NamedTuple):
 
     png: bytes
     left_over: str | None
-    """The file on the datastore, where it could not be removed."""
+    """The file on the datastore, if it could not be removed."""
 
 
 async def take_screenshot(vim: Opened, call: Call, vm: str) -> Screenshot:
-    """Takes a picture of a machine's screen. Not to be cancelled: the file would stay. Raises GatewayError."""
+    """Takes a screenshot of a machine. Do not cancel it, because the file would stay. Raises GatewayError."""
     client = vim(call)
     task = await client.call(machine(vm), "CreateScreenshot_Task")
     file = await finished(client, call, task, _OPERATION)
@@ -92,7 +92,7 @@ async def _above(client: VimClient, obj: Ref | None) -> tuple[Ref, str]:
         values = await read(client, obj, "name", "parent")
         if obj.type == "Datacenter":
             datacenter = obj
-        # The root folder has a name, which is part of no path.
+        # The root folder has a name, but is not part of paths.
         if datacenter is not None and values.get("parent") is not None:
             names.insert(0, values["name"])
         obj = values.get("parent")

@@ -1,4 +1,4 @@
-"""Ties the rpcs that the gateway implements itself to the methods that do it."""
+"""Connects the gateway's own rpcs with the methods that implement them."""
 
 from __future__ import annotations
 

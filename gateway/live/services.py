@@ -1,4 +1,4 @@
-"""Puts together the services that watch vCenter, and ends what they keep there."""
+"""Combines the services that watch vCenter, and ends what they keep there."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway is 
 
 
 class WatchingServices:
-    """The services of one process. `unary` carries out calls of vCenter's REST API, `recorded` waits for the audit
-    record of one that changes something."""
+    """The services of one process. `unary` executes calls of vCenter's REST API, `recorded` waits for the audit record
+    of a change."""
 
     def __init__(
         self,
@@ -67,11 +67,11 @@ class WatchingServices:
         ]
 
     def stopping(self) -> None:
-        """The streams are about to be ended because the gateway stops: their callers go on elsewhere."""
+        """The streams are about to end because the gateway stops: their callers continue elsewhere."""
         self._tasks.is_stopping = True
 
     async def close(self) -> None:
-        """Ends what waits, and destroys what was made at vCenter for it."""
+        """Ends all waits, and destroys what was created at vCenter for them."""
         await self._tasks.close(_STOPPING)
         self._events.close(_STOPPING)
         await self.hubs.close(_STOPPING)

@@ -26,10 +26,8 @@ _STATES = {
 
 
 class SnapshotService:
-    """Each change returns the task of vCenter's that carries it out.
-
-    A snapshot is only touched where it is one of the machine that the request names: by that machine the policy has
-    decided about the call.
+    """Each change returns the vCenter task that executes it. A snapshot is only changed if it belongs to the machine in
+    the request, because the policy decided about the call by that machine.
     """
 
     def __init__(self, message: Messages, vim: Opened) -> None:
@@ -109,7 +107,7 @@ class SnapshotService:
         return self._message(f"{call.binding.method.name}Response", task=task.value)
 
     async def _own_snapshot(self, call: Call) -> Ref:
-        """The snapshot that the request names. Raises GatewayError (NOT_FOUND) where the machine has none such."""
+        """The snapshot in the request. Raises GatewayError (NOT_FOUND) if the machine does not have it."""
         request: Any = call.message
         client = self._vim(call)
         info = (await read(client, machine(request.vm), "snapshot")).get("snapshot", {})
@@ -143,7 +141,7 @@ def _check_name(name: str) -> None:
 
 
 def _timeout(request: Any) -> dict[str, int]:
-    """How many minutes quiescing may take, where the request says it. Raises GatewayError."""
+    """How many minutes quiescing may take, if the request sets it. Raises GatewayError."""
     if not request.HasField("quiesce_timeout"):
         return {}
     seconds = request.quiesce_timeout.seconds

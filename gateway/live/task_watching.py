@@ -1,4 +1,4 @@
-"""`WatchTask` and `WaitForTask` of `vcenter.gateway.v1.WatchService`: tasks to their end."""
+"""`WatchTask` and `WaitForTask` of `vcenter.gateway.v1.WatchService`: follow tasks until they end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TaskWatching:
         self._cancelling = cancelling
         self._feeds: dict[bytes, TaskFeed] = {}
         self.is_stopping = False
-        """Whether callers leave because this replica stops, and not by their own will."""
+        """Whether callers disconnect because this replica stops, and not by choice."""
 
     @serves("vcenter.gateway.v1.WatchService/WatchTask")
     async def watch_task(self, call: Call) -> AsyncIterator[Message]:
@@ -59,7 +59,7 @@ class TaskWatching:
 
     @serves("vcenter.gateway.v1.WatchService/WaitForTask")
     async def wait_for_task(self, call: Call) -> Any:
-        """The result of a task. Raises GatewayError, with the task's own error where it failed."""
+        """The result of a task. Raises GatewayError, with the task's own error if it failed."""
         last: TaskView | None = None
         with contextlib.suppress(TimeoutError):
             async with (
@@ -123,7 +123,7 @@ class TaskWatching:
         return scope.is_unlimited or scope.allows({of_type: (identifier,)})
 
     def _feed(self, call: Call) -> TaskFeed:
-        """What follows the tasks of a credential. Those that nobody needs any more are forgotten."""
+        """The feed of a credential's tasks. Unused feeds are forgotten."""
         for digest in [digest for digest, feed in self._feeds.items() if feed.is_idle]:
             del self._feeds[digest]
         digest = call.caller.credential.digest

@@ -1,4 +1,5 @@
-"""What the gateway's own services do alike with objects of vCenter's VIM API: read them, and wait for their tasks."""
+"""Common operations of the gateway's own services on objects of vCenter's VIM API: read them, and wait for their
+tasks."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["Opened", "finished", "machine", "not_found", "read"]
 
 Opened = Callable[[Call], "VimClient"]
-"""The VIM API on behalf of a call. Raises GatewayError where it cannot be had."""
+"""The VIM API on behalf of a call. Raises GatewayError if it is not available."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 
 def machine(identifier: str) -> Ref:
-    """The virtual machine of this identifier: both of vCenter's APIs use the same ones."""
+    """The virtual machine with this identifier: both of vCenter's APIs use the same ones."""
     return Ref("VirtualMachine", identifier)
 
 
@@ -42,16 +43,14 @@ async def read(client: VimClient, obj: Ref, *paths: str) -> Mapping[str, Any]:
 
 
 def not_found(client: VimClient, obj: Ref, text: str) -> GatewayError:
-    """The error of vCenter's for something that does not exist, as the gateway found out by itself."""
+    """vCenter's error for a missing object, if the gateway itself detected that."""
     fault = Fault("ManagedObjectNotFound", text, Data("ManagedObjectNotFound", obj=obj))
     return GatewayError(client.failure(_operation(obj), fault))
 
 
 async def finished(client: VimClient, call: Call, task: Ref, operation: str) -> Any:
-    """The result of a task, once it has ended.
-
-    Raises GatewayError: that of the task where it failed, as if `operation` had done the work itself; and
-    DEADLINE_EXCEEDED for a task that goes on, with its identifier.
+    """The result of a task, once it has ended. Raises GatewayError: that of the task if it failed, as if `operation`
+    had done the work itself; and DEADLINE_EXCEEDED with its identifier if the task continues.
     """
     pause = _FIRST_PAUSE
     loop = asyncio.get_running_loop()

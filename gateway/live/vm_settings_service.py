@@ -1,4 +1,5 @@
-"""`vcenter.gateway.v1.VmSettingsService`: what REST cannot change of a virtual machine, through vCenter's VIM API."""
+"""`vcenter.gateway.v1.VmSettingsService`: settings of virtual machines that REST cannot change, through vCenter's VIM
+API."""
 
 from __future__ import annotations
 
@@ -24,9 +25,8 @@ _CLOUD_INIT = {"user_data": "userdata", "metadata": "metadata", "vendor_data": "
 
 
 class VmSettingsService:
-    """Works through vCenter's tasks where the API has them, and answers when they are done.
-
-    `endings` gets what is put in order after a call.
+    """Uses vCenter's tasks if the API has them, and returns when they are done. `endings` gets the cleanups after
+    calls.
     """
 
     def __init__(self, message: Messages, vim: Opened, endings: Endings) -> None:
@@ -143,7 +143,7 @@ class VmSettingsService:
             await self._vim(call).call(manager, "SetField", arguments)
         return self._message("SetCustomAttributesResponse")
 
-    # What a machine is, and where.
+    # Type and location of a machine.
 
     @serves("vcenter.gateway.v1.VmSettingsService/MarkAsTemplate")
     async def mark_as_template(self, call: Call) -> Any:
@@ -170,7 +170,7 @@ class VmSettingsService:
         task: Ref = await self._vim(call).call(Ref("Folder", request.folder), "MoveIntoFolder_Task", arguments)
         return self._message("MoveVmResponse", task=task.value)
 
-    # The machine's screen, and what it asks.
+    # The machine's screen and questions.
 
     @serves("vcenter.gateway.v1.VmSettingsService/AnswerQuestion")
     async def answer_question(self, call: Call) -> Any:
@@ -202,7 +202,7 @@ class VmSettingsService:
         return self._message("TakeScreenshotResponse", png=taken.png, left_over=taken.left_over)
 
     async def _do(self, call: Call, obj: Ref, method: str, arguments: Mapping[str, Any]) -> Any:
-        """Has a task do the work, and returns when it is done. Raises GatewayError."""
+        """Starts a task, and returns when it is done. Raises GatewayError."""
         client = self._vim(call)
         task = await client.call(obj, method, arguments)
         return await finished(client, call, task, f"vim.{obj.type}.{method}")
@@ -245,7 +245,7 @@ class VmSettingsService:
 
 
 def _text(value: Any) -> str:
-    """A value of the extra configuration, which has no other type in practice than text."""
+    """A value of the extra configuration, which in practice is always text."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     return "" if value is None else str(value)

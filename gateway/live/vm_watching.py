@@ -31,19 +31,19 @@ from gateway.live.vms.tokens import Tokens
 __all__ = ["Selector", "VmWatching"]
 
 _LOOK_SECONDS = 10.0
-"""How often a stream looks whether its caller may see other machines by now, or others have its tags."""
+"""How often a stream checks whether the policy or the tags have changed what its caller sees."""
 _DEFAULT_WAIT_SECONDS, _MAX_WAIT_SECONDS = 300.0, 3600.0
 
 
 class Selector:
-    """Finds out what a caller sees: what its filter selects, of what the policy allows."""
+    """Determines what a caller sees: what its filter selects from what the policy allows."""
 
     def __init__(self, scope: Callable[[Call], Scope], tagged: TaggedMachines) -> None:
         self._scope = scope
         self._tagged = tagged
 
     async def select(self, call: Call, filter: Any, *, places_are_known: bool = True) -> Selection:  # noqa: A002
-        """The selection of this moment. Raises GatewayError."""
+        """The current selection. Raises GatewayError."""
         tagged = await self._tagged.of(call, filter.tags) if filter.tags else None
         return select(filter, self._scope(call), tagged, places_are_known=places_are_known)
 
@@ -63,8 +63,8 @@ class VmWatching:
 
     @serves("vcenter.gateway.v1.WatchService/WatchVms")
     async def watch_vms(self, call: Call) -> AsyncIterator[Message | bytes]:
-        """Machines and their changes, each message with a resume token where the stream can be continued after it.
-        Raises GatewayError."""
+        """Machines and their changes, each message with a resume token if the stream can be resumed after it. Raises
+        GatewayError."""
         request: Any = call.message
         quiet = heartbeat_seconds(request)
         fields = self._fields.of(request.fields)
@@ -114,7 +114,7 @@ class VmWatching:
                 machine = hub.history.machines.get(vm)
                 was_there = was_there or machine is not None
                 if hub.lost is not None:
-                    # What was known may not be so any more.
+                    # The known state may be outdated.
                     yield None, f"the connection to vCenter is lost: {hub.lost.failure.message}"
                 elif machine is not None:
                     yield condition.look(new_state.FromString(b"".join(machine.parts)))
@@ -125,7 +125,7 @@ class VmWatching:
                 await watcher.wait(None)
 
     async def _stream(self, call: Call, hub: Hub, fields: int, quiet: float) -> AsyncGenerator[Message | bytes, None]:
-        """What a stream says, with the state of a hub."""
+        """The messages of a stream, from the state of a hub."""
         request: Any = call.message
         selection = await self._select(call, hub)
         stream = _Stream(self._messages, self._responses, self._tokens, hub, f"{call.caller.identity}")
@@ -171,7 +171,7 @@ class VmWatching:
         return await self._selector.select(call, request.filter, places_are_known=hub.source.period is None)
 
     async def _until_ready(self, hub: Hub, quiet: float) -> AsyncIterator[Message]:
-        """Heartbeats until the hub has a state. Raises GatewayError where it gets none."""
+        """Heartbeats until the hub has a state. Raises GatewayError if it gets none."""
         ready = asyncio.ensure_future(hub.ready())
         try:
             while not (await asyncio.wait((ready,), timeout=quiet))[0]:
@@ -182,7 +182,7 @@ class VmWatching:
 
 
 class _Stream:
-    """Makes the messages of one stream."""
+    """Creates the messages of one stream."""
 
     def __init__(self, messages: Messages, responses: VmResponses, tokens: Tokens, hub: Hub, identity: str) -> None:
         self._messages = messages
@@ -192,7 +192,7 @@ class _Stream:
         self._identity = identity.encode()
 
     def known(self, selection: Selection, fields: int, token: str) -> int | None:
-        """The position that a resume token tells, None where the stream has to start afresh."""
+        """The position in a resume token, None if the stream must start with the full state."""
         history = self._hub.history
         if not token or not self._hub.is_synced:
             return None
@@ -242,5 +242,5 @@ class _Stream:
         return self._responses.token(self._tokens.make(self._hub.history.epoch, watcher.position, whose))
 
     def _whose(self, selection: Selection, fields: int) -> bytes:
-        """Whom a token belongs to, and for what."""
+        """The owner and subject of a token."""
         return hashlib.sha256(b"%b\n%d\n%b" % (selection.key, fields, self._identity)).digest()

@@ -25,7 +25,7 @@ _JOURNAL = 200_000
 
 
 class ObjectKey(NamedTuple):
-    """Type and identifier of an object, for instance `ObjectKey("VirtualMachine", "vm-1001")`."""
+    """Type and identifier of an object, for example `ObjectKey("VirtualMachine", "vm-1001")`."""
 
     type: str
     id: str

@@ -78,7 +78,7 @@ class Fault:
     ) -> Self:
         """The call ends in this vAPI error. One outside the 25 types is taken as it is: a newer vCenter may send it."""
         if not error_type or not isinstance(error_type, str):
-            raise ValueError("the fault 'error' needs an error_type, for instance RESOURCE_BUSY")
+            raise ValueError("the fault 'error' needs an error_type, for example RESOURCE_BUSY")
         if not messages:
             text = f"The fault that was asked for: {error_type}."
             message_id = _OUTAGE if error_type == "SERVICE_UNAVAILABLE" else "com.vmware.vcenter.simulator.fault"
@@ -90,7 +90,7 @@ class Fault:
     def vim_fault(cls, fault: str, text: str = "", /, **members: Any) -> Self:
         """The call ends in this fault of the VIM API, which may have members: `task=Ref("Task", "task-7")`."""
         if not fault or not isinstance(fault, str):
-            raise ValueError("the fault 'vim_fault' needs the name of a fault, for instance TaskInProgress")
+            raise ValueError("the fault 'vim_fault' needs the name of a fault, for example TaskInProgress")
         return cls("vim_fault", failure=VimError(fault, text, **members), arguments={"fault": fault})
 
     @classmethod

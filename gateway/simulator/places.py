@@ -242,7 +242,7 @@ class Places:
         """Names of hosts outside the inventory whose version is too old."""
 
     def new_id(self, prefix: str) -> str:
-        """A free identifier, for instance `group-v2001` for the prefix `group-v`."""
+        """A free identifier, for example `group-v2001` for the prefix `group-v`."""
         return f"{prefix}{next(self._numbers)}"
 
     def new_datacenter(self, name: str, folder: str) -> Datacenter:

@@ -20,7 +20,7 @@ from gateway.simulator import errors
 __all__ = ["Category", "ObjectId", "Tag", "Tagging"]
 
 ObjectId = tuple[str, str]
-"""Type and identifier, for instance ("VirtualMachine", "vm-1001")."""
+"""Type and identifier, for example ("VirtualMachine", "vm-1001")."""
 
 _MOST_CHARACTERS = 256
 _FOREIGN = "com.vmware."

@@ -40,7 +40,7 @@ class Task:
     started: datetime
     due: datetime
     target: tuple[str, str] | None = None
-    """Type and identifier of the thing that it works on, for instance ("VirtualMachine", "vm-1001")."""
+    """Type and identifier of the thing that it works on, for example ("VirtualMachine", "vm-1001")."""
     can_be_canceled: bool = True
     """Whether this kind of task can be canceled at all."""
     status: str = "RUNNING"

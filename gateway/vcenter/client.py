@@ -178,7 +178,7 @@ class VCenter:
                 raise
 
     async def release(self) -> str | None:
-        """The version of vCenter's API, for instance `8.0.3.0`; None when vCenter does not tell it."""
+        """The version of vCenter's API, for example `8.0.3.0`; None when vCenter does not tell it."""
         return (await self._versions.current()).api
 
     def file_failure(self, operation: str, answered: Answered) -> Failure:

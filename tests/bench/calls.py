@@ -29,7 +29,7 @@ class Call:
     """One rpc with its request and the answer that it must get."""
 
     rpc: str
-    """Service and rpc, for instance `vcenter.v1.VmService/ListVms`."""
+    """Service and rpc, for example `vcenter.v1.VmService/ListVms`."""
     request: bytes = field(repr=False)
     expected: Message = field(repr=False)
 

@@ -66,7 +66,7 @@ class Operation:
     """A REST call."""
 
     name: str
-    """Service and operation, for instance `com.vmware.vcenter.vm.power/start`."""
+    """Service and operation, for example `com.vmware.vcenter.vm.power/start`."""
     method: str
     path: str
     query: Mapping[str, str]

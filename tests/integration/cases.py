@@ -32,7 +32,7 @@ class Success:
     id: str
     """What the case shows, in a few words; unique for the rpc."""
     rpc: str
-    """Full name, for instance `vcenter.v1.VmService/ListVms`."""
+    """Full name, for example `vcenter.v1.VmService/ListVms`."""
     request: Json
     response: Json | None = None
     """The whole expected response; None where `check` looks at parts of it."""

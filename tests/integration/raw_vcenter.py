@@ -77,7 +77,7 @@ def saying(data: bytes) -> Answer:
 
 
 def http(status: str, body: bytes, media_type: str = "application/json") -> Answer:
-    """Sends a well-formed response; `status` is for instance `200 OK`."""
+    """Sends a well-formed response; `status` is for example `200 OK`."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     return saying(head.encode() + body)
 

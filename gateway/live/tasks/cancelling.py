@@ -1,4 +1,4 @@
-"""Cancels tasks whose callers have left and wanted that: a change like any other, for policy and audit log."""
+"""Cancels tasks whose callers disconnected and requested that: a change like any other, for policy and audit log."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class TaskCancelling:
         self._under_way: set[asyncio.Task[None]] = set()
 
     def check(self, call: Call, task: str) -> None:
-        """Raises GatewayError (PERMISSION_DENIED) where the caller may not cancel the task."""
+        """Raises GatewayError (PERMISSION_DENIED) if the caller may not cancel the task."""
         self._authorize(self._inner(call, task))
 
     def start(self, call: Call, task: str) -> None:
-        """Cancels a task on behalf of a caller who has left."""
+        """Cancels a task on behalf of a caller that disconnected."""
         cancelling = asyncio.ensure_future(self._cancel(self._inner(call, task), task))
         self._under_way.add(cancelling)
         cancelling.add_done_callback(self._under_way.discard)
 
     async def finish(self) -> None:
-        """Returns when nothing is being cancelled any more."""
+        """Returns when all cancellations have ended."""
         if self._under_way:
             await asyncio.wait(self._under_way)
 
@@ -80,7 +80,7 @@ class TaskCancelling:
             else:
                 await self._calls.on_behalf_of(call, _CANCEL, call.message)
         except GatewayError as error:
-            failure = error.failure  # It may have ended by itself meanwhile.
+            failure = error.failure  # It may have ended in the meantime.
         self._events.call_ended(
             CallEnded(
                 call.binding.method,

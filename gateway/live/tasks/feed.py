@@ -1,4 +1,4 @@
-"""Follows tasks: one poll for all that are watched with one credential, however many calls watch each.
+"""Follows tasks: one poll for all tasks that are watched with one credential, no matter how many calls watch each.
 
 vCenter's REST API tells of no changes, so it is asked: often while a task is young, since most are over soon, and less
 often as the youngest one grows old. VIM's tasks are asked for in the same way, all in one call.
@@ -28,7 +28,7 @@ _LIST = "cis.v1.TaskService/ListTasks"
 _TASK = "Task"
 _MIN_SECONDS, _MAX_SECONDS = 0.1, 2.0
 _SHARE_OF_AGE = 0.1
-"""How long after a task's first look the next one is, as a share of the time since."""
+"""The wait before the next poll, as a share of the task's age."""
 _MOST_AT_ONCE = 500
 _HOPELESS = frozenset({code_pb2.UNAUTHENTICATED, code_pb2.PERMISSION_DENIED, code_pb2.UNIMPLEMENTED})
 
@@ -56,12 +56,12 @@ class TaskFeed:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody watches anything."""
+        """Whether there are no watchers."""
         return not self._tasks
 
     @contextlib.contextmanager
     def watched(self, task: str) -> Any:
-        """The task's newest view, as long as somebody wants to know; None until vCenter has answered."""
+        """The task's latest view, as long as it is watched; None until vCenter has responded."""
         now = asyncio.get_running_loop().time()
         watched = self._tasks.setdefault(task, _Watched(now))
         watched.watchers += 1
@@ -126,7 +126,7 @@ class TaskFeed:
         for task in ids:
             by_provider.setdefault(task.partition(":")[2], []).append(task)
         views: dict[str, TaskView] = {}
-        # A list that names tasks of several parts of vCenter is refused.
+        # vCenter refuses a list that names tasks of several of its parts.
         for tasks in by_provider.values():
             request = self._calls.new(_LIST, filter_spec={"tasks": tasks})
             found = (await self._calls.with_credential(self._credential, _LIST, request)).tasks
@@ -134,7 +134,7 @@ class TaskFeed:
         return views
 
     def _fail(self, tasks: Collection[str], failure: Failure) -> None:
-        """Ends the watch of some tasks. They are forgotten, so that the next call asks again."""
+        """Ends the watch of some tasks. They are forgotten, so that the next call reads them again."""
         for task in list(tasks):
             watched = self._tasks.pop(task, None)
             if watched is not None:

@@ -1,4 +1,4 @@
-"""The state of a task as one message, whichever of vCenter's APIs has it.
+"""The state of a task as one message, for both of vCenter's APIs.
 
 Identifiers tell the two kinds apart: those of the REST API name the part of vCenter that keeps the task, after a colon.
 """
@@ -37,9 +37,9 @@ class TaskView:
     """Type and identifier of what it works on."""
     progress: int | None
     failure: Failure | None = None
-    """What it failed with, or what keeps anybody from seeing it."""
+    """Its failure, or the reason why it cannot be read."""
     is_there: bool = True
-    """Whether vCenter has shown it."""
+    """Whether vCenter has returned it."""
 
 
 def is_vim_task(task: str) -> bool:
@@ -48,13 +48,13 @@ def is_vim_task(task: str) -> bool:
 
 
 def no_such_task(task: str) -> Failure:
-    """What a call ends in for a task that is not there, or that its caller may not see."""
+    """The failure for a task that does not exist, or that the caller may not see."""
     text = f"there is no task {task[:200]!r}; vCenter forgets tasks some time after they end"
     return Failure(code_pb2.NOT_FOUND, "NOT_FOUND", text, domain=VCENTER_DOMAIN)
 
 
 class TaskStates:
-    """Makes states of what vCenter's APIs say."""
+    """Creates states from the responses of vCenter's APIs."""
 
     def __init__(self, messages: Messages, errors: ErrorReader) -> None:
         self._messages = messages
@@ -124,7 +124,7 @@ def _fill(state: Any, values: Mapping[str, Any]) -> None:
 
 
 def _plain(result: Any) -> str | None:
-    """The result of a VIM task as a text: the identifier of what was made, for instance."""
+    """The result of a VIM task as text, for example the identifier of the created object."""
     if isinstance(result, Ref):
         return result.value
     return result if isinstance(result, str) else None

@@ -1,1 +1,1 @@
-"""The state of all machines as one credential sees it: where it comes from, how it is kept, whom it is told."""
+"""The state of all machines that one credential sees: its sources, its history, and its watchers."""

@@ -50,7 +50,7 @@ class Source(Protocol):
 
     async def run(self, hub: Hub) -> None:
         """Keeps the hub's state up to date until it is cancelled. Raises GatewayError when that makes no sense any
-        more, for instance because vCenter refuses the credential."""
+        more, for example because vCenter refuses the credential."""
 
 
 class Hub:

@@ -1,4 +1,4 @@
-"""Machines by polling vCenter's REST API, where VIM cannot be used: seen once a period, with the fields of its list."""
+"""Machines by polling vCenter's REST API if VIM cannot be used: read once per period, with the fields of its list."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class PollSource:
         self._seconds = period
 
     async def run(self, hub: Hub) -> None:
-        """Looks again and again. Raises GatewayError where vCenter refuses the credential, or knows no such place."""
+        """Polls repeatedly. Raises GatewayError if vCenter refuses the credential, or does not know the place."""
         while True:
             try:
                 await self._look(hub)
@@ -74,7 +74,7 @@ class PollSource:
 
 
 def machine_of(summary: Any, fields: VmFields) -> Machine:
-    """A machine as the list of machines has it."""
+    """A machine from an entry of the list of machines."""
     parts = [b""] * len(fields.names)
 
     def put(name: str, encode: Any, value: Any) -> None:

@@ -28,7 +28,7 @@ _CUSTOM = "customValue"
 _ALWAYS = ("name", "runtime.powerState", "config.template")
 """What filters look at."""
 _MAX_KEPT = 4096
-"""Encoded values of one property that are kept, for instance numbers of processors."""
+"""Encoded values of one property that are kept, for example numbers of processors."""
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 

@@ -1,7 +1,7 @@
-"""All machines by REST, however many there are.
+"""All machines over REST, no matter how many there are.
 
-vCenter's list of machines refuses to have more than 4,000. One that is refused is split: into the parts of its longest
-filter, or by datacenter, host, folder and power state, until no part is refused.
+vCenter refuses to list more than 4,000 machines. A refused list is split: into parts of its longest filter, or by
+datacenter, host, folder and power state, until no part is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LISTS = ("vms", "names", *_PLACES)
 _POWER_STATES = ("POWER_STATE_POWERED_ON", "POWER_STATE_POWERED_OFF", "POWER_STATE_SUSPENDED")
 _TOO_MANY = "UNABLE_TO_ALLOCATE_RESOURCE"
 _MAX_VALUES = 100
-"""Values of one filter in a request: they have to fit into a URL."""
+"""Maximum number of values of one filter in a request: they must fit into a URL."""
 _AT_ONCE = 4
 _MAX_DEPTH = 64
 
@@ -51,7 +51,7 @@ class RestInventory:
     async def pages(self, ask: Ask, filter: Any) -> AsyncGenerator[list[Any] | None, None]:  # noqa: A002
         """The `VmSummary` of all machines that match a VmFilter, but for its tags; None for a part that cannot be read.
 
-        Machines that move meanwhile may come twice, or not at all. Raises GatewayError.
+        Machines that move meanwhile may occur twice, or not at all. Raises GatewayError.
         """
         states = filter.DESCRIPTOR.fields_by_name["power_states"].enum_type.values_by_number
         wanted = [states[value].name for value in filter.power_states if value in states]
@@ -77,7 +77,7 @@ class RestInventory:
                     yield None
 
     async def _read(self, ask: Ask, request: Any) -> list[Any] | None:
-        """The machines of a list; None for one that has to be split."""
+        """The machines of a list; None if it must be split."""
         if any(len(getattr(request, name)) > _MAX_VALUES for name in _LISTS):
             return None
         return await _unless_too_many(ask, _LIST_VMS, request, "vms")
@@ -131,7 +131,7 @@ class RestInventory:
 
 
 async def _unless_too_many(ask: Ask, rpc: str, request: Any, result: str) -> list[Any] | None:
-    """What a list has; None where vCenter refuses it because it would have too much."""
+    """The result of a list; None if vCenter refuses it because it is too long."""
     try:
         response = await ask(rpc, request)
     except GatewayError as error:

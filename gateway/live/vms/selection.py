@@ -1,6 +1,6 @@
 """Which machines a watcher sees: those that match its filter, and that the policy lets it see.
 
-Compiled once for all watchers with the same filter. Looking at a machine costs a few look-ups in sets, however long the
+Compiled once for all watchers with the same filter. Checking a machine costs a few set look-ups, no matter how long the
 filter's lists are.
 """
 
@@ -20,7 +20,7 @@ from gateway.transcoding.encoder import Violation
 __all__ = ["Selection", "select"]
 
 MAX_VALUES = 10_000
-"""Values in all lists of a filter."""
+"""Maximum number of values in all lists of a filter."""
 _HOLDERS = {
     "folders": "Folder",
     "datacenters": "Datacenter",
@@ -47,7 +47,7 @@ class Selection:
     templates: bool = False
 
     def matches(self, machine: Machine | None) -> bool:
-        """Whether a watcher sees this machine. None is a machine that is not there."""
+        """Whether a watcher sees this machine. None is a missing machine."""
         if machine is None or (machine.is_template and not self.templates):
             return False
         if self.vms is not None and machine.vm not in self.vms:

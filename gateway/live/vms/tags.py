@@ -1,4 +1,4 @@
-"""Which machines have a tag. vCenter tells of no changes here, so the gateway asks now and then."""
+"""Which machines have a tag. vCenter does not report changes of tags, so the gateway polls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FRESH_SECONDS = 60.0
 
 
 class TaggedMachines:
-    """Asks once a minute for all watchers with one credential and the same tags."""
+    """Polls once a minute for all watchers with one credential and the same tags."""
 
     def __init__(self, calls: RestCalls) -> None:
         self._calls = calls
@@ -27,8 +27,7 @@ class TaggedMachines:
         self._asking = asyncio.Lock()
 
     async def of(self, call: Call, tags: Any) -> frozenset[str]:
-        """The machines to which one of the tags is attached, as they were within the last minute. Raises GatewayError
-        where that has never been known."""
+        """The machines with one of the tags, at most a minute old. Raises GatewayError if they could never be read."""
         wanted = frozenset(tags)
         key = (call.caller.credential.digest, wanted)
         async with self._asking:

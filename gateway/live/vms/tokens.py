@@ -1,8 +1,8 @@
-"""Resume tokens: where in a history a watcher is.
+"""Resume tokens: the position of a watcher in a history.
 
-A token says which history and which change, and is signed with a key of this process, together with whose it is and for
-what. So a token is not recognized that is forged, that another caller got, that belongs to another filter, or that is
-another replica's. That does no harm: the watcher then gets the full state of what it may see by itself.
+A token contains the history and the change, and is signed with a key of this process, together with its owner and
+subject. Therefore, a token is not recognized if it is forged, or belongs to another caller, filter or replica. That
+does no harm: the watcher then gets the full state of what it may see.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _SIZE = _EPOCH_BYTES + _SEQUENCE_BYTES + _SIGNATURE_BYTES
 
 
 class Tokens:
-    """Makes and reads the tokens of one process."""
+    """Creates and reads the tokens of one process."""
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
 
     def make(self, epoch: bytes, sequence: int, of: bytes) -> str:
-        """The token of a watcher that knows everything up to a change. `of` says whose it is, and for what."""
+        """The token of a watcher that knows everything up to a change. `of` is its owner and subject."""
         place = epoch + sequence.to_bytes(_SEQUENCE_BYTES)
         return base64.urlsafe_b64encode(place + self._signature(place, of)).rstrip(b"=").decode()
 

@@ -1,4 +1,4 @@
-"""Reads machines by VIM once, in pages: all of them, or some that are known."""
+"""Reads machines over VIM once, in pages: all of them, or some known ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["VimInventory"]
 
 _PAGE = 250
 _MOST_NAMED = 1000
-"""So many machines are read one by one, and more of them by looking at all."""
+"""Up to this many machines are read individually, and more by reading all."""
 _FIELD_MANAGER = "customFieldsManager"
 
 
@@ -46,7 +46,7 @@ class VimInventory:
                 yield [machine for machine in machines if selection.matches(machine)]
 
     async def machines(self, refs: Sequence[Ref], selection: Selection, fields: int) -> list[Machine]:
-        """Machines that are known, of a selection. Those that are gone by now are missing. Raises GatewayError."""
+        """Known machines of a selection. Those that no longer exist are missing. Raises GatewayError."""
         if not refs:
             return []
         places = await self._places_for(selection, fields)

@@ -44,7 +44,7 @@ class VimEndpoint:
 
     @staticmethod
     def operation_of(request: Request) -> str | None:
-        """The method that a request calls, for instance `vim.VirtualMachine.PowerOnVM_Task`; None for what is none."""
+        """The method that a request calls, for example `vim.VirtualMachine.PowerOnVM_Task`; None for what is none."""
         try:
             call = read_call(request.body)
         except VapiError:

@@ -25,7 +25,7 @@ SCRIPT = b"#!/bin/sh\necho $0 ran; mkdir /tmp/made && exit 3\n"
 
 
 def guest(api: Api, what: str, credentials: dict[str, Any] | None = None, *, vm: str = LINUX, **fields: Any) -> Answer:
-    """One operation on the files of a guest, for instance `files?action=list`."""
+    """One operation on the files of a guest, for example `files?action=list`."""
     body = {"credentials": credentials or CREDENTIALS, **fields}
     return api("POST", f"/api/vcenter/vm/{vm}/guest/{what}", body)
 
