@@ -31,11 +31,11 @@ class Filter:
         self.id = identifier
         self.selection = selection
         self._view = selection.view(world)
-        self._missing = [] if self._view is not None else selection.missing(world)
+        self._missing = selection.missing(world)
         self._known: dict[Ref, Values] = {}
         self._queue: dict[Ref, None] = {}
         self._selected: set[Ref] = set()
-        """What is selected, unless a view tells."""
+        """What is selected beside the objects of the view."""
         self._seen = _Seen(0, 0)
         self.begin(world)
 
@@ -43,8 +43,8 @@ class Filter:
         """Forgets what the client was told: everything is to be told."""
         self._known.clear()
         self._queue = dict.fromkeys(self.selection.objects(world))
-        if self._view is None:
-            self._selected = set(self._queue) if not self.selection.is_fixed() else self.selection.named_objects()
+        is_followed = self._view is None and not self.selection.is_fixed()
+        self._selected = set(self._queue) if is_followed else self.selection.named_objects()
         self._remember(world)
 
     def updates(self, world: World, most: int) -> tuple[list[str], bool]:
@@ -105,7 +105,7 @@ class Filter:
         return self._is_selected(ref, world) and bool(self.selection.paths(ref.type))
 
     def _is_selected(self, ref: Ref, world: World) -> bool:
-        return ref in self._selected if self._view is None else self._view.contains(ref, world)
+        return ref in self._selected or (self._view is not None and self._view.contains(ref, world))
 
     def _update(self, ref: Ref, world: World) -> str | None:
         """What is new about an object; None for nothing."""

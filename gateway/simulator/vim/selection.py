@@ -56,10 +56,12 @@ class Selection:
         self._by_type: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str, object], ...]]] = {}
 
     def view(self, world: World) -> View | None:
-        """The view whose objects are selected, where it is nothing but that. ManagedObjectNotFound if it is gone."""
-        if len(self._starts) != 1 or len(self._starts[0].steps) != 1:
+        """The view whose objects are selected, where all others are named one by one. ManagedObjectNotFound if it is
+        gone."""
+        followed = [start for start in self._starts if start.steps]
+        if len(followed) != 1 or len(followed[0].steps) != 1:
             return None
-        start, step = self._starts[0], self._starts[0].steps[0]
+        start, step = followed[0], followed[0].steps[0]
         if not start.skip and self.paths(start.ref.type):
             return None
         if isinstance(step, str) or step.path != "view" or step.steps or step.skip:
@@ -87,11 +89,13 @@ class Selection:
     def objects(self, world: World) -> list[Ref]:
         """All objects that are selected now and have properties that are asked for."""
         view = self.view(world)
-        if view is not None:
-            return [ref for ref in view.members(world) if self.paths(ref.type)]
         found: dict[Ref, None] = {}
         for start in self._starts:
-            if world.find(start.ref) is not None:
+            if world.find(start.ref) is None:
+                continue
+            if view is not None and start.steps:
+                found.update(dict.fromkeys(view.members(world)))
+            else:
                 self._follow(start, found, world)
         return [ref for ref in found if self.paths(ref.type)]
 
