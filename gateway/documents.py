@@ -1,8 +1,8 @@
-"""YAML that people write, read strictly.
+"""Strict reading of YAML that people write.
 
-A key that stands twice is a mistake: the first of the two would be lost without a word, and in a policy it may be the
-one that forbids. What a document costs is bounded, whoever wrote it: by its size, by the length of its numbers, and by
-how much it becomes when its aliases are written out.
+A duplicate key is an error: the first of the two would silently be lost, and in a policy it may be the one that denies.
+The cost of a document is bounded, whoever wrote it: by its size, by the length of its numbers, and by its size after
+its aliases are expanded.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["MAX_BYTES", "MAX_VALUES", "DocumentError", "read_bounded", "read_yaml"]
 
 MAX_BYTES = 1024 * 1024
-"""Size of a document."""
+"""Maximum size of a document in bytes."""
 MAX_VALUES = 100_000
-"""Keys, values, lists and maps in it, with what an alias stands for counted at each of its places."""
+"""Maximum number of keys, values, lists and maps in it, with the target of an alias counted each time it is used."""
 
 
 class DocumentError(ValueError):
-    """The document cannot be read; the text is a sentence. `line` and `column` say where, from 1, where that is known.
+    """The document cannot be read; the text is a sentence. `line` and `column` are the position, from 1, if known.
 
-    The sentence may hold a name that stands in the document, but never a value.
+    The sentence may contain a name from the document, but never a value.
     """
 
     def __init__(self, text: str, mark: yaml.Mark | None = None) -> None:
@@ -52,7 +52,7 @@ def read_yaml(content: str | bytes) -> Any:
     """The value of a document. Raises DocumentError."""
     if len(content) > MAX_BYTES:
         raise DocumentError(f"it is larger than {MAX_BYTES} bytes")
-    # Only here: most gateways and most commands read no document.
+    # Imported here because most gateways and most commands read no document.
     from gateway.strict_yaml import load
 
     return load(content)

@@ -1,4 +1,4 @@
-"""The loader of YAML behind `gateway.documents`, which says what it refuses."""
+"""The YAML loader behind `gateway.documents`, with clear errors for what it rejects."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class _Loader(yaml.SafeLoader):
         return super().construct_document(node)
 
     def _count(self, node: Any, counted: dict[int, int]) -> int:
-        """How many values a node is when all aliases below it are written out. Looks at each node once."""
+        """The number of values in a node after all aliases below it are expanded. Visits each node once."""
         if id(node) not in counted:
-            counted[id(node)] = MAX_VALUES + 1  # What contains itself has no end.
+            counted[id(node)] = MAX_VALUES + 1  # A node that contains itself has no end.
             values = node.value if isinstance(node, yaml.CollectionNode) else ()
             children = [item for pair in values for item in (pair if isinstance(pair, tuple) else (pair,))]
             counted[id(node)] = 1 + sum(self._count(child, counted) for child in children)
@@ -65,7 +65,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
-            # What a number costs grows with the square of its length.
+            # The cost of parsing a number grows with the square of its length.
             if isinstance(node, yaml.ScalarNode) and node.tag != _TEXT and len(node.value) > _MAX_NUMBER:
                 raise ValueError
             return super().construct_object(node, deep)
@@ -73,6 +73,6 @@ class _Loader(yaml.SafeLoader):
             ValueError,
             ArithmeticError,
             AttributeError,
-        ):  # PyYAML's own, of what only looks like a number or a date.
+        ):  # PyYAML's own error for text that only looks like a number or a date.
             problem = "not a valid number or date; put quotes around a string of this form"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None

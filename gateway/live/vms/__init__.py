@@ -1,1 +1,1 @@
-"""The state of all machines that one credential sees: its sources, its history, and its watchers."""
+"""The state of all machines that one credential can see: its sources, its history, and its watchers."""

@@ -1,7 +1,8 @@
-"""Watchers, and the audiences that they form: all with the same selection and fields get the same bytes.
+"""Watchers, grouped into audiences: all watchers with the same selection and fields get the same bytes.
 
-A watcher holds no messages. It has a position in the history, and what it has missed is put together when it asks for
-it, once for all that are at the same position. A slow one merges more changes into one message, and costs no more.
+A watcher holds no messages, only a position in the history. What it has missed is assembled when it asks for it, once
+for all watchers at the same position. A slow watcher gets more changes merged into one message, and costs nothing
+extra.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _PAGE = 200
 
 
 class Batch(NamedTuple):
-    """What a watcher gets at a time."""
+    """What a watcher gets in one read."""
 
     messages: Iterable[bytes]
     is_reset: bool
@@ -32,7 +33,7 @@ class Batch(NamedTuple):
 
 
 class _FullState:
-    """The machines of one moment in pages, each serialized when the first watcher has come as far."""
+    """The machines at one moment in pages, each serialized when the first watcher reaches it."""
 
     def __init__(self, responses: VmResponses, machines: Sequence[Machine], fields: int) -> None:
         self.machines = machines
@@ -56,9 +57,9 @@ class Audience:
         self.fields = fields
         self.watchers: set[Watcher] = set()
         self.sequence = history.sequence
-        """The last change of which is known whether it concerns these watchers."""
+        """The last change that was checked for whether it concerns these watchers."""
         self.concerned: list[Watcher] = []
-        """Watchers that are to be woken."""
+        """Watchers that must be woken."""
         self._history = history
         self._responses = responses
         self._batches: dict[int, Sequence[bytes]] = {}
@@ -66,7 +67,7 @@ class Audience:
         self._states: WeakValueDictionary[int, _FullState] = WeakValueDictionary()
 
     def look(self) -> None:
-        """Takes note of the changes since it looked last."""
+        """Processes the changes since the last look."""
         history, before = self._history, self.sequence
         if before == history.sequence:
             return
@@ -80,7 +81,7 @@ class Audience:
                     self.concerned.append(watcher)
 
     def full_state(self) -> _FullState:
-        """All machines that the watchers see at this moment."""
+        """All machines that the watchers currently see."""
         sequence = self._history.sequence
         state = self._states.get(sequence)
         if state is None:
@@ -89,14 +90,14 @@ class Audience:
         return state
 
     def size(self) -> int:
-        """How many machines the watchers see at this moment."""
+        """How many machines the watchers currently see."""
         sequence = self._history.sequence
         if self._size[0] != sequence:
             self._size = (sequence, sum(map(self.selection.matches, self._history.machines.values())))
         return self._size[1]
 
     def missed(self, since: int) -> Sequence[bytes] | None:
-        """What a watcher has missed after a change, None where that is not known."""
+        """What a watcher has missed since a change, None if that is no longer known."""
         messages = self._batches.get(since)
         if messages is None:
             befores = self._history.missed(since)
@@ -107,7 +108,7 @@ class Audience:
         return messages
 
     def moved(self, since: int, known: Selection) -> Sequence[bytes] | None:
-        """The same for a watcher that saw other machines by then."""
+        """The same for a watcher that saw other machines at that time."""
         befores = self._history.missed(since)
         return None if befores is None else self._difference({**self._history.machines, **befores}, known)
 
@@ -117,16 +118,16 @@ class Audience:
 
 
 class Watcher:
-    """A stream, or a call that waits."""
+    """A stream, or a waiting call."""
 
     __slots__ = ("_known", "_wake", "at", "audience", "is_fresh")
 
     def __init__(self, audience: Audience, position: int | None) -> None:
         self.audience = audience
         self.at = position
-        """The last change that it knows; None where it knows all that concerns its audience."""
+        """The last change that it knows; None if it knows everything that concerns its audience."""
         self.is_fresh = position is None
-        """Whether it knows nothing yet."""
+        """Whether it does not know any state yet."""
         self._known: Selection | None = None
         self._wake: asyncio.Future[None] | None = None
 
@@ -136,7 +137,7 @@ class Watcher:
         return self.audience.sequence if self.at is None else self.at
 
     def join(self, audience: Audience) -> None:
-        """Sees other machines from now on, or other fields."""
+        """Switches to other machines or other fields."""
         self.audience.look()
         audience.look()
         self.at, self._known = self.position, self._known or self.audience.selection
@@ -145,7 +146,7 @@ class Watcher:
         audience.watchers.add(self)
 
     def take(self) -> Batch | None:
-        """What it does not know yet; None where that is nothing."""
+        """What it does not know yet; None if it is up to date."""
         self.audience.look()
         at, known = self.at, self._known
         if not self.is_fresh:
@@ -160,7 +161,7 @@ class Watcher:
         return Batch(state, True, len(state.machines))
 
     def skip(self) -> None:
-        """Takes nothing, and knows everything."""
+        """Skips everything that it does not know yet."""
         self.audience.look()
         self._is_up_to_date()
 
@@ -170,7 +171,7 @@ class Watcher:
             self._wake.set_result(None)
 
     async def wait(self, seconds: float | None) -> bool:
-        """Returns when it is woken, or after so many seconds; tells whether it was woken."""
+        """Returns when it is woken, or after this many seconds; reports whether it was woken."""
         self._wake = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(seconds):

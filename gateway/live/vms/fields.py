@@ -1,4 +1,4 @@
-"""The fields of `VmState`, by their place in the message, and sets of them as bits of a number."""
+"""The fields of `VmState`, by their position in the message, and sets of them as the bits of a number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATHS = 1
 
 
 class VmFields:
-    """A set of fields is a number: bit 0 is the first field, the machine's identifier, which every set has."""
+    """A set of fields is a number. Bit 0 is the first field, the machine's identifier, which is in every set."""
 
     def __init__(self, contract: Contract) -> None:
         fields = contract.messages[VM_STATE].fields
@@ -30,7 +30,7 @@ class VmFields:
         self._masks: dict[int, bytes] = {}
 
     def of(self, mask: Any) -> int:
-        """The set that a FieldMask names, all where it names none. Raises GatewayError (INVALID_ARGUMENT)."""
+        """The set that a FieldMask names, all fields if it names none. Raises GatewayError (INVALID_ARGUMENT)."""
         if not mask.paths:
             return self.all
         unknown = sorted(set(mask.paths) - self.index.keys())
@@ -40,7 +40,7 @@ class VmFields:
         return self.named(mask.paths)
 
     def named(self, names: Iterable[str]) -> int:
-        """The set of these fields."""
+        """The set of the fields with these names."""
         found = 1
         for name in names:
             found |= 1 << self.index[name]
@@ -62,13 +62,13 @@ class VmFields:
         return found
 
     def select(self, parts: Sequence[bytes], fields: int) -> bytes:
-        """A serialized VmState with these fields of one."""
+        """A serialized VmState with these fields of a machine."""
         if fields == self.all:
             return b"".join(parts)
         return b"".join([parts[index] for index in self.places(fields)])
 
     def changed(self, before: Sequence[bytes], after: Sequence[bytes]) -> int:
-        """The fields that differ."""
+        """The fields that differ between two states."""
         found = 0
         if before != after:
             for index, (old, new) in enumerate(zip(before, after, strict=True)):

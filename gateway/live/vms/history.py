@@ -1,8 +1,8 @@
 """The state of all machines, and what it was before each of the last changes.
 
-A watcher that knows the state after one change gets from here what it has missed since: of each machine that changed,
-the state that the watcher knows and the present one. So a watcher is no more than a number, whether it waits for the
-next change, reads slowly, or comes back with a resume token; and what it gets is right however many changes it merges.
+The history gives a watcher that knows the state after one change what it has missed since: for each machine that
+changed, the state that the watcher knows and the current one. So a watcher is only a number, whether it waits for the
+next change, reads slowly, or comes back with a resume token, and its result is right however many changes are merged.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from gateway.live.vms.machine import Machine
 __all__ = ["History"]
 
 _CHANGE_BYTES = 700
-"""What a change takes beside the bytes that it replaced: the machine as it was."""
+"""The size of a change besides the bytes that it replaced: the machine's previous value."""
 
 
 class _Change(NamedTuple):
-    """A change, and the time after which it is forgotten."""
+    """A change, and the time after which it is dropped."""
 
     vm: str
     before: Machine | None
@@ -31,7 +31,7 @@ class _Change(NamedTuple):
 
 
 class History:
-    """Belongs to one hub. Changes that are put wait for `commit`, so that all watchers see the same moments."""
+    """The history of one hub. Changes wait for `commit`, so that all watchers see the same moments."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class History:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.epoch = os.urandom(8)
-        """Tells this history from every other one."""
+        """Distinguishes this history from every other one."""
         self.sequence = 0
         """Number of the newest change."""
         self.machines: dict[str, Machine] = {}
-        """The present state, by identifier."""
+        """The current state, by identifier."""
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
         self._clock = clock
@@ -54,7 +54,7 @@ class History:
         self._bytes = 0
         self._pending: dict[str, Machine | None] = {}
         self._missed: dict[int, Mapping[str, Machine | None] | None] = {}
-        """What was asked for since the last commit."""
+        """The results of `missed` since the last commit."""
 
     @property
     def has_pending(self) -> bool:
@@ -62,25 +62,26 @@ class History:
         return bool(self._pending)
 
     def newest(self, vm: str) -> Machine | None:
-        """A machine with what waits for `commit`."""
+        """A machine, including changes that wait for `commit`."""
         return self._pending[vm] if vm in self._pending else self.machines.get(vm)
 
     def newest_ids(self) -> Iterable[str]:
-        """The identifiers of all machines with what waits for `commit`."""
+        """The identifiers of all machines, including changes that wait for `commit`."""
         gone = {vm for vm, machine in self._pending.items() if machine is None}
         return (self.machines.keys() | self._pending.keys()) - gone
 
     def put(self, vm: str, machine: Machine | None) -> None:
-        """Takes the new state of a machine, None for one that is gone."""
+        """Adds the new state of a machine, None for a machine that is gone."""
         self._pending[vm] = machine
 
     def begin(self) -> None:
-        """Takes what waits as the first state, of which nobody has missed anything."""
+        """Makes the pending changes the first state, of which no watcher has missed anything."""
         self._apply()
         self.sequence += 1
 
     def commit(self) -> Mapping[str, Machine | None]:
-        """Makes what waits the present state. Gives the machines that changed as they were before."""
+        """Makes the pending changes the current state. Returns the machines that changed, with their previous
+        states."""
         now = self._clock()
         befores: dict[str, Machine | None] = {}
         for vm, machine in self._pending.items():
@@ -97,8 +98,8 @@ class History:
         return befores
 
     def missed(self, since: int) -> Mapping[str, Machine | None] | None:
-        """The machines that changed after the change with this number, as they were then; None where that is no longer
-        known, or never was."""
+        """The machines that changed after the change with this number, with their states at that time; None if that is
+        no longer known, or never was."""
         if since not in self._missed:
             count = self.sequence - since
             befores: dict[str, Machine | None] | None = None
@@ -123,7 +124,7 @@ class History:
 
 
 def _size(before: Machine, after: Machine | None) -> int:
-    """Bytes of a machine that its new state does not share."""
+    """The number of bytes of a machine that its new state does not share."""
     if after is None:
         return sum(map(len, before.parts))
     return sum(len(old) for old, new in zip(before.parts, after.parts, strict=True) if old is not new)

@@ -1,9 +1,9 @@
-"""A hub: one source of the machines that one credential sees, and all the watchers with this credential.
+"""A hub: one source of the machines that one credential can see, and all watchers with this credential.
 
-The source puts what changes into the history, at its own pace. Rounds take it out: a round makes the changes so far the
-present state, looks whom they concern, and wakes these watchers a few at a time, so that other calls find their turn
-between them. Meanwhile the next changes gather. So a thousand watchers cost no more than the pace of the rounds allows,
-while a few are told immediately.
+The source puts changes into the history at its own pace. Rounds commit them: a round makes the changes so far the
+current state, determines which watchers they concern, and wakes these watchers a few at a time, so that other calls are
+served in between. During a round, the next changes accumulate. So the rate of the rounds limits the cost of a thousand
+watchers, while a few watchers are notified immediately.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ __all__ = ["FEW_MACHINES", "Hub", "Lost", "Source"]
 _WOKEN_AT_A_TIME = 10
 _PAUSE_SECONDS = 0.002
 _LOOKS_AT_A_TIME = 1000
-"""Looks of one audience at one change: about a millisecond."""
+"""How many changes an audience checks before other work gets its turn: about a millisecond."""
 FEW_MACHINES = 500
-"""With more than these, an audience looks at every change rather than that each machine knows of it."""
+"""An audience of more machines than this checks every change; a smaller one is indexed by its machines."""
 
 
 class Lost(NamedTuple):
@@ -37,7 +37,7 @@ class Lost(NamedTuple):
 
     failure: Failure
     since: float
-    """When vCenter was last heard of, in seconds since the epoch."""
+    """When vCenter last responded, in seconds since the epoch."""
 
 
 class Source(Protocol):
@@ -46,48 +46,48 @@ class Source(Protocol):
     name: str
     """A value of `vcenter.gateway.v1.Source`."""
     period: float | None
-    """Seconds between two looks; None where changes arrive as they happen."""
+    """Seconds between two polls; None if changes arrive as they happen."""
 
     async def run(self, hub: Hub) -> None:
-        """Keeps the hub's state up to date until it is cancelled. Raises GatewayError when that makes no sense any
-        more, for example because vCenter refuses the credential."""
+        """Keeps the hub's state up to date until it is cancelled. Raises GatewayError when going on is pointless, for
+        example because vCenter rejects the credential."""
 
 
 class Hub:
-    """Belongs to one event loop. It works from its start until it is closed, or its source gives up."""
+    """Used by one event loop. It works from its start until it is closed, or its source fails."""
 
     def __init__(self, source: Source, responses: VmResponses, history: History | None = None) -> None:
         self.source = source
         self.history = history or History()
         self.lost: Lost | None = None
-        """Set while vCenter is lost."""
+        """Set while the connection to vCenter is lost."""
         self.failure: Failure | None = None
-        """What the hub has ended in."""
+        """The failure that ended the hub."""
         self.is_synced = False
         """Whether there has been a full state."""
         self.idle_since: float | None = time.monotonic()
-        """Since when nobody uses the hub, None while somebody does."""
+        """Since when the hub is unused, None while it is used."""
         self._users = 0
         self._responses = responses
         self._audiences: dict[tuple[bytes, int], Audience] = {}
         self._of_machine: defaultdict[str, list[Audience]] = defaultdict(list)
-        """Audiences of few machines, by these. Lists take a tenth of the memory of sets, and each is short."""
+        """Audiences of few machines, by machine. Lists need a tenth of the memory of sets, and each is short."""
         self._of_any: set[Audience] = set()
-        """All other audiences, which look at every change."""
+        """All other audiences, which check every change."""
         self._heard = time.time()
         self._tell_all = False
         self._work = asyncio.Event()
         self._ready = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    # What the registry does.
+    # Called by the registry of hubs.
 
     def start(self) -> None:
-        """Starts working."""
+        """Starts the source and the rounds."""
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._rounds())]
 
     async def close(self, failure: Failure) -> None:
-        """Ends the hub, and with `failure` whoever watches."""
+        """Ends the hub, and fails its watchers with `failure`."""
         self._end(failure)
         for task in self._tasks:
             task.cancel()
@@ -95,7 +95,7 @@ class Hub:
         for watcher in self._everybody():
             watcher.wake()
 
-    # What a source tells.
+    # Called by the source.
 
     def put(self, vm: str, machine: Machine | None) -> None:
         """A machine has changed, or is gone."""
@@ -104,11 +104,11 @@ class Hub:
             self._work.set()
 
     def heard(self) -> None:
-        """vCenter has answered."""
+        """vCenter has responded."""
         self._heard = time.time()
 
     def synced(self) -> None:
-        """What has been put is the whole state."""
+        """Everything up to here is the complete state."""
         self.heard()
         if not self.is_synced:
             self.history.begin()
@@ -119,18 +119,18 @@ class Hub:
         self._ready.set()
 
     def lose(self, failure: Failure) -> None:
-        """vCenter cannot be reached at the moment."""
+        """vCenter is currently unreachable."""
         if self.lost is None:
             self._tell_all = True
         self.lost = Lost(failure, self.lost.since if self.lost else self._heard)
         self._ready.set()
         self._work.set()
 
-    # What watchers do.
+    # Called by watchers.
 
     @contextlib.contextmanager
     def used(self) -> Iterator[Hub]:
-        """Keeps the hub for somebody."""
+        """Keeps the hub while the context is open."""
         self._users += 1
         self.idle_since = None
         try:
@@ -141,26 +141,26 @@ class Hub:
                 self.idle_since = time.monotonic()
 
     async def ready(self) -> None:
-        """Returns when there is a state. Raises GatewayError where there is none, because vCenter is lost or refuses
-        the credential."""
+        """Returns when there is a state. Raises GatewayError if there is none, because vCenter is unreachable or
+        rejects the credential."""
         await self._ready.wait()
         self.check()
         if not self.is_synced and self.lost is not None:
             raise GatewayError(self.lost.failure)
 
     def check(self) -> None:
-        """Raises GatewayError where the hub has ended."""
+        """Raises GatewayError if the hub has ended."""
         if self.failure is not None:
             raise GatewayError(self.failure)
 
     @property
     def watchers(self) -> int:
-        """Streams and calls that watch."""
+        """The number of streams and calls that watch."""
         return sum(len(audience.watchers) for audience in self._audiences.values())
 
     @contextlib.contextmanager
     def watched(self, selection: Selection, fields: int, position: int | None = None) -> Iterator[Watcher]:
-        """A watcher that knows the state after the change number `position`, or nothing."""
+        """A watcher that knows the state after the change number `position`, or no state."""
         audience = self.audience(selection, fields)
         watcher = Watcher(audience, position)
         audience.watchers.add(watcher)
@@ -184,7 +184,7 @@ class Hub:
         return audience
 
     def move(self, watcher: Watcher, selection: Selection) -> None:
-        """Lets a watcher see other machines from now on."""
+        """Switches a watcher to other machines."""
         left = watcher.audience
         if selection.key != left.selection.key:
             watcher.join(self.audience(selection, left.fields))
@@ -233,7 +233,7 @@ class Hub:
         return [watcher for audience in self._audiences.values() for watcher in audience.watchers]
 
     async def _concerned(self) -> list[Watcher]:
-        """Makes what has changed the present state; gives the watchers that it concerns."""
+        """Makes the pending changes the current state; returns the watchers that it concerns."""
         befores = self.history.commit()
         looked_for = {audience for vm in befores for audience in self._of_machine.get(vm, ())} | self._of_any
         for audience in self._audiences.values():

@@ -1,7 +1,7 @@
-"""The hubs of one process: one for each credential that somebody watches with, and never one for two.
+"""The hubs of one process: one for each credential that is used for watching, and never one for two credentials.
 
-What a hub knows is what vCenter shows to its credential. A hub stays for a while after its last watcher, so that one
-who comes back with a resume token finds the history.
+A hub knows what vCenter shows to its credential. A hub stays for a while after its last watcher leaves, so that a
+watcher that comes back with a resume token finds the history.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class HubLimits:
 
 
 async def vim_is_usable(vcenter: VCenter, call: Call) -> bool:
-    """Whether the VIM API serves the credential of a call. Raises GatewayError where that cannot be found out."""
+    """Whether the VIM API accepts the credential of a call. Raises GatewayError if that cannot be determined."""
     credential = call.caller.credential
     try:
         await vcenter.vim.release()
@@ -56,7 +56,7 @@ async def vim_is_usable(vcenter: VCenter, call: Call) -> bool:
 
 
 class Hubs:
-    """Belongs to one event loop."""
+    """Used by one event loop."""
 
     def __init__(
         self,
@@ -81,10 +81,10 @@ class Hubs:
 
     @contextlib.asynccontextmanager
     async def using(self, call: Call, filter: Any = None) -> AsyncIterator[Hub]:  # noqa: A002 - the API's word
-        """The hub of a call's credential, started if need be, and kept as long as it is used. `filter` is the VmFilter
-        of whoever watches: where machines are polled, those in different places are polled apart.
+        """The hub of a call's credential, started if necessary, and kept as long as it is used. `filter` is the
+        watcher's VmFilter: where machines are polled, machines in different places are polled separately.
 
-        Raises GatewayError: RESOURCE_EXHAUSTED where there are too many hubs.
+        Raises GatewayError (RESOURCE_EXHAUSTED) if there are too many hubs.
         """
         with (await self._get(call, filter)).used() as hub:
             yield hub
@@ -111,7 +111,7 @@ class Hubs:
         return hub
 
     async def has_machine(self, call: Call, vm: str) -> bool:
-        """Whether vCenter has a machine at this moment. Raises GatewayError."""
+        """Whether vCenter currently has a machine. Raises GatewayError."""
         if not await vim_is_usable(self._vcenter, call):
             request = self._calls.new(_LIST_VMS, vms=[vm])
             return bool((await self._calls.on_behalf_of(call, _LIST_VMS, request)).vms)
@@ -119,7 +119,7 @@ class Hubs:
         return any(found.values for found in await client.properties([Ref(MACHINE, vm)], ["name"]))
 
     async def close(self, failure: Failure) -> None:
-        """Ends all hubs, and with `failure` whoever watches."""
+        """Ends all hubs, and fails their watchers with `failure`."""
         if self._sweeper is not None:
             self._sweeper.cancel()
         hubs = list(self._hubs.values())
@@ -127,7 +127,7 @@ class Hubs:
         await asyncio.gather(*(hub.close(failure) for hub in hubs), *self._closing)
 
     def _make_room(self) -> None:
-        """Ends hubs that are not needed. Raises GatewayError where all are."""
+        """Ends hubs that are unused. Raises GatewayError if all are in use."""
         self._sweep(linger=self._limits.linger)
         if len(self._hubs) < self._limits.most:
             return
@@ -147,7 +147,7 @@ class Hubs:
         self._sweep_later()
 
     def _sweep(self, *, linger: float) -> None:
-        """Ends the hubs that nobody has watched for so long, and forgets those that have ended."""
+        """Ends hubs that have been unused for too long, and forgets those that have ended."""
         before = time.monotonic() - linger
         for key, hub in list(self._hubs.items()):
             if hub.failure is not None or (hub.idle_since is not None and hub.idle_since <= before):

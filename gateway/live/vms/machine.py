@@ -1,4 +1,4 @@
-"""One machine at one moment: an immutable value that many watchers and the history share."""
+"""One machine at one moment: an immutable value that watchers and the history share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["Machine"]
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The fields of `VmState`, each serialized, and beside them what filters look at."""
+    """The fields of `VmState`, each serialized, and the values that filters look at."""
 
     vm: str
     parts: Sequence[bytes] = field(repr=False)
-    """By index of the field; empty where it is not set."""
+    """By index of the field; empty if the field is not set."""
     name: str = ""
     power_state: int = 0
-    """Of vcenter.vm.v1.PowerState, 0 where it is not known."""
+    """A vcenter.vm.v1.PowerState, 0 if it is unknown."""
     is_template: bool = False
     whereabouts: Whereabouts = NOWHERE

@@ -1,6 +1,7 @@
-"""The tree in which machines are: folders, datacenters, clusters, hosts and resource pools with their parents.
+"""The tree that contains the machines: folders, datacenters, clusters, hosts and resource pools with their parents.
 
-A machine's own properties name its folder, host and pool. Everything else, such as the datacenter, follows from here.
+A machine's own properties name its folder, host and resource pool. Everything else, such as the datacenter, is derived
+from this tree.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ PLACE_TYPES = (
     "ResourcePool",
     "VirtualApp",
 )
-"""Types of objects in VIM that hold machines, directly or not."""
+"""VIM object types that contain machines, directly or indirectly."""
 _AS_RESOURCE = {"VirtualApp": "ResourcePool"}
 _MAX_DEPTH = 64
 
 
 class Place(NamedTuple):
-    """One node of the tree."""
+    """A node of the tree."""
 
     type: str
     name: str
@@ -40,19 +41,19 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where a machine is. Machines in the same place share one."""
+    """Where a machine is. Machines in the same place share one instance."""
 
     part: bytes = field(default=b"", repr=False)
     """The serialized field `placement` of VmState."""
     holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Identifiers of everything that holds the machine, by resource type."""
+    """Identifiers of everything that contains the machine, by resource type."""
 
 
 NOWHERE = Whereabouts()
 
 
 class Places:
-    """All places that one credential may see."""
+    """All places that one credential can see."""
 
     def __init__(self, contract: Contract) -> None:
         self._field = contract.messages[VM_STATE].fields_by_name["placement"].number
@@ -67,11 +68,11 @@ class Places:
         return identifier in self._places
 
     def get(self, identifier: str) -> Place | None:
-        """A place, None where there is none or the credential may not see it."""
+        """A place, None if it does not exist or the credential cannot see it."""
         return self._places.get(identifier)
 
     def put(self, obj: Ref, values: Mapping[str, object]) -> bool:
-        """Takes the `name` and the `parent` of an object; tells whether anything has changed."""
+        """Stores the `name` and the `parent` of an object; reports whether anything has changed."""
         before = self._places.get(obj.value)
         name = values.get("name", before.name if before else "")
         parent = values.get("parent", before.parent if before else None)
@@ -83,25 +84,25 @@ class Places:
         return True
 
     def remove(self, identifier: str) -> bool:
-        """Forgets a place; tells whether there was one."""
+        """Removes a place; reports whether it existed."""
         if self._places.pop(identifier, None) is None:
             return False
         self._known.clear()
         return True
 
     def above(self, identifier: str) -> Iterator[tuple[str, Place]]:
-        """The places that hold this one, the closest first."""
+        """The places that contain this one, the closest first."""
         place = self._places.get(identifier)
         for _ in range(_MAX_DEPTH):
             if place is None or place.parent is None:
                 return
             identifier = place.parent.value
-            # Where a parent may not be seen, its reference still tells its type.
+            # If a parent is not visible, its reference still has its type.
             place = self._places.get(identifier) or Place(place.parent.type, "", None)
             yield identifier, place
 
     def whereabouts(self, folder: Ref | None, host: Ref | None, pool: Ref | None) -> Whereabouts:
-        """What holds a machine in this folder, on this host, in this pool."""
+        """Everything that contains a machine in this folder, on this host and in this resource pool."""
         found = self._known.get((folder, host, pool))
         if found is None:
             found = self._known[folder, host, pool] = self._found(folder, host, pool)

@@ -1,4 +1,4 @@
-"""Machines by polling vCenter's REST API if VIM cannot be used: read once per period, with the fields of its list."""
+"""Machines by polling vCenter's REST API if VIM cannot be used: once per period, with the fields of the REST list."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _JITTER = 0.1
 
 
 class PollSource:
-    """The machines that a credential sees in certain places."""
+    """The machines that a credential can see in certain places."""
 
     name = "SOURCE_POLL"
 
@@ -44,7 +44,7 @@ class PollSource:
         self._seconds = period
 
     async def run(self, hub: Hub) -> None:
-        """Polls repeatedly. Raises GatewayError if vCenter refuses the credential, or does not know the place."""
+        """Polls repeatedly. Raises GatewayError if vCenter rejects the credential, or does not know the place."""
         while True:
             try:
                 await self._look(hub)
@@ -52,7 +52,7 @@ class PollSource:
                 if error.failure.code in _HOPELESS:
                     raise
                 hub.lose(error.failure)
-            # All replicas began at the same time when they were rolled out; they need not go on like that.
+            # A rollout starts all replicas at the same time. Jitter spreads their polls.
             await asyncio.sleep(self._seconds * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - no secret
 
     async def _look(self, hub: Hub) -> None:

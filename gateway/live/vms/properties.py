@@ -1,6 +1,6 @@
-"""What VIM's properties of a machine mean as fields of `VmState`.
+"""Maps VIM's properties of a machine to the fields of `VmState`.
 
-A property arrives by itself when it has changed. Most are one field each; three fields are made of several properties,
+Each property is reported separately when it changes. Most are one field each. Three fields combine several properties,
 which a draft keeps: the placement, the addresses and the custom attributes.
 """
 
@@ -26,14 +26,14 @@ _PLACEMENT = {"parent": "folder", "runtime.host": "host", "resourcePool": "pool"
 _ADDRESSES = ("guest.ipAddress", "guest.net")
 _CUSTOM = "customValue"
 _ALWAYS = ("name", "runtime.powerState", "config.template")
-"""What filters look at."""
+"""The properties that filters look at."""
 _MAX_KEPT = 4096
-"""Encoded values of one property that are kept, for example numbers of processors."""
+"""How many encoded values of one property are kept, for example numbers of processors."""
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class Draft:
-    """What is known of one machine, property by property."""
+    """What is known about one machine, property by property."""
 
     __slots__ = (
         "custom",
@@ -64,7 +64,7 @@ class Draft:
 
 
 class VmProperties:
-    """Turns properties into fields."""
+    """Maps properties to fields."""
 
     def __init__(self, contract: Contract, fields: VmFields) -> None:
         self._fields = fields
@@ -104,7 +104,7 @@ class VmProperties:
         self._no_snapshots = number(self._number_of("has_snapshots"), 0)
 
     def paths(self, fields: int) -> list[str]:
-        """The properties that these fields are made of, with those that filters look at."""
+        """The properties that these fields are made of, and those that filters look at."""
         wanted = {path for path, (index, _) in self._by_path.items() if fields >> index & 1}
         names = {self._fields.names[index] for index in self._fields.places(fields)}
         wanted.update(_ALWAYS, _PLACEMENT)
@@ -113,14 +113,14 @@ class VmProperties:
         return sorted(wanted)
 
     def draft(self, vm: str) -> Draft:
-        """A machine of which nothing but the identifier is known."""
+        """A machine of which only the identifier is known."""
         parts = [b""] * len(self._fields.names)
         parts[0] = text(self._fields.numbers[0], vm)
         parts[self._fields.index["has_snapshots"]] = self._no_snapshots
         return Draft(vm, parts)
 
     def update(self, draft: Draft, values: Mapping[str, Any]) -> None:
-        """Takes new values of properties, None for those that became unset."""
+        """Applies new values of properties, None for those that became unset."""
         by_path = self._by_path
         for path, value in values.items():
             simple = by_path.get(path)
@@ -145,7 +145,7 @@ class VmProperties:
                 draft.custom = tuple(sorted((each["key"], each["value"]) for each in value or () if each.get("value")))
 
     def machine(self, draft: Draft, places: Places, attributes: Mapping[int, str]) -> Machine:
-        """The machine as it is now. `attributes` are the names of custom attributes by their keys."""
+        """The current machine. `attributes` are the names of custom attributes by their keys."""
         whereabouts = places.whereabouts(draft.folder, draft.host, draft.pool)
         index, parts = self._fields.index, draft.parts
         parts[index["placement"]] = whereabouts.part
@@ -212,7 +212,7 @@ class VmProperties:
 
 
 def _kept(encode: _Encode) -> _Encode:
-    """Encodes each value once: there are few, and all machines share the bytes."""
+    """Encodes each value once: there are few distinct values, and all machines share the bytes."""
     kept: dict[Any, bytes] = {}
 
     def encode_once(value: Any) -> bytes:
@@ -227,10 +227,10 @@ def _kept(encode: _Encode) -> _Encode:
 
 
 def _upper(value: str) -> str:
-    """`poweredOn` as enums have it: `POWERED_ON`."""
+    """`poweredOn` in the form of enum values: `POWERED_ON`."""
     return _CAPITAL.sub("_", value).upper()
 
 
 def _hardware_version(value: str) -> str:
-    """`vmx-19` as REST has it: `VMX_19`."""
+    """`vmx-19` in the form of the REST API: `VMX_19`."""
     return value.replace("-", "_").upper()

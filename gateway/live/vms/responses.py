@@ -1,4 +1,4 @@
-"""The messages of `WatchVms` and `StreamVms`, put together from the serialized fields of machines."""
+"""The messages of `WatchVms` and `StreamVms`, assembled from the serialized fields of machines."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 _PACKAGE = "vcenter.gateway.v1"
 _PAGE = 200
-"""Machines in one message."""
+"""Maximum number of machines in one message."""
 
 
 class VmResponses:
-    """Serialized messages. A field of a message can be appended to it, as its resume token is."""
+    """Serialized messages. Fields can be appended to a serialized message, which is how it gets its resume token."""
 
     def __init__(self, contract: Contract, fields: VmFields) -> None:
         self.fields = fields
@@ -38,7 +38,7 @@ class VmResponses:
         self._change_vm, self._change_mask = change["vm"], change["changed"]
 
     def token(self, token: str) -> bytes:
-        """What is appended to a message, so that the stream can be continued after it."""
+        """The bytes that, appended to a message, let the client resume the stream after it."""
         return text(self._watch["resume_token"], token)
 
     def added(self, machines: Iterable[Machine], fields: int) -> Iterator[bytes]:
@@ -58,8 +58,8 @@ class VmResponses:
         wanted: Selection,
         fields: int,
     ) -> Sequence[bytes]:
-        """Messages of WatchVms for a watcher that knows the machines as they were before and as `known` selects them:
-        what is removed, added and changed for it now."""
+        """Messages of WatchVms for a watcher that knows the machines in their previous states, selected by `known`:
+        what is removed, added and changed for it."""
         removed: list[bytes] = []
         added: list[Machine] = []
         changed: list[bytes] = []
@@ -88,7 +88,7 @@ class VmResponses:
         selection: Selection,
         fields: int,
     ) -> bool:
-        """Whether there is anything in these changes for watchers with this selection."""
+        """Whether these changes contain anything for watchers with this selection."""
         for vm, before in befores.items():
             after = machines.get(vm)
             was = selection.matches(before)

@@ -1,4 +1,4 @@
-"""All machines over REST, no matter how many there are.
+"""All machines over REST, whatever their number.
 
 vCenter refuses to list more than 4,000 machines. A refused list is split: into parts of its longest filter, or by
 datacenter, host, folder and power state, until no part is refused.
@@ -17,7 +17,7 @@ from gateway.live.rest_calls import RestCalls
 __all__ = ["Ask", "RestInventory", "places_in"]
 
 Ask = Callable[[str, Any], Awaitable[Any]]
-"""Calls an rpc with a request; gives its response."""
+"""Calls an rpc with a request; returns its response."""
 
 _LIST_VMS = "vcenter.v1.VmService/ListVms"
 _LIST_DATACENTERS = "vcenter.v1.DatacenterService/ListDatacenters"
@@ -35,7 +35,7 @@ _MAX_DEPTH = 64
 
 
 def places_in(contract: Contract, filter: Any) -> Any:  # noqa: A002 - the API's word
-    """A VmFilter with nothing but the places of another one; None stands for one without."""
+    """A VmFilter with only the places of another one; None means a filter without places."""
     places: Any = contract.message_class("vcenter.gateway.v1.VmFilter")()
     for name in _PLACES if filter is not None else ():
         getattr(places, name).extend(sorted(set(getattr(filter, name))))
@@ -43,15 +43,16 @@ def places_in(contract: Contract, filter: Any) -> Any:  # noqa: A002 - the API's
 
 
 class RestInventory:
-    """Reads machines by REST."""
+    """Reads machines over REST."""
 
     def __init__(self, calls: RestCalls) -> None:
         self._calls = calls
 
     async def pages(self, ask: Ask, filter: Any) -> AsyncGenerator[list[Any] | None, None]:  # noqa: A002
-        """The `VmSummary` of all machines that match a VmFilter, but for its tags; None for a part that cannot be read.
+        """The `VmSummary` of all machines that match a VmFilter, ignoring its tags; None for a part that cannot be
+        read.
 
-        Machines that move meanwhile may occur twice, or not at all. Raises GatewayError.
+        Machines that move during the read may occur twice, or not at all. Raises GatewayError.
         """
         states = filter.DESCRIPTOR.fields_by_name["power_states"].enum_type.values_by_number
         wanted = [states[value].name for value in filter.power_states if value in states]
@@ -83,7 +84,7 @@ class RestInventory:
         return await _unless_too_many(ask, _LIST_VMS, request, "vms")
 
     async def _split(self, ask: Ask, request: Any) -> list[Any]:
-        """Requests that have together what one has, nothing where it cannot be split."""
+        """Requests that together select what one request selects, empty if it cannot be split."""
         longest = max(_LISTS, key=lambda name: len(getattr(request, name)))
         values = list(getattr(request, longest))
         if len(values) > 1:
@@ -116,7 +117,8 @@ class RestInventory:
         return [each.folder for each in await _unless_too_many(ask, _LIST_FOLDERS, wanted, "folders") or ()]
 
     async def _with_inner(self, ask: Ask, found: Any, rpc: str, parents: str, result: str, identifier: str) -> None:
-        """Adds what is within folders or pools, since the list of machines looks at the outermost ones alone."""
+        """Adds what is nested in folders or resource pools, because the list of machines looks only at the outermost
+        ones."""
         known, todo = set(found), list(found)
         for _ in range(_MAX_DEPTH):
             if not todo:
@@ -150,6 +152,6 @@ def _with(request: Any, name: str, values: Iterable[str]) -> Any:
 
 
 def _parts(values: list[str]) -> list[list[str]]:
-    """At least two parts, of which none has too many values for one request."""
+    """At least two parts, none of which has too many values for one request."""
     size = min(_MAX_VALUES, -(-len(values) // 2))
     return [values[start : start + size] for start in range(0, len(values), size)]

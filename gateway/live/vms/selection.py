@@ -1,6 +1,6 @@
-"""Which machines a watcher sees: those that match its filter, and that the policy lets it see.
+"""Which machines a watcher sees: those that match its filter, and that the policy allows it to see.
 
-Compiled once for all watchers with the same filter. Checking a machine costs a few set look-ups, no matter how long the
+Compiled once for all watchers with the same filter. Checking a machine costs a few set lookups, however long the
 filter's lists are.
 """
 
@@ -32,22 +32,22 @@ _HOLDERS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """A compiled filter. Two are the same where their keys are equal."""
+    """A compiled filter. Two selections are equal if their keys are."""
 
     key: bytes
     scope: Scope = EVERYTHING
     vms: frozenset[str] | None = None
-    """The only machines that can match, by their identifiers; None where any can."""
+    """The only machines that can match, by their identifiers; None if any can."""
     names: frozenset[str] | None = None
     holders: tuple[tuple[str, frozenset[str]], ...] = ()
-    """Of each resource type, one of the identifiers has to hold the machine."""
+    """For each resource type, identifiers of which one must contain the machine."""
     power_states: frozenset[int] | None = None
     tagged: frozenset[str] | None = None
     """The machines that have one of the filter's tags."""
     templates: bool = False
 
     def matches(self, machine: Machine | None) -> bool:
-        """Whether a watcher sees this machine. None is a missing machine."""
+        """Whether a watcher sees this machine. None is a machine that does not exist."""
         if machine is None or (machine.is_template and not self.templates):
             return False
         if self.vms is not None and machine.vm not in self.vms:
@@ -70,7 +70,7 @@ def select(
 ) -> Selection:
     """Compiles a `VmFilter`. `tagged` are the machines that have one of its tags.
 
-    Where places are not known, whoever reads the machines sees to the filters by place. Raises GatewayError
+    Without known places, the code that reads the machines must apply the filters by place. Raises GatewayError
     (INVALID_ARGUMENT).
     """
     lists: Mapping[str, Any] = {each.name: value for each, value in message.ListFields() if each.is_repeated}
@@ -84,7 +84,7 @@ def select(
     return Selection(
         key,
         scope,
-        # Many watchers name the same machines. A copied set takes half the memory of one that grew.
+        # Many watchers name the same machines. A copied set needs half the memory of one that grew.
         vms=frozenset(set(map(sys.intern, lists["vms"]))) if "vms" in lists else None,
         names=frozenset(lists["names"]) if "names" in lists else None,
         holders=holders if places_are_known else (),

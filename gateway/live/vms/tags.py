@@ -27,7 +27,8 @@ class TaggedMachines:
         self._asking = asyncio.Lock()
 
     async def of(self, call: Call, tags: Any) -> frozenset[str]:
-        """The machines with one of the tags, at most a minute old. Raises GatewayError if they could never be read."""
+        """The machines with one of the tags, at most a minute old. Raises GatewayError if they were never read
+        successfully."""
         wanted = frozenset(tags)
         key = (call.caller.credential.digest, wanted)
         async with self._asking:

@@ -1,8 +1,8 @@
 """Resume tokens: the position of a watcher in a history.
 
 A token contains the history and the change, and is signed with a key of this process, together with its owner and
-subject. Therefore, a token is not recognized if it is forged, or belongs to another caller, filter or replica. That
-does no harm: the watcher then gets the full state of what it may see.
+subject. Therefore, a token is not recognized if it is forged, or was issued to another caller, for another filter or by
+another replica. In that case, the watcher gets the full state of what it may see.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ class Tokens:
         return base64.urlsafe_b64encode(place + self._signature(place, of)).rstrip(b"=").decode()
 
     def read(self, token: str, epoch: bytes, of: bytes) -> int | None:
-        """The number of the change that a token was made for; None for a token that is not of this history, this caller
-        and this request."""
+        """The number of the change in a token; None for a token of another history, caller or request."""
         try:
             content = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), b"-_", validate=True)
         except (binascii.Error, ValueError):

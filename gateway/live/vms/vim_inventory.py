@@ -1,4 +1,4 @@
-"""Reads machines over VIM once, in pages: all of them, or some known ones."""
+"""Reads machines over VIM once, in pages: all of them, or given ones."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["VimInventory"]
 
 _PAGE = 250
 _MOST_NAMED = 1000
-"""Up to this many machines are read individually, and more by reading all."""
+"""Up to this many machines are read individually; for more, all machines are read."""
 _FIELD_MANAGER = "customFieldsManager"
 
 
 class VimInventory:
-    """The machines that one credential sees."""
+    """The machines that one credential can see."""
 
     def __init__(self, vim: Vim, client: VimClient, contract: Contract, fields: VmFields) -> None:
         self._vim = vim
@@ -35,8 +35,8 @@ class VimInventory:
         self._properties = VmProperties(contract, fields)
 
     async def pages(self, selection: Selection, fields: int) -> AsyncGenerator[list[Machine], None]:
-        """The machines of a selection with these fields, in pages as they come. Raises GatewayError; never gives fewer
-        machines because vCenter was lost on the way."""
+        """The machines of a selection with these fields, in pages as vCenter sends them. Raises GatewayError; never
+        leaves machines out because the connection to vCenter was lost."""
         places = await self._places_for(selection, fields)
         attributes = await self._attributes(fields)
         paths = self._properties.paths(fields)
@@ -46,7 +46,7 @@ class VimInventory:
                 yield [machine for machine in machines if selection.matches(machine)]
 
     async def machines(self, refs: Sequence[Ref], selection: Selection, fields: int) -> list[Machine]:
-        """Known machines of a selection. Those that no longer exist are missing. Raises GatewayError."""
+        """The given machines of a selection. Those that no longer exist are left out. Raises GatewayError."""
         if not refs:
             return []
         places = await self._places_for(selection, fields)
@@ -56,7 +56,7 @@ class VimInventory:
         return [machine for machine in machines if selection.matches(machine)]
 
     async def places(self, root: Ref | None = None, types: Sequence[str] = PLACE_TYPES) -> Places:
-        """All places below a folder or datacenter, the root folder by default, and that itself. Raises GatewayError."""
+        """A folder or datacenter, the root folder by default, and all places below it. Raises GatewayError."""
         places = Places(self._contract)
         content = await self._client.content()
         start = root or content["rootFolder"]
@@ -74,12 +74,12 @@ class VimInventory:
         return places
 
     async def _places_for(self, selection: Selection, fields: int) -> Places:
-        """The places, where they are asked for or decide what is seen."""
+        """The places, if they are requested or decide which machines are visible."""
         needs_places = fields & self._fields.named(["placement"]) & ~1 or selection.holders
         return await self.places() if needs_places or not selection.scope.is_unlimited else Places(self._contract)
 
     async def _attributes(self, fields: int) -> dict[int, str]:
-        """The names of custom attributes by their keys, where they are asked for."""
+        """The names of custom attributes by their keys, if they are requested."""
         if not fields & self._fields.named(["custom_attributes"]) & ~1:
             return {}
         manager: Ref | None = (await self._client.content()).get(_FIELD_MANAGER)

@@ -1,8 +1,8 @@
-"""Machines by VIM's property collector: one wait at vCenter for everything that any watcher may want to know.
+"""Machines by VIM's property collector: one pending request at vCenter for everything that any watcher may need.
 
-A collector, a view and a filter of its own, in the credential's session. Whatever goes wrong on the way is answered in
-one way: with a new collector that tells the full state, which is compared with what is known. Only the differences go
-on, so repeats, lost answers and ended sessions do no harm.
+The source has its own collector, view and filter in the credential's session. It handles every failure in the same way:
+a new collector reports the full state, which is compared with the known state. Only the differences are passed on, so
+repeats, lost responses and ended sessions do no harm.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _PLACE_PATHS = ("name", "parent")
 _FIELD_MANAGER, _FIELD_DEFINITIONS = "CustomFieldsManager", "field"
 _WAIT_SECONDS = 50
 _MOST_UPDATES = 500
-"""Objects in one answer. vCenter has a maximum of its own, of 100 as far as is known."""
+"""Maximum number of objects in one response. vCenter has its own maximum, 100 as far as known."""
 _FIRST_BACKOFF, _MAX_BACKOFF = 1.0, 30.0
 _HOPELESS = frozenset({code_pb2.UNAUTHENTICATED, code_pb2.PERMISSION_DENIED, code_pb2.UNIMPLEMENTED})
 _STARTING_OVER = frozenset({"InvalidCollectorVersion", "ManagedObjectNotFound", "NotAuthenticated"})
 
 
 class VimSource:
-    """The machines that a credential sees."""
+    """The machines that a credential can see."""
 
     name = "SOURCE_VIM"
     period: float | None = None
@@ -52,10 +52,10 @@ class VimSource:
         self._drafts: dict[str, Draft] = {}
         self._attributes: dict[int, str] = {}
         self._was_followed = False
-        """Whether the present collector has told the full state."""
+        """Whether the current collector has reported the full state."""
 
     async def run(self, hub: Hub) -> None:
-        """Follows vCenter until it is cancelled. Raises GatewayError where vCenter refuses the credential."""
+        """Follows vCenter until it is cancelled. Raises GatewayError if vCenter rejects the credential."""
         backoff, restarts = 0.0, 0
         while True:
             self._was_followed = False
@@ -67,17 +67,18 @@ class VimSource:
             if failure.code in _HOPELESS and not starts_over:
                 raise GatewayError(failure)
             restarts = 0 if self._was_followed else restarts + 1
-            # After a state that was complete the next try comes soon, so that a restart of vCenter is over soon; one
-            # that stays away is asked less and less often. Never by all hubs at the same time.
+            # After a complete state, the next attempt follows soon, so that a restart of vCenter causes only a short
+            # gap. While vCenter stays unreachable, the backoff grows. Jitter keeps the hubs from retrying at the same
+            # time.
             backoff = _FIRST_BACKOFF if self._was_followed else min(_MAX_BACKOFF, max(_FIRST_BACKOFF, 2 * backoff))
-            # What vCenter only wants to begin anew is not worth a word, unless it goes on.
+            # If vCenter only requires a new collector, the watchers are not told, unless that repeats.
             if not starts_over or restarts > 1:
                 hub.lose(failure)
             wait = random.uniform(0, backoff)  # noqa: S311 - no secret
             await asyncio.sleep(wait if failure.retry_delay is None else max(wait, failure.retry_delay))
 
     async def _follow(self, hub: Hub) -> None:
-        """Watches with a collector until something goes wrong, as GatewayError tells."""
+        """Watches with a collector until something goes wrong. Raises GatewayError."""
         client, vim = self._client, self._vcenter.vim
         content = await client.content()
         made: list[tuple[str, Ref]] = []
@@ -95,13 +96,13 @@ class VimSource:
 
     async def _updates(self, hub: Hub, collector: Ref) -> None:
         version = ""
-        seen: set[str] | None = set()  # Of the full state, until that is complete.
+        seen: set[str] | None = set()  # The objects of the full state, until that is complete.
         while True:
             updates = await self._client.wait_for_updates(collector, version, seconds=_WAIT_SECONDS, most=_MOST_UPDATES)
             hub.heard()
             if updates is None:
                 if seen is not None:
-                    # There is always something: an inventory of nothing has no folder either.
+                    # There is always at least one object: even an empty inventory has a folder.
                     text = "vCenter's response has no inventory"
                     raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
                 continue
@@ -117,7 +118,7 @@ class VimSource:
                     hub.synced()
 
     def _apply(self, hub: Hub, updates: Iterable[ObjectUpdate]) -> None:
-        """Takes what changed at some objects."""
+        """Applies the changes of some objects."""
         touched: set[str] = set()
         is_about_all = False
         for update in updates:
@@ -141,14 +142,14 @@ class VimSource:
             hub.put(identifier, self._properties.machine(self._drafts[identifier], self._places, self._attributes))
 
     def _draft(self, identifier: str, update: ObjectUpdate) -> Draft:
-        """What the changes of a machine belong to. One that enters is told whole."""
+        """The draft that the changes of a machine apply to. A machine that enters is reported completely."""
         draft = self._drafts.get(identifier)
         if draft is None or update.kind == "enter":
             draft = self._drafts[identifier] = self._properties.draft(identifier)
         return draft
 
     def _forget_others(self, hub: Hub, seen: set[str]) -> None:
-        """Removes what a full state does not have any more."""
+        """Removes what the full state no longer contains."""
         for identifier in self._drafts.keys() - seen:
             del self._drafts[identifier]
             hub.put(identifier, None)
@@ -159,12 +160,12 @@ class VimSource:
 
 
 def _with_missing(update: ObjectUpdate) -> Mapping[str, Any]:
-    """The new values, with None for what cannot be read."""
+    """The new values, with None for values that cannot be read."""
     return {**dict.fromkeys(update.missing), **update.values} if update.missing else update.values
 
 
 async def inventory_view(client: Any, content: Data, types: Sequence[str], root: Ref | None = None) -> Ref:
-    """A view of all objects of some types below a folder, the root folder by default."""
+    """A view of all objects of certain types below a folder, the root folder by default."""
     arguments = {"container": root or content["rootFolder"], "type": list(types), "recursive": True}
     view: Ref = await client.call(content["viewManager"], "CreateContainerView", arguments)
     return view
@@ -173,7 +174,7 @@ async def inventory_view(client: Any, content: Data, types: Sequence[str], root:
 def inventory_filter(view: Ref, paths: Mapping[str, Sequence[str]], field_manager: Ref | None = None) -> Data:
     """The properties of the objects in a view, with name and parent of every place and the names of custom attributes.
 
-    `paths` are further properties by type.
+    `paths` are additional properties by type.
     """
     step = Data("TraversalSpec", name="view", type=view.type, path="view", skip=False)
     objects = [Data("ObjectSpec", obj=view, skip=True, selectSet=[step])]
