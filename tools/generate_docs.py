@@ -119,7 +119,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
 
 
 def included(name: str, part: str) -> str:
-    """The lines of a file that a page includes, as a block of code. Raises SystemExit where there are none."""
+    """The lines of a file that a page includes, as a block of code. Raises SystemExit if there are none."""
     text = (ROOT / name).read_text(encoding="utf-8")
     if part:
         found = re.findall(rf"^[^\n]*\[docs: {part}\]\n(.*?)^[^\n]*\[docs: end\]$", text, re.DOTALL | re.MULTILINE)

@@ -79,7 +79,7 @@ def schema() -> str:
 
 
 def _newest() -> str:
-    # The oldest ones are called otherwise, for instance 2.5u2.
+    # The oldest ones are called otherwise, for example 2.5u2.
     releases = (name.split(".") for name in VmomiSupport.versionIdMap.values() if name.replace(".", "").isdigit())
     return ".".join(max(releases, key=lambda parts: [int(part) for part in parts]))
 

@@ -1,4 +1,4 @@
-"""The command `vcenter-gateway`. Each subcommand is loaded when it is used, so that the small ones start fast."""
+"""The command `vcenter-gateway`. Each subcommand is loaded when it is used, so that small commands start fast."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["cli", "main"]
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A command, as far as it is known without loading it."""
+    """What is known about a command before it is loaded."""
 
     module: str
     text: str
-    """What the overview says about it: the first sentence of its help."""
+    """Its text in the overview: the first sentence of its help."""
     function: str = ""
-    """Its function, where that cannot have the name of the command."""
+    """Its function, if that cannot have the name of the command."""
 
 
 _TASKS: Mapping[str, Mapping[str, _Entry]] = {
@@ -58,11 +58,11 @@ _TASKS: Mapping[str, Mapping[str, _Entry]] = {
         "policy": _Entry("policy", "Tests what a policy allows."),
     },
 }
-"""The commands by what people want to do. None is loaded before it is used, so that the small ones start fast."""
+"""The commands by task. None is loaded before it is used, so that small commands start fast."""
 
 _YOUNG_OBJECTS = 50_000
-"""How many new objects the garbage collector waits for. What a command loads stays to its end: with the usual 700, a
-tenth of the start of `serve` was a search for garbage in it."""
+"""The threshold of the garbage collector. What a command loads is kept until it ends: with the default of 700, a tenth
+of the start of `serve` was spent looking for garbage in it."""
 
 _COMMANDS = {name: entry for entries in _TASKS.values() for name, entry in entries.items()}
 _HIDDEN = {"worker": _Entry("start", "")}
@@ -86,7 +86,7 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and args[0] not in _HIDDEN:
-            import difflib  # For mistakes alone, as elsewhere in this package.
+            import difflib  # Imported here because only mistakes need it, as elsewhere in this package.
 
             close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
             ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
@@ -107,7 +107,7 @@ class _LazyGroup(click.Group):
 
     def main(self, *args: Any, **more: Any) -> Any:
         if "_VCENTER_GATEWAY_COMPLETE" in os.environ:
-            importlib.import_module("gateway.cli.completion")  # Makes the shells known.
+            importlib.import_module("gateway.cli.completion")  # Registers the shells.
         return super().main(*args, **more)
 
 
@@ -142,7 +142,7 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line and exits."""
     gc.set_threshold(_YOUNG_OBJECTS)
-    # gRPC's C core writes lines of its own form to standard error; what matters of them comes back as errors.
+    # gRPC's C core writes lines in its own format to standard error; failures are reported as errors anyway.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         cli.main(
@@ -156,6 +156,6 @@ def main() -> None:
     except click.Abort:
         echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)
-    except OSError as error:  # For instance a full disk behind the standard output; a closed pipe ends in silence.
+    except OSError as error:  # For example, standard output is on a full disk. A closed pipe ends silently.
         echo(f"error: {error.strerror or error}", err=True)
         sys.exit(Exit.FAILED)

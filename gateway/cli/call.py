@@ -24,7 +24,7 @@ _IDENTIFIER = "identifier_"
 
 
 class _CallCommand(ConnectionCommand):
-    """Has flags of its own for the identifiers in the request of the rpc that is called."""
+    """Adds flags for the identifiers in the request of the rpc that is called."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), *ctx.meta.get(_FLAGS, {})]
@@ -45,7 +45,7 @@ class _CallCommand(ConnectionCommand):
         return "Identifiers in the request" if is_flag else super().section(parameter)
 
     def _rpc_in(self, ctx: click.Context, args: list[str]) -> str | None:
-        """The rpc that the arguments name, None where they name none."""
+        """The rpc that the arguments name, None if they name none."""
         ctx.ignore_unknown_options = True
         try:
             given, rest, _ = self.make_parser(ctx).parse_args(args)
@@ -58,7 +58,7 @@ class _CallCommand(ConnectionCommand):
         for text in words:
             with contextlib.suppress(click.UsageError):
                 return resolve_rpc(text)
-        # Said here, since flags are only known with the rpc.
+        # An unknown rpc is reported here, because the flags depend on the rpc.
         return resolve_rpc(words[0]) if words and len(words) < len(texts) and not ctx.resilient_parsing else None
 
 
@@ -210,7 +210,7 @@ def call(
 
 
 def _given(identifiers: dict[str, Any]) -> Iterator[tuple[IdentifierField, tuple[str, ...]]]:
-    """What was given for each identifier of the request."""
+    """The values given for each identifier of the request."""
     for option, field in click.get_current_context().meta.get(_FLAGS, {}).items():
         value = identifiers[option.name]
         if value:

@@ -1,4 +1,4 @@
-"""Makes the call of the command `call` and prints what comes."""
+"""Makes the call of the command `call` and prints the responses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Flags = Mapping[IdentifierField, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """How to call an rpc and to show its answers."""
+    """How to call an rpc and to show its responses."""
 
     method: Method
     contract: Contract
@@ -57,9 +57,9 @@ class Calling:
     def answers(
         self, connection: Connection, requests: Iterable[Message], on_task: Callable[[str], None] | None = None
     ) -> Iterator[Answer]:
-        """The answers of one call; with --wait, the final state of the task. Raises CallError.
+        """The responses of one call; with --wait, the final state of the task. Raises CallError.
 
-        `on_task` gets the task as soon as there is one. With it, nothing is shown of its progress.
+        `on_task` is called with the task as soon as it is known. With `on_task`, its progress is not shown.
         """
         task = ""
         with contextlib.closing(connection(self.method, requests, self.seconds)) as answers:
@@ -75,7 +75,7 @@ class Calling:
             yield Answer(follow(connection, task, self.contract, is_shown=on_task is None))
 
     def show(self, answer: Answer, show: Show) -> None:
-        """Prints an answer, and with --verbose what the gateway says beside it."""
+        """Prints a response, and with --verbose the gateway's metadata."""
         if self.verbose:
             for field, value in answer.metadata:
                 echo(f"{field}: {value}", err=True)
@@ -83,7 +83,8 @@ class Calling:
             show(answer.message)
 
     def complete(self, content: dict[str, Any] | RequestError, flags: Flags, lookup: Lookup) -> Message:
-        """The request with the identifiers that flags name. Raises RequestError, CallError and click.UsageError."""
+        """The request, completed with the identifiers given as flags. Raises RequestError, CallError and
+        click.UsageError."""
         if isinstance(content, RequestError):
             raise content
         for field, texts in flags.items():
@@ -100,7 +101,7 @@ def make_call(
     parallel: int | None,
     metadata: tuple[tuple[str, str], ...],
 ) -> None:
-    """Makes the call, or one for each line, and prints what comes. Ends the process where one fails."""
+    """Makes the call, or one for each line, and prints the responses. Ends the process if one fails."""
     method, contract = calling.method, calling.contract
     if calling.wait and task_field(method, contract) is None:
         as_task = f"; {method.task_form} starts it as a task" if method.task_form else ""
@@ -114,12 +115,12 @@ def make_call(
         raise click.UsageError(
             f"{method.full_name} streams, so its calls are made one after the other; leave out --parallel"
         )
-    if lines and source == "{}":  # Nothing was given.
+    if lines and source == "{}":  # No request was given.
         source = "-"
     try:
         content = {} if many else read_request(source, method.input_type)
         if not many and not flags:
-            request_message(content, method.input_type, contract)  # Before anybody is asked for anything.
+            request_message(content, method.input_type, contract)  # Before the user is asked for anything.
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(place.opened(metadata))
             lookup = Lookup(connection, contract)
@@ -151,7 +152,7 @@ def make_call(
 
 def _one(connection: Connection, calling: Calling, requests: Iterable[Message]) -> None:
     show = renderer(calling.output, calling.contract, is_stream=not calling.is_unary)
-    # Of what streams every message is seen, and a task has a progress of its own.
+    # The messages of a stream are themselves progress, and a task shows its own.
     shows_time = calling.is_unary and not calling.wait
     try:
         with Progress(calling.method.name) if shows_time else contextlib.nullcontext() as progress:
@@ -163,14 +164,14 @@ def _one(connection: Connection, calling: Calling, requests: Iterable[Message]) 
         raise
     except KeyboardInterrupt:
         if not calling.is_unary:
-            sys.exit(Exit.INTERRUPTED)  # The way to end a stream, so there is nothing to say.
+            sys.exit(Exit.INTERRUPTED)  # Ctrl-C is how users end a stream, so it needs no message.
         if not calling.method.is_read_only:
             echo("\nthe call may have been executed: look at the state before you repeat it", err=True)
         raise
 
 
 def _all(source: str, calling: Calling) -> Iterator[dict[str, Any]]:
-    """The requests on all lines. Raises RequestError for the first that is wrong."""
+    """The requests on all lines. Raises RequestError for the first invalid one."""
     for number, content in request_lines(source, calling.method.input_type):
         if isinstance(content, RequestError):
             raise RequestError(f"line {number}: {content}")

@@ -1,4 +1,5 @@
-"""`check`: tests a configuration and its vCenter, or a running gateway, step by step; says what is wrong with each."""
+"""`check`: tests a configuration and its vCenter, or a running gateway, step by step; explains what is wrong with
+each."""
 
 from __future__ import annotations
 
@@ -40,8 +41,8 @@ _Steps = list[tuple[str, Callable[[], str]]]
 
 
 def run_check(place: Place, flags: Mapping[str, Any] | None, as_json: bool) -> None:
-    """Tests the gateway at a place where `flags` is None, else the configuration that the flags are part of. Ends the
-    process as the steps went."""
+    """Tests the configuration that the flags describe or, if `flags` is None, the gateway at a place. Ends the process
+    with the exit code of the steps."""
     if flags is None:
         what, end = f"the gateway {place.target}", "The gateway can be used."
         steps = _taken(*_gateway_steps(place))
@@ -55,13 +56,13 @@ def run_check(place: Place, flags: Mapping[str, Any] | None, as_json: bool) -> N
 
 
 def _of_context(place: Place) -> dict[str, Any]:
-    """The settings of a context that is a vCenter."""
+    """The settings of a context for a vCenter."""
     known = place.settings.to_dict()
     return {name: value for name, value in known.items() if name.startswith("vcenter")}
 
 
 def _report(what: str, taken: Iterator[Step], end: str, as_json: bool) -> None:
-    """Prints the steps as they are taken, and ends the process as they went."""
+    """Prints the steps as they finish, and ends the process with their exit code."""
     if not as_json:
         echo(f"Checking {what}\n")
     steps = []
@@ -80,7 +81,7 @@ def _report(what: str, taken: Iterator[Step], end: str, as_json: bool) -> None:
 
 
 def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
-    """Takes the steps of a configuration and its vCenter."""
+    """Performs the steps for a configuration and its vCenter."""
     options = VCenterOptions.of(settings.vcenter)
     account = credential
     issuers: Issuers | None = None
@@ -133,11 +134,11 @@ def _taken(
     skips: Callable[[str], str] = lambda name: "",
     after: Callable[[str], Iterator[Step]] = lambda name: iter(()),
 ) -> Iterator[Step]:
-    """Takes the steps one after the other and yields each as soon as it is done.
+    """Performs the steps one after the other and yields each as soon as it is done.
 
-    Every step rests on the one before it, so the first failure is the one to mend and the rest is not tried. `skips`
-    says why a step and those after it are not tried, where there is a reason. `after` takes further steps after one,
-    on which nothing rests.
+    Every step depends on the one before it, so the first failure is the one to fix, and the remaining steps are
+    skipped. `skips` gives the reason why a step and those after it are skipped, if there is one. `after` adds steps
+    after a given one, on which no other step depends.
     """
     skip = ""
     try:
@@ -156,8 +157,8 @@ def _taken(
 
 
 def _issuer(source: FetchedKeys) -> str:
-    """What an issuer of JWTs publishes. Raises StepError where its keys cannot be fetched."""
-    # Only here, since few configurations have one.
+    """What an issuer of JWTs publishes. Raises StepError if its keys cannot be fetched."""
+    # Imported here because few configurations have one.
     from gateway.access.issuer_client import IssuerError
 
     try:
@@ -176,9 +177,10 @@ def _issuer(source: FetchedKeys) -> str:
 
 
 def _without_new_audit_log(settings: Settings) -> Settings:
-    """The settings, without an audit log that is not there yet: made now, it would not belong to the gateway's user.
+    """The settings, without an audit log that does not exist yet: if `check` created it, the gateway's user would not
+    own it.
 
-    Raises ValueError where it cannot be made.
+    Raises ValueError if it cannot be created.
     """
     path = settings.log.audit_file
     if path is None or Path(path).exists():
@@ -190,7 +192,7 @@ def _without_new_audit_log(settings: Settings) -> Settings:
 
 
 def _ending(settings: Settings) -> Iterator[str]:
-    """The certificates in files that end soon."""
+    """The certificates in files that expire soon."""
     tls, now = settings.tls, datetime.now(UTC)
     for path in (tls.cert_file, tls.client_ca_file, settings.vcenter.ca_file):
         for certificate in _certificates(path) if path else ():
@@ -201,12 +203,12 @@ def _ending(settings: Settings) -> Iterator[str]:
 def _certificates(path: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(Path(path).read_bytes())
-    except (OSError, ValueError):  # OpenSSL, which has read them all, is not so strict about others.
+    except (OSError, ValueError):  # OpenSSL has read the files already; it is less strict than this parser.
         return []
 
 
 def _idle_patterns(policy: Policy) -> Iterator[str]:
-    """The patterns of a policy that no rpc fits: misspelt, or of a service that this gateway does not have."""
+    """The patterns of a policy that match no rpc: misspelled, or of a service that this gateway does not have."""
     names = load_contract().methods
     for number, rule in enumerate(policy.rules, start=1):
         for pattern in rule.rpcs:

@@ -1,4 +1,4 @@
-"""`completion`: the scripts by which shells complete commands, options, rpcs, values, files and names."""
+"""`completion`: the scripts that let shells complete commands, options, rpcs, values, files and names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["COMPLETE_VARIABLE", "completion"]
 
 COMPLETE_VARIABLE = "_VCENTER_GATEWAY_COMPLETE"
 
-# Bash itself takes words apart at colons, as in HOST:PORT, and takes what is completed for what follows the last one.
+# Bash splits words at colons, as in HOST:PORT, and takes a completion as the text after the last colon.
 _BASH = """\
 %(complete_func)s() {
     local IFS=$'\\n' response completion type value
@@ -40,7 +40,7 @@ class _Bash(BashComplete):
 
     source_template = _BASH
     _cut = ""
-    """What Bash keeps of the word that is completed."""
+    """The part of the completed word that Bash keeps."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         line = os.environb.get(b"COMP_LINE", b"")[: int(os.environ.get("COMP_POINT", "0"))].decode(errors="replace")

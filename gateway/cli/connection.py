@@ -1,8 +1,8 @@
-"""Which gateway or vCenter a command calls, and who calls it: the options, the contexts, and what both come to.
+"""Which gateway or vCenter a command calls, and as which caller: the options, the contexts, and what they resolve to.
 
-A flag beats the environment, which beats the current context. A context is a whole: where another server is named by
-`--target`, `--vcenter` or the environment, nothing of the current context is used, so that no password reaches a server
-that it was not given for.
+A flag takes precedence over the environment, which takes precedence over the current context. A context applies as a
+whole: if `--target`, `--vcenter` or the environment names another server, nothing of the current context is used, so
+that a password never reaches a server that it was not given for.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NAMES = frozenset(
 
 
 def complete_context(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The names of contexts that begin with what was typed."""
+    """The names of contexts that begin with the typed text."""
     try:
         contexts = load_contexts()
     except click.UsageError:
@@ -65,7 +65,7 @@ _TARGET = click.option(
 _VCENTER = (
     click.option("--vcenter", metavar="URL", help="Calls this vCenter itself, without a gateway."),
     *(setting_option(flag) for flag in setting_flags().values() if flag.parameter in _OF_VCENTER),
-    click.option("--thumbprint", hidden=True),  # As it was called before it was called as everywhere else.
+    click.option("--thumbprint", hidden=True),  # The former name of `--vcenter-thumbprint`.
     click.option("--no-verify", is_flag=True, default=None, hidden=True),
 )
 _IDENTITY_OPTIONS = (
@@ -105,7 +105,7 @@ _GATEWAY_OPTIONS = (
 
 
 class ConnectionCommand(click.Command):
-    """A command whose help has the options about the connection in a part of their own."""
+    """A command whose help has a separate section for the options about the connection."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -117,7 +117,7 @@ class ConnectionCommand(click.Command):
                 formatter.write_dl(sections[title])
 
     def section(self, parameter: click.Parameter) -> str:
-        """The part of the help that an option belongs to."""
+        """The section of the help for an option."""
         return _CONNECTION if parameter.name in _NAMES else "Options"
 
 
@@ -127,11 +127,12 @@ def connection_options(
     vcenter_contexts: bool = False,
     uses_current: Callable[[click.Context], bool] = lambda ctx: True,
 ) -> Callable[[Any], Any]:
-    """Adds the options that tell which server to call and who calls. The command gets all of them as one argument,
+    """Adds the options for the server to call and for the caller. The command gets all of them as one argument,
     `place`.
 
-    `to_vcenter` adds the options that call a vCenter itself, and takes contexts of one, as `vcenter_contexts` does.
-    `uses_current` says whether the current context counts, in view of what else the command line says.
+    `to_vcenter` adds the options for calling a vCenter without a gateway, and accepts contexts for one, as
+    `vcenter_contexts` does. `uses_current` decides from the rest of the command line whether the current context is
+    used.
     """
     options = [_CONTEXT, _TARGET, *(_VCENTER if to_vcenter else ()), *_IDENTITY_OPTIONS, *_GATEWAY_OPTIONS]
 
@@ -162,12 +163,12 @@ def connection_options(
 
 
 def place_of(ctx: click.Context) -> Place:
-    """The place that the options of a command say so far, for completion. Raises click.UsageError."""
+    """The place that the options given so far describe, for completion. Raises click.UsageError."""
     return _place(ctx, {name: ctx.params.get(name) for name in _NAMES if name in ctx.params})
 
 
 def _place(ctx: click.Context, given: dict[str, Any], uses_current: bool = True) -> Place:
-    """Puts flags, environment and context together. Raises click.UsageError."""
+    """Combines flags, environment and context. Raises click.UsageError."""
     sources = {name: ctx.get_parameter_source(name) for name in given}
     flags = {name for name in given if sources[name] is ParameterSource.COMMANDLINE}
     is_named = given["context"] is not None
@@ -185,7 +186,7 @@ def _place(ctx: click.Context, given: dict[str, Any], uses_current: bool = True)
     given = {**given, **_former(given)}
     ways = {key: _text(given[key]) for key in (*_OF_GATEWAY, *_OF_VCENTER) if given.get(key) is not None}
     if "vcenter" in flags or context.vcenter:
-        if ways.get("ca"):  # As authorities of vCenter were given before they had an option of their own.
+        if ways.get("ca"):  # The former way to give the authorities of vCenter.
             ways.setdefault("vcenter_ca_file", ways.pop("ca"))
         if flags & {"tls", "cert", "key", "token_file"}:
             raise click.UsageError(
@@ -202,7 +203,7 @@ def _place(ctx: click.Context, given: dict[str, Any], uses_current: bool = True)
 
 
 def _former(given: dict[str, Any]) -> dict[str, Any]:
-    """What options with former names say, under the present ones."""
+    """The values of options with former names, under their current names."""
     former = {
         "vcenter_thumbprint": given.get("thumbprint"),
         "vcenter_verify": False if given.get("no_verify") else None,
@@ -213,7 +214,8 @@ def _former(given: dict[str, Any]) -> dict[str, Any]:
 def _who(
     given: dict[str, Any], sources: dict[str, ParameterSource | None], context: Context, is_named: bool
 ) -> dict[str, Any]:
-    """Who calls, which is taken from one place as a whole: a context that is named goes before the environment."""
+    """The caller's identity, which comes from one source as a whole: a context given by name takes precedence over the
+    environment."""
     flags, environment = (
         {name: _text(given[name]) for name in _IDENTITY if sources[name] is source} for source in _GIVEN
     )

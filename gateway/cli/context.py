@@ -1,4 +1,4 @@
-"""`context`: keeps connections to gateways and vCenters under names."""
+"""`context`: saves connections to gateways and vCenters under names."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def add(
     made = Context(**settings)
     secret, kind = _secret(made.user, password_file, no_password, asks_token)
     old = contexts.get(name).store if name in contexts else None
-    contexts.put(name, made)  # What is wrong with the name is said before a secret is kept under it.
+    contexts.put(name, made)  # An invalid name is reported before a secret is stored under it.
     kept = store_secret(name, secret, store) if secret else None
     if kept:
         contexts.put(name, Context(**{**settings, kind: kept}))
@@ -120,7 +120,7 @@ def add(
 
 
 def _check(settings: dict[str, Any], asks_token: bool, no_password: bool, password_file: Path | None) -> None:
-    """Raises click.UsageError for options that do not fit together."""
+    """Raises click.UsageError for options that conflict."""
     if bool(settings.get("target")) == bool(settings.get("vcenter")):
         raise click.UsageError("a context needs either --target or --vcenter")
     try:
@@ -136,7 +136,7 @@ def _check(settings: dict[str, Any], asks_token: bool, no_password: bool, passwo
         if "vcenter_thumbprint" in settings:
             settings["vcenter_thumbprint"] = checked_thumbprint(settings["vcenter_thumbprint"])
     except ValueError as error:
-        # What stands before an @ may be a password.
+        # The text before an @ may be a password.
         text = "--vcenter takes scheme, host and port alone; say who you are with --user"
         raise click.UsageError(text if "@" in settings["vcenter"] else str(error)) from None
     of_gateway = {"tls", "ca", "cert", "key", "token_file"} & settings.keys()
@@ -156,7 +156,7 @@ def _check(settings: dict[str, Any], asks_token: bool, no_password: bool, passwo
 
 
 def _secret(user: str | None, password_file: Path | None, no_password: bool, asks_token: bool) -> tuple[str, str]:
-    """The secret to keep, empty where there is none, and what it is. Raises click.UsageError."""
+    """The secret to store, empty if there is none, and its kind. Raises click.UsageError."""
     if asks_token:
         if not is_printable_ascii(token := _asked("Token")):
             raise click.UsageError("a token is printable ASCII characters")

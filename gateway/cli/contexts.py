@@ -1,4 +1,4 @@
-"""Contexts: named connections to gateways and vCenters, in a file of the user's.
+"""Contexts: named connections to gateways and vCenters, in the user's file.
 
     current: lab
     contexts:
@@ -8,7 +8,7 @@
         user: me@vsphere.local
         password: keyring
 
-The file holds no secrets: `password` and `token` say in which store the secret is.
+The file contains no secrets: `password` and `token` name the store that holds the secret.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SWITCHES = frozenset({"tls", "vcenter_verify"})
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """How to reach one gateway, or one vCenter without a gateway, and who calls. What is None is not set."""
+    """How to reach one gateway, or one vCenter without a gateway, and as which caller. None means not set."""
 
     target: str | None = None
     vcenter: str | None = None
@@ -48,27 +48,27 @@ class Context:
     user: str | None = None
     token_file: str | None = None
     password: str | None = None
-    """The store that has the password of `user`."""
+    """The store that holds the password of `user`."""
     token: str | None = None
-    """The store that has the bearer token."""
+    """The store that holds the bearer token."""
 
     @property
     def server(self) -> str:
-        """What the context connects to."""
+        """The server that the context connects to."""
         return self.target or self.vcenter or ""
 
     @property
     def store(self) -> str | None:
-        """The store that has the context's secret."""
+        """The store that holds the context's secret."""
         return self.password or self.token
 
     def to_dict(self) -> dict[str, Any]:
-        """What is set."""
+        """The fields that are set."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Contexts:
-    """All contexts of the user's, and which of them is the current one."""
+    """All contexts of the user, and which of them is the current one."""
 
     def __init__(self, contexts: Mapping[str, Context], current: str | None) -> None:
         self._all = dict(contexts)
@@ -114,10 +114,10 @@ class Contexts:
 
 
 def load_contexts() -> Contexts:
-    """The contexts in the file, none where there is no file. Raises click.UsageError for a file that is wrong."""
+    """The contexts in the file, none if the file does not exist. Raises click.UsageError for an invalid file."""
     try:
         path = user_folder() / _FILE
-    except click.UsageError:  # Whoever has no home has no contexts either; in a container, for example.
+    except click.UsageError:  # A user without a home directory, for example in a container, has no contexts.
         return Contexts({}, None)
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists fails in a folder that may not be entered
         return Contexts({}, None)

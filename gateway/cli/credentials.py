@@ -1,4 +1,4 @@
-"""What a call carries: credentials and further metadata. No message repeats a secret."""
+"""What a call carries: credentials and other metadata. No message repeats a secret."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["Bearer", "read_credential", "read_guest_password", "read_metadata", 
 
 _PASSWORD_VARIABLE = "VCENTER_PASSWORD"  # noqa: S105 - the name of it
 _GUEST_PASSWORD_VARIABLE = "VCENTER_GUEST_PASSWORD"  # noqa: S105 - the name of it
-# What gRPC takes, less what is gRPC's own (grpc-...) and what is no text (...-bin).
+# What gRPC accepts, except for gRPC's own names (grpc-...) and binary values (...-bin).
 _NAME = re.compile(r"(?!grpc-)[a-z0-9_.-]+(?<!-bin)")
 _INSTEAD = {"authorization": "--user or --token-file", SESSION_HEADER: "the variable VCENTER_SESSION_ID"}
 
 
 def read_guest_password(user: str, password_file: Path | None) -> str:
-    """The password of an account of a guest. Asks for one that is missing. Raises click.UsageError."""
+    """The password of an account in a guest. Prompts for it if it was not given. Raises click.UsageError."""
     return _password(user, password_file, _GUEST_PASSWORD_VARIABLE, "--guest-password-file", "in the guest")
 
 
 def read_credential(user: str | None, password_file: Path | None, session_id: str | None) -> Credential | None:
-    """The credential that the options describe, None where they describe none. Asks for a missing password."""
+    """The credential that the options describe, None if they describe none. Prompts for a missing password."""
     if session_id:
         if not is_session_id(session_id):
             raise click.UsageError("a session id is printable ASCII characters without blanks, 1024 at most")
@@ -46,7 +46,7 @@ def read_credential(user: str | None, password_file: Path | None, session_id: st
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """A token by which a caller proves to a gateway who they are."""
+    """A token that authenticates a caller to a gateway."""
 
     token: str = field(repr=False)
 
@@ -84,7 +84,7 @@ def _password(
 
 
 def read_metadata(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Names and values of texts such as `cache-control: max-age=5`. Raises click.UsageError."""
+    """Names and values from texts such as `cache-control: max-age=5`. Raises click.UsageError."""
     fields = []
     for text in texts:
         name, colon, value = (part.strip() for part in text.partition(":"))

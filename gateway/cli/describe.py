@@ -1,4 +1,4 @@
-"""`describe`: what the protos say of a service, an rpc, a message or an enum."""
+"""`describe`: what the protos say about a service, an rpc, a message or an enum."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ class _Describer:
 
 
 def type_name(field: FieldDescriptor) -> str:
-    """The type of a field as people write it: `string`, `list of vcenter.vm.v1.PowerState`, `map of ...`."""
+    """The type of a field in readable form: `string`, `list of vcenter.vm.v1.PowerState`, `map of ...`."""
     entry = field.message_type
     if entry is not None and entry.GetOptions().map_entry:
         return f"map of {type_name(entry.fields_by_name['value'])}"
@@ -190,13 +190,13 @@ def type_name(field: FieldDescriptor) -> str:
 
 
 def _choice(field: FieldDescriptor) -> str:
-    """The choice of which a field is one, empty where it is in none. Optional fields have choices of their own."""
+    """The oneof that a field is in, empty if it is in none. Synthetic oneofs of optional fields do not count."""
     choice = field.containing_oneof
     return "" if choice is None or choice.name.startswith("_") else choice.name
 
 
 def _paragraphs(comment: str, indent: str) -> Iterator[str]:
-    """A comment in lines that fit, its lists item by item."""
+    """A comment wrapped into lines, with each list item on its own line."""
     for paragraph in comment.split("\n\n") if comment else ():
         items = paragraph.replace("\n- ", "\n\n- ").split("\n\n")
         for item in items:

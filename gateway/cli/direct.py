@@ -1,4 +1,4 @@
-"""A connection to a vCenter itself, with the gateway's translation but no gateway."""
+"""Calls a vCenter directly, with the gateway's translation but without a gateway."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gateway.vcenter.options import VCenterOptions
 __all__ = ["connected_to_vcenter", "vcenter_options"]
 
 _CHECKED = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CERTIFICATE_INVALID, Reason.VCENTER_CONNECTION_LOST})
-"""Why a vCenter may give no answer, and `check` tells more."""
+"""Failures for which `check` explains why a vCenter does not respond."""
 
 
 def vcenter_options(
@@ -38,14 +38,14 @@ def vcenter_options(
     try:
         return VCenterOptions(url, ca_file, thumbprint, verify, proxy)
     except ValueError as error:
-        # What stands before an @ may be a password.
+        # The text before an @ may be a password.
         text = "--vcenter takes scheme, host and port alone; say who you are with --user"
         raise click.UsageError(text if "@" in url else str(error)) from None
 
 
 @contextlib.contextmanager
 def connected_to_vcenter(options: VCenterOptions, credential: Credential, contract: Contract) -> Iterator[Connection]:
-    """A connection to vCenter, in one session."""
+    """A connection to a vCenter, in one session."""
     with BlockingVCenter(options, credential, contract) as vcenter:
 
         def call(method: Method, requests: Iterable[Message], timeout: float | None = None) -> Generator[Answer]:

@@ -1,4 +1,4 @@
-"""Shows the status of a failed call: in lines for people, as JSON for scripts."""
+"""Shows the status of a failed call: as lines for people, as JSON for scripts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BY_REASON: dict[str, Exit] = {
     Reason.VCENTER_UNREACHABLE: Exit.UNREACHABLE,
     Reason.VCENTER_CERTIFICATE_INVALID: Exit.UNREACHABLE,
     Reason.VCENTER_CIRCUIT_OPEN: Exit.UNREACHABLE,
-    Reason.VCENTER_TIMEOUT: Exit.UNREACHABLE,  # With UNAVAILABLE, there was no connection in time.
+    Reason.VCENTER_TIMEOUT: Exit.UNREACHABLE,  # With UNAVAILABLE, no connection could be opened in time.
 }
 _HINTS: dict[str, str] = {
     Reason.CREDENTIALS_MISSING: "give --user NAME or --token-file FILE, or use a context: see `vcenter-gateway context`"
@@ -32,7 +32,7 @@ _HINTS: dict[str, str] = {
 
 
 class CallError(Exception):
-    """A call that did not succeed. `hint` says what to do about it, where that is known."""
+    """A call that failed. `hint` says what to do about it, if that is known."""
 
     def __init__(self, status: status_pb2.Status, contract: Contract, *, reached: bool = True, hint: str = "") -> None:
         super().__init__(status.message)
@@ -43,7 +43,7 @@ class CallError(Exception):
 
     @property
     def exit(self) -> Exit:
-        """How the command ends."""
+        """The exit code of the command."""
         if not self._reached:
             return Exit.UNREACHABLE
         return _BY_CODE.get(self.status.code) or _BY_REASON.get(self._info.reason, Exit.FAILED)
@@ -61,7 +61,7 @@ class CallError(Exception):
         return next((info.request_id for info in self._of(error_details_pb2.RequestInfo)), "")
 
     def to_json(self) -> dict[str, Any]:
-        """Everything the status holds."""
+        """Everything in the status."""
         details = []
         for detail in self._details:
             content = json_format.MessageToDict(detail, preserving_proto_field_name=True)
@@ -78,7 +78,7 @@ class CallError(Exception):
         }
 
     def lines(self) -> Iterator[str]:
-        """The failure in words, the most important first."""
+        """The failure as lines of text, the most important first."""
         info = self._info
         yield self.code if info.reason in ("", self.code) else f"{self.code} {info.reason}"
         if self.status.message:
@@ -101,7 +101,7 @@ class CallError(Exception):
             yield _wrapped(self.hint, "  hint: ")
 
     def _messages(self) -> Iterator[tuple[str, str]]:
-        """vCenter's own messages with their ids, save for a text that was shown already."""
+        """vCenter's own messages with their ids, except for a text that was already shown."""
         for detail in self._details:
             if detail.DESCRIPTOR.full_name == "vapi.std.errors.v1.Error":
                 for message in detail.messages:  # type: ignore[attr-defined]
@@ -113,7 +113,7 @@ class CallError(Exception):
 
 
 def _unpack(packed: any_pb2.Any, contract: Contract) -> Message | None:
-    """The message in a detail, None for a type that nobody here knows."""
+    """The message in a detail, None for an unknown type."""
     name = packed.TypeName()
     kind: Any = None
     if name.startswith("google.rpc."):

@@ -1,4 +1,4 @@
-"""The steps of `check` to a running gateway: from its name to a list of virtual machines."""
+"""The steps of `check` for a running gateway: from resolving its name to a list of virtual machines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GET_GATEWAY, _LIST = "vcenter.gateway.v1.GatewayService/GetGateway", "vcenter.v
 
 
 class GatewaySteps:
-    """The steps to one gateway, in their order. Each returns what it found; raises StepError."""
+    """The steps for one gateway, in their order. Each returns what it found; raises StepError."""
 
     def __init__(self, place: Place, contract: Contract) -> None:
         self._place, self._contract = place, contract
@@ -62,8 +62,8 @@ class GatewaySteps:
         return f"port {self._port} of {self._host} accepts connections"
 
     def gateway(self) -> str:
-        """Asks what needs no answer of vCenter's machines: whether a gateway answers, by TLS or in plain text, and whom
-        it takes the caller for."""
+        """Checks what does not need vCenter's machines: whether a gateway responds, over TLS or in plain text, and whom
+        it identifies as the caller."""
         tls = self._place.tls()
         self._connection = self._stack.enter_context(self._place.opened())
         response = self._ask(_GET_GATEWAY)
@@ -71,7 +71,7 @@ class GatewaySteps:
         return f"vcenter-gateway {response.gateway.version} answers {how}"
 
     def vcenter(self) -> str:
-        """What the gateway says about its vCenter."""
+        """What the gateway reports about its vCenter."""
         info = self._ask(_GET_GATEWAY).gateway
         if info.vcenter.problem:
             raise StepError(

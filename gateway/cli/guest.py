@@ -1,4 +1,4 @@
-"""What the commands for guests share: their options, and how they call the gateway."""
+"""What the guest commands share: their options, and how they call the gateway."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SERVICE = "vcenter.gateway.v1.GuestService"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A connection to a gateway, and an account of a guest."""
+    """A connection to a gateway, and an account in a guest."""
 
     connection: Connection
     contract: Contract
@@ -49,7 +49,7 @@ class Session:
 
 
 def guest_options(function: Any) -> Any:
-    """Adds the options that tell the gateway, who calls it, and the account of the guest."""
+    """Adds the options for the gateway, the caller, and the account in the guest."""
     for option in (
         connection_options(),
         click.option(
@@ -72,7 +72,7 @@ def guest_options(function: Any) -> Any:
 
 @contextlib.contextmanager
 def opened(vm: str, place: Place, guest_user: str, guest_password_file: Path | None) -> Iterator[Session]:
-    """The connection that the options describe, to the machine with a name or an identifier. Raises click.UsageError
+    """The connection that the options describe, to the machine with this name or identifier. Raises click.UsageError
     and CallError."""
     from gateway.cli.credentials import read_guest_password
     from gateway.cli.lookup import Lookup

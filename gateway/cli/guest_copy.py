@@ -1,4 +1,4 @@
-"""`cp`: copies a file to a guest, or from one."""
+"""`cp`: copies a file to or from a guest."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _GUEST_PATH = re.compile(r"(?P<vm>[^:/\\]{2,}):(?P<path>.+)", re.DOTALL)
 _TRIES = 5
 _MAX_PAUSE = 8.0
 _PATIENCE = 5.0
-"""Seconds after which a copy tells how far it is."""
+"""Seconds before a copy reports its progress."""
 
 
 class _Place(NamedTuple):
-    """A file: in a guest, or here where there is no machine."""
+    """A file: in a guest, or local if there is no machine."""
 
     vm: str
     path: str
@@ -132,7 +132,7 @@ def _download(session: Session, origin: _Place, goal: Path, force: bool) -> None
 
 
 def _fetch(session: Session, origin: _Place, content: Any, progress: Progress) -> None:
-    """Reads the file, and goes on where it was after a lost connection."""
+    """Reads the file, and resumes after a lost connection."""
     from gateway.cli.failure import CallError
 
     size = 0

@@ -1,4 +1,4 @@
-"""`exec`: runs a program in a guest, as if it ran here."""
+"""`exec`: runs a program in a guest as if it ran locally."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["exec_"]
 
 _RPC = "RunProgram"
 _FAILED = 125
-"""As containers' `exec` does, so that it is no exit code of the program's."""
+"""The exit code for failures of the command itself, as in containers' `exec`."""
 _INPUT_BYTES = 1024**2
 _PIECE = 256 * 1024
 
@@ -83,7 +83,7 @@ def exec_(
 
 
 def _run(session: Session, start: dict[str, Any], content: bytes, timeout: float | None) -> int:
-    """The exit code of the program, or of this command where there is none."""
+    """The exit code of the program, or of this command if the program has none."""
     first = session.request(_RPC, start=start)
     if timeout is not None:
         first.start.timeout.FromNanoseconds(round(timeout * 1e9))

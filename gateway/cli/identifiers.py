@@ -1,6 +1,6 @@
-"""Flags for the identifiers of a request, which take names too: `--vm web-01`.
+"""Flags for the identifiers of a request, which also accept names: `--vm web-01`.
 
-Which fields are identifiers, and of what, follows from the option `(vapi.v1.resource)` of the protos.
+The option `(vapi.v1.resource)` of the protos declares which fields are identifiers, and of which type.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MAX_DEPTH = 4
 
 @dataclass(frozen=True, slots=True)
 class IdentifierField:
-    """A field of a request that holds identifiers."""
+    """A field of a request that contains identifiers."""
 
     path: tuple[str, ...]
     types: frozenset[str]
-    """Of what; one of several where there are several."""
+    """Its type of resource; one of them if there are several."""
     is_repeated: bool
     flags: tuple[str, ...]
 
@@ -34,7 +34,7 @@ class IdentifierField:
         return self.flags[0]
 
     def put(self, request: dict[str, Any], values: Sequence[str]) -> None:
-        """Puts identifiers into a request. Raises click.UsageError where it already has some."""
+        """Puts identifiers into a request. Raises click.UsageError if the request already has some."""
         place: Any = request
         for name in self.path[:-1]:
             place = place.setdefault(name, {})
@@ -46,10 +46,10 @@ class IdentifierField:
 
 
 def identifier_fields(method: Method, contract: Contract, taken: Iterable[str] = ()) -> list[IdentifierField]:
-    """The identifiers that a request can have outside its lists, each with its flags, which are none of the `taken`.
+    """The identifiers that a request can have outside its lists, each with its flags, which avoid the `taken` ones.
 
-    The flag of a field is its path. The last part will do where that is unambiguous, also without the `s` of a list.
-    Where another option has that name, the flag is the path after `request.`.
+    The flag of a field is its path. The last part is enough if it is unambiguous, also without the `s` of a list. If
+    another option has that name, the flag is the path with the prefix `request.`.
     """
     found = list(_walk(method.input_type, contract, (), frozenset()))
     ends = [path[-1] for path, _ in found]

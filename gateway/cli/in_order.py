@@ -1,6 +1,6 @@
-"""Runs jobs in several threads and gives their results in the order of the jobs.
+"""Runs jobs in several threads and returns their results in the order of the jobs.
 
-The jobs are read in a thread of their own: they may come from a pipe that is silent while there are results to show.
+A separate thread reads the jobs, because they may come from a pipe that is silent while there are results to show.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Generic, TypeVar
 __all__ = ["InOrder"]
 
 _AHEAD = 4
-"""Jobs that are read ahead for each thread, so that a slow one does not leave the other threads without work."""
+"""How many jobs are read ahead for each thread, so that a slow one does not leave the other threads idle."""
 _GRACE_SECONDS = 2.0
-"""How long to wait for what was canceled."""
+"""How many seconds to wait for canceled jobs."""
 
 T = TypeVar("T")
 
 
 class _NotRunError(Exception):
-    """The job was not started before the end."""
+    """The job was not started before the others ended."""
 
 
 class InOrder(Generic[T]):
-    """The jobs with their results, which have numbers. `most` jobs run at the same time, all in daemon threads.
+    """The numbered jobs with their results. Up to `most` jobs run at the same time, all in daemon threads.
 
-    The first job runs alone: if it fails with an error that `ends_all`, no other one is started. If a later one does,
-    those that run are awaited.
+    The first job runs alone: if it fails with an error for which `ends_all` is true, no other job is started. If a
+    later one fails in that way, the running jobs are awaited.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class InOrder(Generic[T]):
         self._stopped = threading.Event()
 
     def __iter__(self) -> Iterator[tuple[int, Callable[[], T]]]:
-        """Each job's number with what gives its result or raises its error, as soon as it is there."""
+        """Each job's number with a function that returns its result or raises its error, as soon as it is finished."""
         for work in (self._read, *[self._run] * self._most):
             threading.Thread(target=work, daemon=True).start()
         while (item := self._next()) is not None:
@@ -54,9 +54,9 @@ class InOrder(Generic[T]):
                 yield number, future.result
 
     def stop(self, cancel: Callable[[], None] | None = None) -> tuple[list[tuple[int, Callable[[], T]]], list[int]]:
-        """Starts nothing more and waits for what runs, or has `cancel` end it and waits for that, though not long.
+        """Starts no more jobs and waits for those that run, or cancels them with `cancel` and waits a short time.
 
-        Returns the results that were not given yet, and the numbers of the jobs that were canceled or still run.
+        Returns the results that were not returned yet, and the numbers of the jobs that were canceled or still run.
         """
         self._stopped.set()
         running = frozenset(self._running)
@@ -78,7 +78,7 @@ class InOrder(Generic[T]):
         return results, lost
 
     def _next(self, *, block: bool = True) -> tuple[int, Future[T]] | None:
-        """What is next in the order; None at the end, or where nothing is there and `block` is false."""
+        """The next job in the order; None at the end, or if none is finished and `block` is false."""
         if self._head is None:
             try:
                 self._head = self._results.get(block)

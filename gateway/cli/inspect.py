@@ -1,4 +1,4 @@
-"""`routes`, `descriptors` and `version`: what this program offers, without calling anything."""
+"""`routes`, `descriptors` and `version`: what this program offers, without making a call."""
 
 from __future__ import annotations
 

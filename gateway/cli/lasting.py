@@ -1,4 +1,4 @@
-"""Streams that outlast the replica that serves them: one that is lost is opened again, from where it was."""
+"""Streams that outlast the replica that serves them: a lost stream is reopened where it stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 def lasting(
     connection: Connection, method: Method, request: Message, after: Callable[[Any], None] = lambda message: None
 ) -> Iterator[Any]:
-    """The messages of a stream to its end. When it is lost, it is opened again with what `after`, which sees each
+    """The messages of a stream until it ends. If the stream is lost, it is reopened with what `after`, which sees each
     message, has put into the request. Raises CallError."""
     pause = _FIRST_PAUSE
     has_begun = False
@@ -31,7 +31,7 @@ def lasting(
         try:
             with contextlib.closing(connection(method, [request])) as answers:
                 for answer in answers:
-                    if answer.message is None:  # The end, with what the gateway says beside the messages.
+                    if answer.message is None:  # The end, with the gateway's metadata.
                         break
                     has_begun, pause = True, _FIRST_PAUSE
                     after(answer.message)

@@ -1,6 +1,6 @@
-"""Finds identifiers by names.
+"""Finds identifiers by name.
 
-Which rpc lists things of a kind with their names follows from the option `(vapi.v1.resource)` of the protos.
+The option `(vapi.v1.resource)` of the protos declares which rpc lists the resources of a type with their names.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ __all__ = ["Lookup"]
 _SECONDS = 30.0
 _MAX_SHOWN = 10
 _NO_LOOKUP = frozenset({"PERMISSION_DENIED", "UNIMPLEMENTED"})
-"""Callers who may not list things can still name them by their identifiers."""
+"""Callers who may not list resources can still name them by their identifiers."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The rpc that lists things of one type."""
+    """The rpc that lists resources of one type."""
 
     method: Method
     items: FieldDescriptor
     identifier: FieldDescriptor
     filters: tuple[str, ...]
-    """Fields of the request that filter by name and by identifier; one empty text where there are not both."""
+    """Fields of the request that filter by name and by identifier; one empty text if the request does not have both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class _Thing:
 
     @property
     def shown(self) -> str:
-        """Name and identifier, and what else tells it from others of the name."""
+        """Name and identifier, and what else distinguishes it from others with that name."""
         more = [
             field.enum_type.values_by_number[value].name.removeprefix(enum_prefix(field.enum_type))
             for field, value in self.item.ListFields()
@@ -55,17 +55,17 @@ class _Thing:
 
 
 class Lookup:
-    """Finds identifiers by names, over one connection. What was found is remembered."""
+    """Finds identifiers by name, over one connection. Results are remembered."""
 
     def __init__(self, connection: Connection, contract: Contract, seconds: float = _SECONDS) -> None:
         self._connection, self._contract, self._seconds = connection, contract, seconds
         self._found: dict[tuple[str, frozenset[str]], str] = {}
 
     def identifier(self, text: str, types: frozenset[str], flag: str) -> str:
-        """The identifier of the one thing of a type that has this name, or this identifier.
+        """The identifier of the one resource of a type that has this name, or this identifier.
 
-        Raises click.UsageError where there are several or none, and CallError. What cannot be looked up is taken as an
-        identifier: of a type that no rpc lists, or where the caller may not list them.
+        Raises click.UsageError if none or several match, and CallError. A text that cannot be looked up is used as an
+        identifier: if no rpc lists the type, or the caller may not list it.
         """
         key = (text, types)
         if key not in self._found:
@@ -73,7 +73,7 @@ class Lookup:
         return self._found[key]
 
     def names(self, types: frozenset[str]) -> list[str]:
-        """The names of all things of a type that the caller sees. Raises CallError."""
+        """The names of all resources of a type that the caller can see. Raises CallError."""
         return [thing.name for listing in self._listings(types) for thing in self._list(listing)]
 
     def _look_up(self, text: str, types: frozenset[str], flag: str) -> str:
@@ -139,7 +139,7 @@ class Lookup:
 
 
 def _listing(method: Method, contract: Contract) -> _Listing | None:
-    """What an rpc lists, None where it needs to be told more, or where what it lists has no names."""
+    """What an rpc lists, None if the request needs other fields, or if the listed items have no names."""
     if not (isinstance(method.backing, Rest) and method.is_read_only and method.streaming is Streaming.UNARY):
         return None
     lists = [field for field in method.output_type.fields if field.is_repeated and field.message_type is not None]

@@ -1,4 +1,4 @@
-"""Many calls of one rpc, a request a line: several at a time, their answers in the order of the lines."""
+"""Many calls of one rpc, one request per line: several at a time, their responses in the order of the lines."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ __all__ = ["make_calls"]
 
 _PARALLEL_READS = 8
 _HOPELESS = frozenset({Exit.UNREACHABLE, Exit.IDENTITY})
-"""How calls fail that fail all the same way: the rest of many is not tried."""
+"""Failures that all calls would share: the remaining calls are not attempted."""
 
 Answers = Callable[[dict[str, Any] | RequestError, Callable[[str], None]], Iterator[Answer]]
-"""Makes the call with the request of a line, and tells of the task that it starts, where it is waited for."""
+"""Makes the call with the request of a line, and reports the task that it starts, if the command waits for it."""
 
 
 def make_calls(
     calling: Calling, source: str, answers: Answers, parallel: int | None, disconnect: Callable[[], None]
 ) -> None:
-    """Makes a call for each line of a source. One that fails leaves the rest to be made, unless all of them would fail.
+    """Makes a call for each line of a source. After a failure, the other calls are still made, unless all of them would
+    fail.
 
-    Ends the process where one fails. `parallel` calls are made at a time: by default several if they only read, and
-    else one after the other, since each may depend on the one before.
+    Ends the process if a call fails. `parallel` calls are made at a time: by default several if the rpc only reads,
+    otherwise one after the other, because each call may depend on the one before.
     """
     calls = _Calls(calling, source, answers)
     lines = request_lines(source, calling.method.input_type)
@@ -56,7 +57,7 @@ def _is_hopeless(error: BaseException) -> bool:
 
 
 class _Calls:
-    """The calls for the lines of one source, and how many of them were answered."""
+    """The calls for the lines of one source, and how many of them succeeded."""
 
     def __init__(self, calling: Calling, source: str, answers: Answers) -> None:
         self._calling, self._answers = calling, answers
@@ -65,7 +66,7 @@ class _Calls:
         self._hopeless: Exit | None = None
         self._tasks: dict[int, str] = {}
         self._size = _size(source)
-        # Answers on the same terminal are progress enough.
+        # Responses on the same terminal are enough progress.
         self._progress = None if sys.stdout.isatty() else Progress(calling.method.name, patience=10.0)
 
     @property
@@ -75,7 +76,7 @@ class _Calls:
     def jobs(
         self, lines: Iterator[tuple[int, dict[str, Any] | RequestError]]
     ) -> Iterator[tuple[int, Callable[[], list[Answer]]]]:
-        """What makes the call of each line."""
+        """The function that makes the call, for each line."""
 
         def job(number: int, content: dict[str, Any] | RequestError) -> list[Answer]:
             return list(self._answers(content, partial(self._tasks.__setitem__, number)))
@@ -111,7 +112,7 @@ class _Calls:
             raise
 
     def end(self) -> None:
-        """Ends the process where not all was answered."""
+        """Ends the process if a call failed."""
         if self._hopeless is not None:
             echo(f"stopped at line {self._stopped_at}; {self._done} requests were answered", err=True)
             sys.exit(self._hopeless)
@@ -120,7 +121,7 @@ class _Calls:
             sys.exit(Exit.SOME_FAILED)
 
     def _take(self, number: int, result: Callable[[], Iterator[Answer] | list[Answer]]) -> None:
-        """Prints what a line was answered."""
+        """Prints the responses to a line's call."""
         try:
             for answer in result():
                 self._calling.show(answer, self._show)
@@ -135,7 +136,7 @@ class _Calls:
             self._progress.show(share, f"{self._done + self._failed} requests")
 
     def _tell(self, error: CallError | RequestError, number: int) -> None:
-        """Says how a line failed: in the place of its answer for programs, and on standard error for people."""
+        """Reports a line's failure: in place of its response for programs, and on standard error for people."""
         if isinstance(error, RequestError):
             error = CallError(
                 status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message=str(error)), self._calling.contract
@@ -155,7 +156,7 @@ class _Calls:
 
 
 def _size(source: str) -> int | None:
-    """Number of lines in a file, None for what cannot be read twice."""
+    """Number of lines in a file, None for a source that cannot be read twice."""
     path = source.removeprefix("@")
     if source == "-" or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file fails for what can be no name
         return None

@@ -1,4 +1,4 @@
-"""Completes the names of machines and other things, which the gateway is asked for."""
+"""Completes the names of machines and other resources by asking the gateway."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 def complete_names(types: frozenset[str]) -> Complete:
-    """Completes the names of things of these types, where the gateway answers soon and no password is missing."""
+    """Completes the names of resources of these types, if the gateway responds quickly and no password is missing."""
 
     def complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from gateway.cli.failure import CallError
         from gateway.cli.lookup import Lookup
         from gateway.contract import load_contract
 
-        sys.stdin = io.StringIO()  # A question would be asked in the middle of the line.
+        sys.stdin = io.StringIO()  # A prompt would appear in the middle of the command line.
         with contextlib.suppress(click.UsageError, CallError), place_of(ctx).opened() as connection:
             names = Lookup(connection, load_contract(), _SECONDS).names(types)
             return [CompletionItem(name) for name in sorted(set(names)) if name.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""The flags of the settings, for the commands that have them."""
+"""Adds the flags of the settings to the commands that have them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MAIN = ("listen", "vcenter", "simulator", "workers", "config")
 
 
 class SettingsCommand(click.Command):
-    """A command whose help has the main options first, and the others by the section of the settings."""
+    """A command whose help shows the main options first, then the others by the section of the settings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         titles = {
@@ -57,7 +57,7 @@ class SettingsCommand(click.Command):
 def settings_options(choose: Callable[[SettingFlag], bool] = lambda flag: True) -> Callable[[Any], Any]:
     """Adds a flag for each of the chosen settings to a command.
 
-    The flags take any text: `checked_settings` checks values, wherever they come from, in the same way.
+    The flags accept any text: `checked_settings` validates values from all sources in the same way.
     """
 
     chosen = sorted(filter(choose, setting_flags().values()), key=lambda flag: _rank(flag.parameter))
@@ -101,7 +101,7 @@ def setting_option(flag: SettingFlag) -> Callable[[Any], Any]:
 
 
 def checked_settings(parameters: dict[str, Any]) -> Settings:
-    """The settings for the flags of a command. Ends the process with one line for each mistake."""
+    """The settings from the flags of a command. Ends the process with one line for each mistake."""
     from gateway.configuration import SettingsError, load_settings
 
     try:

@@ -1,4 +1,4 @@
-"""What commands write, and how they end: the parts of the command line that scripts program against."""
+"""What commands write, and how they end: the interface that scripts rely on."""
 
 from __future__ import annotations
 
@@ -20,45 +20,47 @@ _MOST, _LEAST = 110, 40
 
 
 class Exit(enum.IntEnum):
-    """How a command ended."""
+    """The exit code of a command."""
 
     OK = 0
     FAILED = 1
-    """The call was answered with an error, a check failed, or the server did not start."""
+    """The call failed, a check failed, or the server did not start."""
     USAGE = 2
-    """The command line, the configuration or the request is wrong; nothing was called."""
+    """The command line, the configuration or the request is invalid; nothing was called."""
     UNREACHABLE = 3
-    """Gateway or vCenter cannot be reached, or its certificate is not trusted; nothing was executed."""
+    """The gateway or vCenter cannot be reached, or its certificate is not trusted; nothing was executed."""
     IDENTITY = 4
-    """No credentials were given, or they were refused."""
+    """Credentials are missing, or were rejected."""
     TIMEOUT = 5
-    """There was no answer within the deadline."""
+    """There was no response before the deadline."""
     SOME_FAILED = 6
-    """Of many requests some were answered with an error."""
+    """Some of many requests failed."""
     INTERRUPTED = 130
-    """Ctrl-C, as shells number it. A change that was under way may have been executed."""
+    """Ctrl-C, with the number that shells use. A change that was in progress may have been executed."""
 
 
 def echo(text: str, *, styled: str = "", err: bool = False) -> None:
-    """Writes lines for people. What others wrote in them cannot command the terminal; `styled`, in front, is ours."""
+    """Writes lines for people. Escapes control characters in `text`, which others may have written; `styled`, in front
+    of it, is written unchanged."""
     click.echo(styled + escaped(text), err=err)
 
 
 def echo_json(content: Any) -> None:
-    """Writes a value, or a text that is JSON already, for scripts: with its exact content, in ASCII."""
+    """Writes a value, or a text that is already JSON, for scripts: with its exact content, in ASCII."""
     click.echo(escaped_json(content if isinstance(content, str) else json.dumps(content, indent=2)))
 
 
 def wrapped(text: str, first: str, rest: str) -> str:
-    """A text in lines that fit the terminal, within bounds; `first` begins the first line and `rest` the others."""
+    """A text wrapped to the width of the terminal, within bounds; `first` begins the first line and `rest` the
+    others."""
     width = max(_LEAST, min(_MOST, shutil.get_terminal_size((_MOST, 24)).columns))
     return textwrap.fill(text, width, initial_indent=first, subsequent_indent=rest)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> None:
-    """Writes aligned columns. With a `width`, no line is longer, and what is cut off ends in `…`.
+    """Writes aligned columns. With a `width`, no line is longer, and text that is cut off ends in `…`.
 
-    What others wrote in the cells cannot command the terminal.
+    Control characters in cells are escaped, because others may have written them.
     """
     lines = [[escaped(cell).replace("\n", "\\n").replace("\t", " ") for cell in row] for row in (header, *rows)]
     sizes = [max(map(_columns, column)) for column in zip(*lines, strict=True)]
@@ -68,7 +70,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: 
 
 
 def _columns(text: str) -> int:
-    """How many columns of a terminal a text takes: letters of East Asia are two wide, and what combines has none."""
+    """How many terminal columns a text needs: East Asian wide characters need two, combining characters none."""
     if text.isascii():
         return len(text)
     return sum(

@@ -1,4 +1,4 @@
-"""What options take, for several commands: lengths of time, formats of output."""
+"""Parameter types that several commands use: lengths of time, formats of output."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def output_option(default: str) -> Callable[[F], F]:
 
 
 def complete_file(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Has the shell complete the name of a file."""
+    """Lets the shell complete the name of a file."""
     return [CompletionItem(incomplete, type="file")]
 
 
 class Seconds(click.FloatRange):
-    """A number of seconds up to a year: infinity and what is no number would end a wait at once, or never."""
+    """A number of seconds up to a year. Infinity and NaN are invalid: they would end a wait immediately, or never."""
 
     name = "number of seconds"
 

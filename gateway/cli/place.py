@@ -1,4 +1,4 @@
-"""A server that a command calls: how it is reached, who calls it, and the connection to it."""
+"""A server that a command calls: how it is reached, the caller's identity, and the connection."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ __all__ = ["Place"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A server, how to reach it, and who calls it."""
+    """A server, how to reach it, and the caller's identity."""
 
     settings: Context
-    """From the options, the environment and the context. Its secret is in `secret`."""
+    """The values from the options, the environment and the context. The secret is in `secret`."""
     context: str = ""
-    """Name of the context that it comes from, empty where it comes from none."""
+    """Name of the context that the values come from, empty if there is none."""
     password_file: Path | None = None
     session_id: str | None = field(default=None, repr=False)
     is_explicit: bool = True
-    """Whether somebody named the server, rather than it being the default."""
+    """Whether the user named the server, instead of relying on the default."""
 
     @property
     def target(self) -> str:
@@ -44,7 +44,7 @@ class Place:
         return self.settings.vcenter
 
     def credential(self) -> Credential | None:
-        """The credential for vCenter, None where none was given. Asks for a missing password. Raises
+        """The credential for vCenter, None if none was given. Prompts for a missing password. Raises
         click.UsageError."""
         from gateway.calls.credential import Basic
         from gateway.cli.credentials import read_credential
@@ -55,7 +55,7 @@ class Place:
         return read_credential(settings.user, self.password_file, self.session_id)
 
     def caller(self) -> Credential | Bearer | None:
-        """What proves to a gateway who calls. Raises click.UsageError."""
+        """What authenticates the caller to a gateway. Raises click.UsageError."""
         from gateway.cli.credentials import Bearer, read_token
 
         settings = self.settings
@@ -77,7 +77,8 @@ class Place:
 
     @contextlib.contextmanager
     def opened(self, metadata: tuple[tuple[str, str], ...] = ()) -> Iterator[Connection]:
-        """A connection to it; `metadata` goes to a gateway beside that of the caller. Raises click.UsageError."""
+        """A connection to the server; `metadata` is sent to a gateway in addition to the caller's. Raises
+        click.UsageError."""
         from gateway.contract import load_contract
 
         if self.vcenter is None:

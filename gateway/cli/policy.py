@@ -1,4 +1,4 @@
-"""`policy test`: whether a policy lets an identity call an rpc on resources, and by which rule."""
+"""`policy test`: whether a policy allows an identity to call an rpc on resources, and by which rule."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test(identity: str, rpc: str, resources: tuple[str, ...], policy_file: Path)
 
 
 def _named(text: str, types: frozenset[str]) -> Named:
-    """The resource that a text names. Raises click.UsageError for a type that does not exist."""
+    """The resource that a text names. Raises click.UsageError for an unknown type."""
     from gateway.contract import Named
 
     kind, colon, identifier = text.partition(":")

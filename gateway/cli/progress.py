@@ -1,4 +1,5 @@
-"""Progress of long work on standard error: one line that is redrawn on a terminal, a line now and then elsewhere."""
+"""Progress of long work on standard error: on a terminal one line that is redrawn, otherwise a line from time to
+time."""
 
 from __future__ import annotations
 
@@ -20,21 +21,21 @@ _CLEAR = "\r\x1b[K"
 _BAR = 24
 _REDRAW_SECONDS = 0.1
 _LINE_STEP = 0.25
-"""Elsewhere than on a terminal, a line for so much of the work."""
+"""Without a terminal, a line is written each time this share of the work is done."""
 _LINE_SECONDS = 30.0
 _QUIET_SECONDS = 1.0
-"""Work that is done sooner shows nothing on a terminal."""
+"""On a terminal, work that ends within this time shows nothing."""
 
 
 class Progress:
-    """Shows how far one piece of work is, with its time. Nothing of it stays on a terminal; what stays elsewhere are
-    lines. Used as a context; `show` may be called as often as anything changes."""
+    """Shows the progress of one piece of work, with its elapsed time. On a terminal, the line is removed at the end;
+    otherwise, the lines stay. Used as a context manager; `show` may be called on every change."""
 
     def __init__(self, title: str, *, patience: float = 0.0) -> None:
         self._title = title
         self._is_terminal = sys.stderr.isatty()
         self._patience = patience
-        """Seconds before the first line elsewhere than on a terminal."""
+        """Seconds before the first line without a terminal."""
         self._share: float | None = None
         self._text = ""
         self._began = time.monotonic()
@@ -54,14 +55,14 @@ class Progress:
         self.clear()
 
     def show(self, share: float | None, text: str = "") -> None:
-        """Takes how much of the work is done, from 0 to 1 and None where that is not known, and a word about it."""
+        """Sets how much of the work is done, from 0 to 1, None if that is not known, and a short text about it."""
         with self._lock:
             self._share, self._text = share, text
             if not self._is_terminal and time.monotonic() - self._began >= self._patience:
                 self._line()
 
     def clear(self) -> None:
-        """Takes the line off the terminal, before anything else is written."""
+        """Removes the line from the terminal, before anything else is written."""
         with self._lock:
             if self._drawn:
                 click.echo(_CLEAR, nl=False, err=True)
@@ -102,6 +103,6 @@ class Progress:
 
 
 def _clock(began: float) -> str:
-    """The time since then, in minutes and seconds."""
+    """The elapsed time, in minutes and seconds."""
     seconds = int(time.monotonic() - began)
     return f"{seconds // 60}:{seconds % 60:02}"

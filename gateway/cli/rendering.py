@@ -1,4 +1,4 @@
-"""How answers look: as JSON or YAML for programs, as tables for people, or as bare identifiers for other commands."""
+"""Formats responses: as JSON or YAML for programs, as tables for people, or as bare identifiers for other commands."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from gateway.printable import escaped
 __all__ = ["Show", "identifiers_in", "renderer"]
 
 _DEPTH = 3
-"""How far messages within a row become columns."""
+"""How many levels of nested messages become columns."""
 
 Show = Callable[[Message], None]
 
 
 def renderer(format_name: str, contract: Contract, *, is_stream: bool) -> Show:
-    """What prints an answer in a format, or each message of a stream, for which JSON is one line."""
+    """A function that prints a response in a format, or each message of a stream, where JSON is one line per
+    message."""
     if format_name == "table":
         return _Tables(contract)
     if format_name == "name":
@@ -49,7 +50,7 @@ def _print_yaml(message: Message, contract: Contract, is_stream: bool) -> None:
     import yaml
 
     content = json_format.MessageToDict(message, preserving_proto_field_name=True, descriptor_pool=contract.pool)
-    # In ASCII, as JSON: what others wrote cannot command the terminal.
+    # In ASCII, like JSON: text that others wrote cannot send control characters to the terminal.
     click.echo(("---\n" if is_stream else "") + yaml.safe_dump(content, sort_keys=False), nl=False)
     sys.stdout.flush()
 
@@ -61,7 +62,7 @@ def _print_lines(texts: Iterator[str]) -> None:
 
 
 def identifiers_in(message: Any, contract: Contract) -> Iterator[str]:
-    """The identifiers of what an answer has: of itself, else of the items of its lists and maps, one for each."""
+    """The identifiers in a response: its own, otherwise those of the items of its lists and maps, one for each."""
     own = [
         field
         for field, _ in message.ListFields()
@@ -87,7 +88,7 @@ def identifiers_in(message: Any, contract: Contract) -> Iterator[str]:
 
 
 class _Tables:
-    """Answers as tables: a list is one with a row for each item, anything else has a row for each field."""
+    """Responses as tables: a list has a row for each item, anything else has a row for each field."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
@@ -119,7 +120,7 @@ class _Tables:
             self._rows(field, value)
 
     def _rows(self, field: FieldDescriptor, value: Any) -> None:
-        """A table of a list or a map, whose keys are the first column."""
+        """A table of a list or a map; the keys of a map are the first column."""
         rows: list[dict[str, str]] = []
         for key, item in sorted(value.items()) if _is_map(field) else ((None, item) for item in value):
             cells: dict[str, str] = {} if key is None else {"key": str(key)}
@@ -138,7 +139,8 @@ class _Tables:
         )
 
     def _columns(self, field: FieldDescriptor, rows: list[dict[str, str]]) -> list[str]:
-        """What some row has: the identifier first, then the name, then the rest in the order of the proto."""
+        """The columns that any row has: the identifier first, then the name, then the rest in the order of the
+        proto."""
         found = dict.fromkeys(column for row in rows for column in row)
         item = field.message_type
         first = ["key"]
@@ -156,8 +158,8 @@ class _Tables:
         nested: list[tuple[str, FieldDescriptor, Any]] | None,
         depth: int,
     ) -> None:
-        """Puts a field into cells, those of a message within as `name.field`; lists of messages go to `nested`, or are
-        counted where there is none."""
+        """Puts a field into cells, those of a nested message as `name.field`. Lists of messages are added to `nested`,
+        or are counted if there is none."""
         if _is_list(field):
             if nested is not None:
                 nested.append((name, field, value))
@@ -178,7 +180,7 @@ class _Tables:
 
 
 def _unwrapped(message: Any) -> Any:
-    """The message that others are but wrapped around: the one field that they can have."""
+    """The message inside wrappers, which are messages with only one possible field."""
     while len(message.DESCRIPTOR.fields) == 1:
         (field,) = message.DESCRIPTOR.fields
         if field.is_repeated or field.message_type is None or _is_well_known(field) or not message.HasField(field.name):
@@ -192,7 +194,7 @@ def _listed(message: Any) -> list[tuple[FieldDescriptor, Any]]:
 
 
 def _is_well_known(field: FieldDescriptor) -> bool:
-    """Whether a message is shown as its JSON: times, masks, open structures."""
+    """Whether a message is shown as its JSON: timestamps, masks, dynamic structures."""
     return field.message_type is not None and field.message_type.full_name.startswith("google.protobuf.")
 
 
@@ -201,7 +203,7 @@ def _is_map(field: FieldDescriptor) -> bool:
 
 
 def _is_list(field: FieldDescriptor) -> bool:
-    """Whether a field has rows of its own."""
+    """Whether a field is shown as its own rows."""
     return field.is_repeated and field.message_type is not None
 
 

@@ -1,7 +1,7 @@
 """Reads a request that a person wrote as JSON.
 
-The form is protobuf's JSON mapping, with two kindnesses: enum values may also be written as vCenter spells them
-(`ISO_FILE`), and a mistake is told with the path of its field. No message repeats a value, which may be a password.
+The format is protobuf's JSON mapping with two additions: enum values may also be written as in vCenter (`ISO_FILE`),
+and an error names the path of the field. No message repeats a value, because it may be a password.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WELL_KNOWN = {
 
 
 class RequestError(Exception):
-    """The text is no request of the rpc; says where and why."""
+    """The text is not a request of the rpc; says where and why."""
 
 
 def read_json(text: str, descriptor: Descriptor) -> dict[str, Any]:
@@ -54,14 +54,14 @@ def read_json(text: str, descriptor: Descriptor) -> dict[str, Any]:
 
 
 def checked_object(content: Any, descriptor: Descriptor) -> dict[str, Any]:
-    """The fields of a request. Raises RequestError for what is no object."""
+    """The fields of a request. Raises RequestError if it is not an object."""
     if not isinstance(content, dict):
         raise RequestError(f"the request must be a JSON object, such as {_example(descriptor)}")
     return content
 
 
 def request_message(content: dict[str, Any], descriptor: Descriptor, contract: Contract) -> Message:
-    """The request message for the fields of a request. Raises RequestError."""
+    """The request message with the given fields. Raises RequestError."""
     message = contract.message_class(descriptor)()
     try:
         json_format.ParseDict(
@@ -123,7 +123,7 @@ class _Reader:
             return self.message(value, field.message_type, path)
         if field.enum_type is not None:
             return _enum(value, field.enum_type, path)
-        # protobuf's own check, on this one value, so that the place can be told.
+        # protobuf's own check, applied to this value alone so that the error can name the field.
         alone = self._contract.message_class(cast(Descriptor, field.containing_type))()
         try:
             json_format.ParseDict({field.name: [value] if field.is_repeated else value}, alone)
@@ -139,7 +139,7 @@ def _kind(field: FieldDescriptor) -> str:
 
 
 def _enum(value: Any, enum: EnumDescriptor, path: str) -> Any:
-    """The number or the full name of a value, also for vCenter's own name of it."""
+    """The number or the full name of an enum value, also for vCenter's own name of it."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     prefix = enum_prefix(enum)

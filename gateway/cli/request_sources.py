@@ -1,4 +1,4 @@
-"""Where requests come from: the command line, a file or standard input; as JSON, as YAML, or one a line."""
+"""Where requests come from: the command line, a file or standard input; as JSON, as YAML, or one per line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gateway.cli.request_json import RequestError, checked_object, read_json
 
 __all__ = ["is_lines", "read_request", "request_lines"]
 
-# In characters. A gateway takes 4 MiB by default.
+# In characters. By default, a gateway accepts 4 MiB.
 _MAX_REQUEST = 16 * 1024**2
 _LINES = (".jsonl", ".ndjson")
 _YAML = (".yaml", ".yml")
@@ -27,12 +27,12 @@ _PAIR = re.compile(r"[\w.]+:(\s|$)")
 
 
 def is_lines(text: str) -> bool:
-    """Whether a REQUEST is a file that has one request a line."""
+    """Whether a REQUEST is a file that has one request per line."""
     return text.lower().endswith(_LINES)
 
 
 def read_request(text: str, descriptor: Descriptor) -> dict[str, Any]:
-    """The one request that REQUEST stands for. Raises click.UsageError."""
+    """The one request that REQUEST refers to. Raises click.UsageError."""
     try:
         content, prefers_yaml = _text(text)
         return _parsed(content, prefers_yaml, descriptor)
@@ -41,9 +41,9 @@ def read_request(text: str, descriptor: Descriptor) -> dict[str, Any]:
 
 
 def request_lines(text: str, descriptor: Descriptor) -> Iterator[tuple[int, dict[str, Any] | RequestError]]:
-    """The requests of a file, or of standard input for `-`, one a line of JSON, with the numbers of their lines.
+    """The requests in a file, or in standard input for `-`, one JSON text per line, with the numbers of their lines.
 
-    What is wrong with one stands in its place. Raises click.UsageError for a file that cannot be read.
+    An invalid line yields its error. Raises click.UsageError for a file that cannot be read.
     """
     with _opened(text) as file:
         number = 0
@@ -59,9 +59,9 @@ def request_lines(text: str, descriptor: Descriptor) -> Iterator[tuple[int, dict
 
 
 def _text(text: str) -> tuple[str, bool]:
-    """The text of a request, and whether it is YAML in the first place.
+    """The text of a request, and whether it is YAML rather than JSON.
 
-    A file may be named without the @ too: no request looks like the name of one.
+    A file may also be named without the @, because no request looks like a file name.
     """
     if text.lstrip().startswith("{"):
         return text, False
@@ -86,7 +86,7 @@ def _text(text: str) -> tuple[str, bool]:
 
 @contextmanager
 def _opened(text: str) -> Iterator[TextIO]:
-    """The file that a REQUEST names. Raises click.UsageError, also for what is read from it."""
+    """The file that a REQUEST names. Raises click.UsageError, also for errors while reading."""
     path = text.removeprefix("@")
     try:
         if text == "-":
@@ -102,8 +102,8 @@ def _opened(text: str) -> Iterator[TextIO]:
 
 
 def _standard_input() -> AbstractContextManager[TextIO]:
-    """Standard input in a file of its own: a thread may still read it when the process ends, which Python's own file
-    does not bear."""
+    """Standard input as a separate file object: a thread may still read it when the process ends, which Python's own
+    object does not support."""
     if sys.stdin is None:
         raise click.UsageError("standard input is closed")
     if sys.stdin is not sys.__stdin__:
@@ -125,7 +125,7 @@ def _parsed(content: str, prefers_yaml: bool, descriptor: Descriptor) -> dict[st
 
 
 def _json_value(value: Any) -> Any:
-    """A value of YAML as JSON would have it: times as texts, and texts as keys."""
+    """A YAML value as JSON would have it: dates and times as texts, and keys as texts."""
     if isinstance(value, dict):
         return {_key(key): _json_value(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The names of rpcs as people type them: found by their ends, suggested when misspelt, completed in the shell."""
+"""The names of rpcs as people type them: found by suffix, suggested if misspelled, completed in the shell."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class RpcName(click.ParamType[str]):
         return "Name an rpc, for example ListVms; `vcenter-gateway routes` lists all."
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The rpcs that begin with what was typed: by their full names, else by their ends that are unambiguous."""
+        """The rpcs that begin with the typed text: by their full names, otherwise by their unambiguous suffixes."""
         from gateway.contract import load_contract
 
         return completions(load_contract().methods, incomplete)
 
 
 def completions(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
-    """The names that begin with what was typed, else their ends that do and are unambiguous.
+    """The names that begin with the typed text, otherwise their unambiguous suffixes that do.
 
-    Shells put what all candidates have in common in place of what was typed, which therefore each has to keep.
+    Shells replace the typed text with the common prefix of all candidates, so every candidate must keep it.
     """
     typed, names = incomplete.lower(), list(names)
     found = [name for name in names if name.lower().startswith(typed)]
@@ -41,7 +41,7 @@ def completions(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 
 def resolve_rpc(text: str) -> str:
-    """The full name of an rpc. The beginning may be left out where the end is unambiguous. Raises click.UsageError."""
+    """The full name of an rpc. Its beginning may be left out if the rest is unambiguous. Raises click.UsageError."""
     from gateway.contract import load_contract
 
     names = load_contract().methods
@@ -54,7 +54,7 @@ def resolve_rpc(text: str) -> str:
 
 
 def find_name(text: str, names: Collection[str]) -> list[str]:
-    """The names that the text is the whole of, else those that it is the end of."""
+    """The names that equal the text, otherwise those that end with it."""
     wanted, by_path = _path(text), _by_path(names)
     if wanted in by_path:
         return [by_path[wanted]]

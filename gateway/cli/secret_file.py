@@ -1,4 +1,4 @@
-"""Reads the one secret that a file holds."""
+"""Reads a file that contains one secret."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_SECRET = 64 * 1024
 
 
 def read_secret_file(path: Path) -> str:
-    """The line in a file that holds one secret, empty where there is none."""
+    """The line in a file that contains one secret, empty if there is none."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_SECRET + 1)

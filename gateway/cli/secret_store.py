@@ -1,7 +1,7 @@
-"""Where passwords and tokens of contexts are kept: the system's keyring where there is one, else a file.
+"""Stores the passwords and tokens of contexts: in the system's keyring if there is one, otherwise in a file.
 
-The keyring is that of the package `keyring`: Secret Service or KWallet on Linux, the keychain on macOS, the credential
-locker on Windows. The file is YAML, readable by its owner alone.
+The package `keyring` provides access to the keyring: Secret Service or KWallet on Linux, the keychain on macOS, the
+credential locker on Windows. The file is YAML, readable only by its owner.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAME = "credentials.yaml"
 
 
 def store_secret(name: str, secret: str, store: str | None = None) -> str:
-    """Keeps the secret of the context `name` and returns in which store: `store`, or the best one that there is.
+    """Stores the secret of the context `name` and returns the store that was used: `store`, or the best available one.
 
     Raises click.UsageError.
     """
@@ -41,7 +41,7 @@ def store_secret(name: str, secret: str, store: str | None = None) -> str:
 
 
 def fetch_secret(store: str, name: str) -> str:
-    """The secret of the context `name`. Raises click.UsageError where it is not there."""
+    """The secret of the context `name`. Raises click.UsageError if it does not exist."""
     secret: str | None
     if store == KEYRING:
         keyring = _keyring()
@@ -59,7 +59,7 @@ def fetch_secret(store: str, name: str) -> str:
 
 
 def remove_secret(store: str, name: str) -> None:
-    """Forgets a secret; one that is not there is no mistake. Raises click.UsageError."""
+    """Removes a secret; a missing one is not an error. Raises click.UsageError."""
     if store == KEYRING:
         keyring = _keyring()
         if keyring is not None:
@@ -73,7 +73,8 @@ def remove_secret(store: str, name: str) -> None:
 
 
 class _explained:  # noqa: N801 - used like a function
-    """Turns what a keyring raises, such as that it is locked, into click.UsageError. Its text may hold anything."""
+    """Converts errors of a keyring, for example that it is locked, to click.UsageError. Their texts may contain
+    anything."""
 
     def __init__(self, keyring: Any) -> None:
         self._error: type[Exception] = keyring.errors.KeyringError
@@ -89,7 +90,7 @@ class _explained:  # noqa: N801 - used like a function
 
 
 def _keyring() -> Any:
-    """The package, None where it is not installed or finds no keyring that works."""
+    """The package, None if it is not installed or finds no working keyring."""
     try:
         import keyring
         import keyring.errors
@@ -120,7 +121,7 @@ def _read() -> dict[str, str]:
     except OSError as error:
         raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
     except DocumentError:
-        content = None  # Its text may hold a secret.
+        content = None  # The text of the error may contain a secret.
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise click.UsageError(f"{path} is damaged: delete it, and add the contexts again with --force")
     return content

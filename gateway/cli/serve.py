@@ -1,4 +1,4 @@
-"""Runs the gateway in the process of `serve` or `worker`: what is loaded first, and what is said then."""
+"""Runs the gateway in the process of `serve` or `worker`: what is loaded first, and what is printed then."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _NAME = "vcenter-gateway"
 
 
 def run_gateway(flags: dict[str, Any]) -> None:
-    """Serves until it is told to stop. Ends the process where that is not possible."""
+    """Serves until it is stopped. Ends the process if the gateway cannot start."""
     ignore_hangups()
     settings = checked_settings(flags)
     configure_logs(settings.log)
     try:
         load(settings)
-    except ValueError as error:  # Before anything starts: what cannot be used is a wrong setting.
+    except ValueError as error:  # Nothing has started yet: whatever cannot be used is an invalid setting.
         _fail(error, Exit.USAGE)
 
     def announce(port: int) -> None:
-        # Whoever asks for JSON reads both outputs by a program, as a cluster does.
+        # With JSON logs, a program such as a cluster's log collector reads both outputs.
         if settings.log.format == "json":
             structlog.get_logger().info("ready", version=__version__, port=port, workers=settings.server.workers)
         else:
@@ -58,7 +58,7 @@ def run_gateway(flags: dict[str, Any]) -> None:
 
 
 def load(settings: Settings) -> Guards:
-    """Reads every file that the settings name, and sees whether all that they ask for is there.
+    """Reads every file that the settings name, and checks whether everything that they require is available.
 
     Raises ValueError with a sentence.
     """
@@ -67,7 +67,7 @@ def load(settings: Settings) -> Guards:
 
 
 def run_worker() -> None:
-    """Serves as one of several processes, as the first line of standard input says."""
+    """Serves as one of several worker processes, configured by the first line of standard input."""
     ignore_hangups()
     commands = FileIO(sys.stdin.fileno(), closefd=False)
     try:
@@ -94,7 +94,7 @@ def _fail(error: Exception, code: Exit = Exit.FAILED) -> NoReturn:
 
 
 def how_to_call(settings: Settings, port: int) -> list[str]:
-    """The lines of a gateway that has just started: what it serves, and what to type to call it."""
+    """The startup message of a gateway: what it serves, and how to call it."""
     host = reachable(split_address(settings.server.listen)[0])
     address = join_address(host, port)
     target = "" if address == DEFAULT_LISTEN else f" --target {address}"
@@ -112,7 +112,7 @@ def how_to_call(settings: Settings, port: int) -> list[str]:
 
 
 def _options(settings: Settings, host: str) -> str:
-    """The options that `call` needs for this gateway, with names in capitals for what only the caller has."""
+    """The options that `call` needs for this gateway, with placeholders in capitals for what only the caller has."""
     tls, auth = settings.tls, settings.auth
     options = ""
     if tls.cert_file:
@@ -129,7 +129,8 @@ def _options(settings: Settings, host: str) -> str:
 
 
 def _command() -> str:
-    """The name of this command as it can be typed: short where the shell finds it, else as it was typed now."""
+    """The name of this command as users can type it: the short name if the shell finds it, otherwise as it was
+    typed."""
     typed = sys.argv[0]
     found = shutil.which(_NAME)
     if Path(typed).name != _NAME or (found and Path(found).samefile(typed)):

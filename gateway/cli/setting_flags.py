@@ -1,6 +1,6 @@
 """The flags of the settings, from a table that `make generate` writes.
 
-To load the settings themselves, with all that checks them, takes longer than a help text may.
+Loading the settings themselves, with their validation, takes too long for a help text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TABLE = Path(__file__).with_name("setting_flags.json")
 
 @dataclass(frozen=True, slots=True)
 class SettingFlag:
-    """What the command line says about a setting."""
+    """A setting on the command line."""
 
     name: str
     """Without the dashes, for example `vcenter-ca-file`."""
@@ -25,12 +25,12 @@ class SettingFlag:
     """The path of its section, for example `vcenter` or `vcenter.retries`."""
     description: str
     default: str
-    """As people write it, empty where there is none."""
+    """The default in readable form, empty if there is none."""
     is_switch: bool
     metavar: str
-    """What it takes, in a word."""
+    """The kind of value, in one word."""
     choices: tuple[str, ...]
-    """The values that it takes, empty where it takes any."""
+    """The allowed values, empty if any value is allowed."""
 
     @property
     def parameter(self) -> str:
@@ -40,6 +40,6 @@ class SettingFlag:
 
 @cache
 def setting_flags() -> dict[str, SettingFlag]:
-    """The flag of every setting by its name, in the order of the settings."""
+    """The flags of all settings by name, in the order of the settings."""
     found = (SettingFlag(**{**item, "choices": tuple(item["choices"])}) for item in json.loads(TABLE.read_bytes()))
     return {flag.name: flag for flag in found}

@@ -1,4 +1,4 @@
-"""`simulate`: the embedded vCenter alone, for everything that speaks vCenter's REST API or its VIM API."""
+"""`simulate`: runs the embedded vCenter alone, for anything that uses vCenter's REST API or VIM API."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ __all__ = ["run_simulator"]
 
 
 def run_simulator(options: SimulatorOptions, certificate: Path | None) -> None:
-    """Serves until it is told to stop, and writes its certificate to a file if one is named. Ends the process where
-    that is not possible."""
+    """Serves until it is stopped, and writes its certificate to a file if one is named. Ends the process if the
+    simulator cannot start."""
     configure_logs(LogSettings())
     try:
         asyncio.run(_serve(options, certificate))

@@ -1,6 +1,6 @@
 """The commands that have flags for the settings: `serve`, `check`, and `worker`, which the supervisor starts.
 
-What they run is loaded when they run it: their help need not wait for it.
+The implementation is loaded when a command runs, so that its help does not wait for it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def worker() -> None:
 
 
 def _is_about_gateway(ctx: click.Context) -> bool:
-    """Whether nothing says that a configuration is to be tested: no setting, no file of settings."""
+    """Whether no option refers to a configuration to test: no setting, and no settings file."""
     names = {flag.parameter for flag in setting_flags().values()} | {"config"}
     is_set = any(ctx.params.get(name) is not None for name in names if name != "tls")
     return not (is_set or any(name.startswith("GATEWAY_") for name in os.environ))

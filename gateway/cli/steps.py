@@ -1,4 +1,5 @@
-"""The steps of `check` from the name in the URL to a list of virtual machines, each with advice when it fails."""
+"""The steps of `check` from resolving the name in the URL to a list of virtual machines, each with advice on
+failure."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ _SESSION = RestRequest("GET", "/api/session", None)
 
 
 class State(enum.StrEnum):
-    """How a step went."""
+    """The outcome of a step."""
 
     OK = "OK"
     WARNING = "WARNING"
@@ -41,7 +42,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One finished step. `exit` is how the command ends when the step failed."""
+    """A finished step. `exit` is the exit code of the command if the step failed."""
 
     name: str
     state: State
@@ -52,7 +53,7 @@ class Step:
 
 
 class StepError(Exception):
-    """What a step found amiss. With `Exit.OK` it is a warning: the step worked, but should not stay as it is."""
+    """A problem that a step found. With `Exit.OK` it is a warning: the step worked, but the problem should be fixed."""
 
     def __init__(self, text: str, advice: str, code: Exit = Exit.OK) -> None:
         super().__init__(text)
@@ -60,7 +61,7 @@ class StepError(Exception):
 
 
 def take(name: str, check: Callable[[], str]) -> Step:
-    """Takes one step: `check` returns what it found, or raises StepError."""
+    """Performs one step: `check` returns what it found, or raises StepError."""
     started = time.monotonic()
     try:
         step = Step(name, State.OK, check())
@@ -71,7 +72,7 @@ def take(name: str, check: Callable[[], str]) -> Step:
 
 
 class VCenterSteps:
-    """The steps to one vCenter, in their order. Each returns what it found; raises StepError."""
+    """The steps for one vCenter, in their order. Each returns what it found; raises StepError."""
 
     def __init__(self, options: VCenterOptions, contract: Contract) -> None:
         self._options = options
@@ -80,7 +81,7 @@ class VCenterSteps:
         parts = urlsplit(options.url)
         self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._place = place(options.proxy, self._host, self._port)
-        """Where connections lead: to vCenter, or to the proxy, which finds vCenter by itself."""
+        """The address to connect to: vCenter, or the proxy, which resolves vCenter's name itself."""
         self._of_proxy = "" if options.proxy is None else "the proxy "
         self._addresses: list[str] = []
         self._vcenter: BlockingVCenter | None = None
@@ -134,7 +135,8 @@ class VCenterSteps:
         )
 
     def tls(self) -> str:
-        """What the server's certificate says. One that is not trusted, or should change, is an error of the step."""
+        """What the server's certificate says. Raises StepError for a certificate that is not trusted, or should be
+        replaced."""
         try:
             return check_certificate(self._options, self._host, self._port)
         except CertificateFindingError as finding:
@@ -142,7 +144,8 @@ class VCenterSteps:
             raise StepError(finding.text, finding.advice, code) from None
 
     def api(self) -> str:
-        """Asks without credentials: vCenter says that it wants some, anything else is not vCenter."""
+        """A request without credentials: vCenter rejects it as unauthenticated; any other response is not from
+        vCenter."""
         self._vcenter = BlockingVCenter(self._options, SessionId("none"), self._contract)
         failure = self._get(self._vcenter, {})
         if failure is None or failure.reason == "UNAUTHENTICATED":
@@ -182,7 +185,7 @@ class VCenterSteps:
         return f"{credential.user} logged in"
 
     def list(self) -> str:
-        """A call as the gateway makes it, through the whole translation."""
+        """Makes a call as the gateway does, through the whole translation."""
         assert self._vcenter is not None  # noqa: S101 - login comes first
         binding = compile_bindings(self._contract)[_LIST]
         try:
@@ -201,7 +204,7 @@ class VCenterSteps:
         return f"{len(response.vms)} virtual machines are visible"
 
     def _get(self, vcenter: BlockingVCenter, headers: dict[str, str]) -> Failure | None:
-        """Asks for the session of these headers: None when there is one, else what vCenter said."""
+        """Requests the session of these headers: None if it exists, otherwise vCenter's response."""
         try:
             response = vcenter.send(_SESSION, headers, self._options.read_timeout)
         except TransportError as error:

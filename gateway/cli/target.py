@@ -1,4 +1,4 @@
-"""A connection to a gateway: calls of every kind over one channel. Failures leave as `CallError`."""
+"""A connection to a gateway: calls of every kind over one channel. Failures are raised as `CallError`."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ __all__ = ["Answer", "Connection", "Tls", "check_authorities", "connected"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call brought: one answer, or a message of a stream."""
+    """A result of a call: one response, or a message of a stream."""
 
     message: Any
     """None at the end of a stream."""
     metadata: tuple[tuple[str, str], ...] = ()
-    """What the gateway says beside it: the request id, the age of a shared read."""
+    """The gateway's metadata: the request id, the age of a shared read."""
 
 
 class Connection(Protocol):
-    """Makes calls of a gateway or of a vCenter, one after the other or several at once."""
+    """Calls a gateway or a vCenter, sequentially or concurrently."""
 
     def __call__(self, method: Method, requests: Iterable[Message], timeout: float | None = None) -> Generator[Answer]:
-        """Makes one call within `timeout` seconds, None for no limit. The call is canceled when the iterator is closed.
+        """Makes one call within `timeout` seconds, None for no limit. Closing the iterator cancels the call.
 
-        `requests` holds one message unless the rpc streams its requests. Raises CallError.
+        `requests` contains one message unless the rpc streams its requests. Raises CallError.
         """
 
 
@@ -50,7 +50,8 @@ _REQUEST_ID = "x-request-id"
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS towards a gateway: whom to trust, and what to show. Raises click.UsageError for files that are no use."""
+    """TLS to a gateway: the trusted authorities and the client certificate. Raises click.UsageError for unusable
+    files."""
 
     ca: Path | None = None
     cert: Path | None = None
@@ -59,7 +60,7 @@ class Tls:
     def __post_init__(self) -> None:
         if bool(self.cert) != bool(self.key):
             raise click.UsageError("--cert and --key belong together")
-        # gRPC would say of files that it cannot use no more than that there is no connection.
+        # For files that it cannot use, gRPC would only report that there is no connection.
         if self.ca:
             check_authorities(str(self.ca))
         if self.cert:
@@ -80,8 +81,8 @@ class Tls:
     def choose(
         cls, target: str, wanted: bool | None, ca: Path | None, cert: Path | None, key: Path | None
     ) -> Tls | None:
-        """TLS for the gateway at `target`, None for plain text, which is for loopback addresses unless `wanted` says
-        otherwise. Raises click.UsageError."""
+        """TLS for the gateway at `target`, None for plain text, which is the default for loopback addresses; `wanted`
+        overrides it. Raises click.UsageError."""
         try:
             host, _ = split_address(target)
         except ValueError:
@@ -95,7 +96,7 @@ class Tls:
 
 
 def check_authorities(path: str) -> None:
-    """Raises click.UsageError for a file of authorities that cannot be used."""
+    """Raises click.UsageError for an unusable file of authorities."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:
@@ -136,7 +137,7 @@ def _stub(channel: Any, method: Method, contract: Contract) -> Any:
     if method.streaming is Streaming.UNARY:
         make = channel.unary_unary
     else:
-        # On the wire, one response is a stream of one.
+        # On the wire, a single response is a stream of one.
         make = channel.stream_stream if method.streams_requests else channel.unary_stream
     return make(
         f"/{method.full_name}",
@@ -165,7 +166,7 @@ def _channel(address: str, tls: Tls | None) -> Any:
         ("grpc.primary_user_agent", USER_AGENT),
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_metadata_size", 64 * 1024),
-        # A proxy of the environment is for the web, not for a gateway that stands next to its callers.
+        # The environment's proxy is for the web, not for a gateway that runs next to its callers.
         ("grpc.enable_http_proxy", 0),
     ]
     if tls is not None:
@@ -193,13 +194,13 @@ def _from_rpc(error: Any, method: Method, address: str, tls: Tls | None, contrac
         if metadata.get(_REQUEST_ID):
             status.details.add().Pack(error_details_pb2.RequestInfo(request_id=metadata[_REQUEST_ID]))
         elif status.code == code_pb2.UNAVAILABLE:
-            # A gateway always says more than this: it was gRPC itself that found no way.
+            # A gateway's errors always carry more: this one is gRPC's own, which could not connect.
             return CallError(status, contract, reached=False, hint=_unreachable_hint(status.message, address, tls))
         elif status.code == code_pb2.UNIMPLEMENTED:
             hint = f"what listens on {address} is no gateway, or one that does not have this rpc"
             return CallError(status, contract, hint=hint)
         elif status.code == code_pb2.DEADLINE_EXCEEDED:
-            # It ended here: the gateway's own answer was not awaited.
+            # The deadline expired on the client; the gateway's response was not awaited.
             maybe = "" if method.is_read_only else "; the call may have been executed: look at the state first"
             return CallError(status, contract, hint=f"--deadline SECONDS allows more time{maybe}")
     return CallError(status, contract)

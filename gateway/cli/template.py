@@ -30,13 +30,14 @@ _EXAMPLES = {
 
 
 def print_template(method: Method, *, is_full: bool) -> None:
-    """Prints a request of an rpc: the required fields, or all of them with the optional ones commented out."""
+    """Prints a template of the rpc's request: the required fields, or all fields with the optional ones commented
+    out."""
     contract = load_contract()
     echo(f"# Request of {method.full_name}.")
     echo(f"# Fill it in, then: vcenter-gateway call {method.full_name} FILE")
     lines = list(_Template(contract, is_full).lines(method.input_type))
     if not _has_value(lines, ""):
-        # Without any field that has to be set, the request is an empty one, which must be said in YAML.
+        # Without required fields, the request is empty, which YAML must state explicitly.
         echo("{}" if not lines else "# No field is required.")
     for line in lines:
         echo(line)
@@ -48,7 +49,7 @@ class _Template:
         self._documentation = Documentation(contract)
 
     def lines(self, message: Descriptor, indent: str = "", mark: str = "", seen: tuple[str, ...] = ()) -> Iterator[str]:
-        """The fields of a message. `mark` is what turns a line into a comment where all of the message is optional."""
+        """The fields of a message. `mark` comments out a line if the whole message is optional."""
         required = self._contract.required(message)
         by_tag = {
             name: f"{union.tag} = {value}"
@@ -109,12 +110,12 @@ class _Template:
 
 
 def _has_value(lines: list[str], mark: str) -> bool:
-    """Whether one of the lines is more than a comment, where `mark` comments out all of them."""
+    """Whether one of the lines is not a comment, if `mark` comments out all of them."""
     return any(not line.removeprefix(mark).lstrip().startswith("#") for line in lines)
 
 
 def _example(field: FieldDescriptor) -> str:
-    """A value that a person replaces: an empty text is one that the gateway or vCenter refuses."""
+    """A placeholder: the gateway or vCenter rejects an empty text."""
     if field.message_type is not None:
         return _EXAMPLES[field.message_type.full_name]
     if field.enum_type is not None:

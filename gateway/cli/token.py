@@ -1,4 +1,4 @@
-"""`token new`: makes a bearer token for a caller of a gateway, and the entry for the gateway's file of tokens."""
+"""`token new`: creates a bearer token for a caller of a gateway, and the entry for the gateway's token file."""
 
 from __future__ import annotations
 
@@ -75,8 +75,7 @@ def _entry(identity: str, digest: str) -> str:
 
 
 def _add(path: Path, identity: str, digest: str) -> None:
-    """Adds an entry to a file of tokens in one step, and leaves all else in it as it is. Raises click.UsageError and
-    OSError."""
+    """Adds an entry to a token file atomically, and leaves the rest unchanged. Raises click.UsageError and OSError."""
     from gateway.access.tokens import parse_tokens
     from gateway.cli.user_files import replace_file
 

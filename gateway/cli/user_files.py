@@ -1,4 +1,4 @@
-"""Where this program keeps files of its user's, and how it writes them."""
+"""Where this program keeps the user's files, and how it writes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["replace_file", "user_folder", "write_private"]
 
 
 def user_folder() -> Path:
-    """Where the user's files are. Raises click.UsageError for a user who has no home directory."""
+    """The folder of the user's files. Raises click.UsageError for a user without a home directory."""
     try:
         base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     except RuntimeError:
@@ -21,7 +21,7 @@ def user_folder() -> Path:
 
 
 def write_private(path: Path, content: str) -> None:
-    """Replaces a file of the user's, which is readable by the user alone. Raises click.UsageError."""
+    """Replaces a file of the user so that only the user can read it. Raises click.UsageError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(path, content, mode=0o600)
@@ -30,12 +30,13 @@ def write_private(path: Path, content: str) -> None:
 
 
 def replace_file(path: Path, content: str, mode: int | None = None) -> None:
-    """Replaces a file in one step. Its permissions are `mode`, else those of the old file, else 600. Raises OSError."""
+    """Replaces a file atomically. Its permissions are `mode`, otherwise those of the old file, otherwise 600. Raises
+    OSError."""
     import tempfile
 
     if mode is None and path.exists():
         mode = path.stat().st_mode & 0o777
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # Made with mode 600.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # Created with mode 600.
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(content)

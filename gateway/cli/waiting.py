@@ -1,4 +1,4 @@
-"""`--wait`: follows the task that a call has started to its end."""
+"""`--wait`: follows the task that a call has started until it ends."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _TASK = "com.vmware.cis.task"
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, and all that there is to say about it has been said."""
+    """Ctrl-C, after everything about it was printed."""
 
 
 def task_field(method: Method, contract: Contract) -> str | None:
-    """The field of the response that identifies the task that the rpc starts, None for an rpc that starts none."""
+    """The field of the response that identifies the started task, None for an rpc that does not start one."""
     if method.is_read_only:
         return None
     for field in method.output_type.fields:
@@ -37,9 +37,9 @@ def task_field(method: Method, contract: Contract) -> str | None:
 
 
 def follow(connection: Connection, task: str, contract: Contract, *, is_shown: bool = True) -> Message:
-    """The final state of a task that succeeded. Raises CallError with the task's own error where it failed.
+    """The final state of a task that succeeded. Raises CallError with the task's own error if it failed.
 
-    Its progress is shown unless `is_shown` is false.
+    Progress is shown unless `is_shown` is false.
     """
     method = contract.methods[_WATCH]
     request = contract.message_class(method.input_type)(task=task)
@@ -66,7 +66,7 @@ def follow(connection: Connection, task: str, contract: Contract, *, is_shown: b
         text = "the gateway did not say how the task ended"
         raise CallError(status_pb2.Status(code=code_pb2.UNKNOWN, message=text), contract)
     if state.HasField("error"):
-        # Of the contract's own pool, which this module's class is not of.
+        # A message of the contract's descriptor pool, whose class differs from this module's.
         raise CallError(status_pb2.Status.FromString(state.error.SerializeToString()), contract)
     return state  # type: ignore[no-any-return]
 

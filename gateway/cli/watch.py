@@ -1,4 +1,4 @@
-"""`watch`: prints what happens, as long as it runs: machines, a task, or events."""
+"""`watch`: prints changes as they happen: of machines, of a task, or events."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def watch() -> None:
 
 
 def _watch_options(function: Any) -> Any:
-    """Adds the options that tell which gateway, who calls, and how to print."""
+    """Adds the options for the gateway, the caller, and the output."""
     option = click.option("--json", "as_json", is_flag=True, help="Prints lines of JSON on a terminal too.")
     return option(connection_options()(function))
 

@@ -1,4 +1,4 @@
-"""How streams look to people: a table that is drawn anew when something changes, and lines."""
+"""How streams are shown to people: a table that is redrawn on changes, and lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ View = Callable[[Any], None]
 
 
 class VmTable:
-    """The machines, one a line, as many as there is room for."""
+    """The machines, one per line, as many as fit on the screen."""
 
     _COLUMNS = (("VM", 12), ("NAME", 28), ("POWER", 12), ("HOST", 12), ("TOOLS", 14), ("ADDRESS", 40))
 
@@ -36,7 +36,7 @@ class VmTable:
     def __call__(self, message: Any) -> None:
         self._take(message)
         now = time.monotonic()
-        # Pages of the first state and bursts of changes are drawn once, with what ends them.
+        # Pages of the first state and bursts of changes are drawn once, at their end.
         if self._is_synced and (now - self._drawn >= _REDRAW_SECONDS or message.WhichOneof("event") != "changed"):
             self._drawn = now
             self._draw()
@@ -85,7 +85,7 @@ class VmTable:
 
 
 class TaskLine:
-    """The progress of a task on one line, which its end completes."""
+    """The progress of a task on one line, which is completed when the task ends."""
 
     def __call__(self, message: Any) -> None:
         if message.WhichOneof("event") != "task":
@@ -114,7 +114,7 @@ class EventLines:
 
 
 def _name(message: Any, field: str) -> str:
-    """The value of an enum as people read it, empty where it is not set."""
+    """The readable form of an enum value, empty if it is not set."""
     descriptor = message.DESCRIPTOR.fields_by_name[field].enum_type
     value = descriptor.values_by_number.get(getattr(message, field))
     prefix = descriptor.values_by_number[0].name.removesuffix("UNSPECIFIED")

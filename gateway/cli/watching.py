@@ -21,12 +21,12 @@ _SERVICE = "vcenter.gateway.v1.WatchService"
 
 
 def identifiers(lookup: Lookup, texts: tuple[str, ...], types: frozenset[str], flag: str) -> list[str]:
-    """The identifiers of the things with these names, or identifiers."""
+    """The identifiers of the resources with these names or identifiers."""
     return [lookup.identifier(text, types, flag) for text in texts]
 
 
 def view_of(kind: str, as_json: bool) -> View:
-    """How a stream of machines, of a task or of events looks."""
+    """The view for a stream of machines, of a task or of events."""
     if as_json:
         return renderer("json", load_contract(), is_stream=True)
     views: dict[str, type[VmTable | TaskLine | EventLines]] = {"vms": VmTable, "task": TaskLine, "events": EventLines}
@@ -46,7 +46,7 @@ def show(
     make_view: Callable[[], View],
     after: Callable[[Any, Any], None],
 ) -> None:
-    """Shows a stream until it ends; one that is lost is opened again, with what `after` has put into the request."""
+    """Shows a stream until it ends; a lost stream is reopened with what `after` has put into the request."""
     contract = load_contract()
     try:
         with place.opened() as connection:

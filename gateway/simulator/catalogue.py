@@ -52,7 +52,7 @@ class Field:
     type: Type
     required: bool
     since: str | None = None
-    """The version of the vSphere API that brought it; None where that is not known."""
+    """The version of the vSphere API that brought it; None if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Operation:
     reads_only: bool
     """Whether the operation changes nothing, whatever its verb: vCenter posts guest credentials even to read."""
     since: str | None
-    """The version of the vSphere API that brought it; None where that is not known."""
+    """The version of the vSphere API that brought it; None if that is not known."""
 
     @property
     def path_names(self) -> tuple[str, ...]:

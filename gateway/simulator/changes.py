@@ -71,7 +71,7 @@ class Change:
     reconfigured: bool
     """Whether an operation on its configuration succeeded, even if it set what was set already."""
     user: str
-    """On whose behalf; empty where the simulator itself did it."""
+    """On whose behalf; empty if the simulator itself did it."""
 
 
 class Changes:
@@ -126,7 +126,7 @@ class Changes:
         self.wake()
 
     def since(self, revision: int) -> Iterator[ObjectKey] | None:
-        """What was touched after that revision, newest first; None where that is too long ago to be known."""
+        """What was touched after that revision, newest first; None if that is too long ago to be known."""
         if revision < self._forgotten:
             return None
         return self._newer(revision)

@@ -96,7 +96,7 @@ def _add_hardware(call: Call, machine: VirtualMachine, given: Mapping[str, Any])
 
 
 def _defaults(machine: VirtualMachine, given: Mapping[str, Any]) -> GuestDefaults | None:
-    """What suits the guest; None where that is not known, but nothing asks for it either."""
+    """What suits the guest; None if that is not known, but nothing asks for it either."""
     try:
         return guest_defaults(machine)
     except errors.VapiError:

@@ -150,7 +150,7 @@ def _names(kind: str, configuration: Spec, machine: VirtualMachine) -> tuple[str
 
 
 def _sysprep(configuration: Spec) -> Spec | None:
-    """The answers for Sysprep; None where a whole answer file is given."""
+    """The answers for Sysprep; None if a whole answer file is given."""
     sysprep: Spec | None = configuration.get("sysprep")
     if (sysprep is None) == (configuration.get("sysprep_xml") is None):
         raise _invalid("one_sysprep", "Exactly one of sysprep and sysprep_xml must be given.")

@@ -43,7 +43,7 @@ class Fault:
     kind: str
     seconds: float = 0.0
     response: Response | None = None
-    """What is answered in place of the operation, None where it runs or nothing is answered."""
+    """What is answered in place of the operation, None if it runs or nothing is answered."""
     failure: errors.VapiError | None = None
     """What the call ends in, in place of a response; each API has its own words for it."""
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Fault:
             raise ValueError(f"the fault {self.kind!r} is made by Fault.{self.kind}")
 
     def response_to(self, *, soap: bool) -> Response | None:
-        """What is answered to a call of the REST API, or to one of the VIM API; None where it is not the fault's."""
+        """What is answered to a call of the REST API, or to one of the VIM API; None if it is not the fault's."""
         if self.failure is None:
             return self.response
         return envelope.failure(self.failure) if soap else failure_response(self.failure)

@@ -175,7 +175,7 @@ class Libraries:
             item.check_out = None
 
     def removed(self, kind: str, identifier: str) -> None:
-        """Follows what is gone elsewhere: a machine that does not exist any more is not checked out."""
+        """Follows what is gone elsewhere: a machine that does not exist any longer is not checked out."""
         if kind == "VirtualMachine" and identifier in self.check_outs:
             self.end_check_out(self.items[self.check_outs[identifier]])
 

@@ -17,7 +17,7 @@ class Machines(dict[str, VirtualMachine]):
         super().__init__()
         self._by_name: dict[str, list[VirtualMachine]] = {}
         self.directories: dict[str, VirtualMachine] = {}
-        """The directories with the files of a machine, also of one that is not in the inventory any more."""
+        """The directories with the files of a machine, also of one that is not in the inventory any longer."""
         self.on_change: Callable[[str], None] = lambda vm: None
         """Is told of each machine that comes or goes."""
         for vm, machine in (machines or {}).items():

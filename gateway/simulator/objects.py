@@ -20,7 +20,7 @@ class _World(Protocol):
 
 
 def existing(world: _World) -> dict[str, Callable[[str], bool]]:
-    """By type of object, what tells whether an identifier stands for one. Services may add types of their own."""
+    """By type of object, what reports whether an identifier stands for one. Services may add types of their own."""
     places = world.places
 
     def is_network(kind: str) -> Callable[[str], bool]:

@@ -98,7 +98,7 @@ def pinned(command: Sequence[str], cores: str, *, goes_first: bool = False) -> l
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody has at present."""
+    """A port of the loopback address that nobody has currently."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -30,7 +30,7 @@ class Program:
         self._popen.stdin.flush()
 
     def hear(self) -> str:
-        """The next line that it prints. Raises BenchError where it has ended instead."""
+        """The next line that it prints. Raises BenchError if it has ended instead."""
         assert self._popen.stdout is not None
         line = self._popen.stdout.readline()
         if not line:

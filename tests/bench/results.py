@@ -31,7 +31,7 @@ class Figure:
     values: Sequence[float]
     """One a round."""
     bar: float | None = None
-    """What must be reached, None where it is only reported."""
+    """What must be reached, None if it is only reported."""
     aim: float | None = None
     """What is hoped for."""
     at_least: bool = False
@@ -42,7 +42,7 @@ class Figure:
         return statistics.median(self.values)
 
     def reaches(self, limit: float | None) -> bool | None:
-        """Whether the median is as good as the limit, None where there is none."""
+        """Whether the median is as good as the limit, None if there is none."""
         if limit is None:
             return None
         return self.median >= limit if self.at_least else self.median <= limit

@@ -333,7 +333,7 @@ def signed(key: Any, **claims: Any) -> str:
 
 async def test_callers_of_a_service_account(tmp_path: Path, collector: Collector) -> None:
     """The service account's password, tokens and JWTs, accepted or not, appear nowhere either, nor does a password that
-    vCenter does not accept any more."""
+    vCenter does not accept any longer."""
     heard, key = Heard(), ec.generate_private_key(ec.SECP256R1())
     jwts = [
         signed(key),

@@ -83,13 +83,13 @@ async def end_all_sessions(system: System) -> None:
 
 
 async def lose_the_version(system: System) -> None:
-    """vCenter does not know the version any more."""
+    """vCenter does not know the version any longer."""
     system.simulator.faults.add(Fault.vim_fault("InvalidCollectorVersion"), operation=WAIT)
     annotate(system.simulator, OTHER, "to end the wait")
 
 
 async def lose_the_collector(system: System) -> None:
-    """vCenter does not know the collector any more."""
+    """vCenter does not know the collector any longer."""
     system.simulator.faults.add(Fault.vim_fault("ManagedObjectNotFound"), operation=WAIT)
     annotate(system.simulator, OTHER, "to end the wait")
 

@@ -1,6 +1,6 @@
 """com.vmware.vcenter.vm.guest.power: asking the guest operating system to go down, to sleep, or to start again.
 
-A request is answered at once and carried out some time later; until then its tools do not answer any more.
+A request is answered at once and carried out some time later; until then its tools do not answer any longer.
 """
 
 from gateway.simulator import errors

@@ -22,7 +22,7 @@ _UNKNOWN = {"OTHER", "OTHER_64"}
 
 
 def tools_image(guest_os: str) -> str | None:
-    """The file of the installer for a guest operating system, None where there is none."""
+    """The file of the installer for a guest operating system, None if there is none."""
     if guest_os.startswith(_WITHOUT) or guest_os in _UNKNOWN:
         return None
     image = next((image for beginning, image in _IMAGES.items() if guest_os.startswith(beginning)), "linux.iso")

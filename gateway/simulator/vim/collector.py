@@ -61,7 +61,7 @@ class Collector:
     ) -> Raw | None:
         """An UpdateSet of what is new after a version; None when nothing is for so many seconds.
 
-        InvalidCollectorVersion for a version that is not known any more, RequestCanceled for a wait that is canceled.
+        InvalidCollectorVersion for a version that is not known any longer, RequestCanceled for a wait that is canceled.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(_LONGEST_WAIT, _LONGEST_WAIT if seconds is None else seconds)
@@ -164,7 +164,7 @@ def _contents(world: World, selections: list[Selection]) -> Iterator[Raw]:
 
 
 def _content(selection: Selection, ref: Ref, world: World) -> Raw | None:
-    """An ObjectContent; None where the object has gone meanwhile."""
+    """An ObjectContent; None if the object has gone meanwhile."""
     values = selection.values(ref, world)
     if values is None:
         return None

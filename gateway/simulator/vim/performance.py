@@ -39,7 +39,7 @@ class Counter:
 
     @property
     def full_name(self) -> str:
-        """For instance `cpu.usage.average`."""
+        """For example `cpu.usage.average`."""
         return f"{self.group}.{self.name}.{self.rollup}"
 
     def to_data(self) -> Data:

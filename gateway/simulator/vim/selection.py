@@ -104,7 +104,7 @@ class Selection:
         return self._compiled(kind)[0]
 
     def values(self, ref: Ref, world: World) -> Values | None:
-        """The properties of an object as they are now; None where it is gone."""
+        """The properties of an object as they are now; None if it is gone."""
         subject = world.find(ref)
         if subject is None:
             return None

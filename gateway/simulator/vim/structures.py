@@ -53,7 +53,7 @@ class Structure:
     """Whether a subject has the structure at all; None for always."""
 
     def value(self, subject: Any, world: Any) -> Data | None:
-        """The whole structure; None where the subject has none."""
+        """The whole structure; None if the subject has none."""
         if self.when is not None and not self.when(subject, world):
             return None
         found: dict[str, Any] = {}

@@ -63,7 +63,7 @@ def _query(call: VimCall) -> list[Typed]:
 
 
 def _entity(call: VimCall, spec: Arguments, name: str) -> Data | None:
-    """The series of one machine; None where there is nothing."""
+    """The series of one machine; None if there is nothing."""
     entity = spec.ref("entity")
     machine = call.world.find(entity)
     if machine is None:
