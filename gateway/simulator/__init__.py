@@ -6,7 +6,7 @@
         vcenter.record.of("com.vmware.vcenter.vm.power.start")
 
 It is written against the catalogue of vCenter's API (vcenter-api.json) and shares nothing with the gateway's own
-translation, so that a mistake in one shows in the other.
+translation, so that a mistake in one is visible in the other.
 """
 
 from gateway.simulator.changes import Change, Changes

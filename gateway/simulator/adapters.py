@@ -1,7 +1,7 @@
-"""What the adapters of disks and drives have in common: being found, listed, added on a free bus, and removed.
+"""What the adapters of disks and drives have in common: how they are found, listed, added on a free bus, and removed.
 
-SCSI, SATA and NVMe adapters differ in their identifiers, in what a machine needs for them, and in what they tell. Each
-kind is an `AdapterKind`; the service of each registers with it the three operations that need nothing else.
+SCSI, SATA and NVMe adapters differ in their identifiers, in their requirements, and in what they report. Each kind is
+an `AdapterKind`. The service for a kind registers the three common operations with it.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,9 +26,9 @@ class AdapterKind:
     """One kind of adapter."""
 
     type: str
-    """As addresses of disks name it: `SCSI`, `SATA` or `NVME`."""
+    """As in the addresses of disks: `SCSI`, `SATA` or `NVME`."""
     first_key: int
-    """The identifier of the adapter on bus 0; those on further buses follow."""
+    """The identifier of the adapter on bus 0; those on other buses follow."""
     adapters: Callable[[VirtualMachine], dict[str, Any]]
 
     @property
@@ -43,14 +43,14 @@ class AdapterKind:
         operation(self.service, "delete")(self._delete)
 
     def find(self, call: Call) -> str:
-        """The adapter that the path names. NOT_FOUND when the machine has none with that identifier."""
+        """The adapter in the path. NOT_FOUND if the machine has no adapter with that identifier."""
         key = call.path["adapter"]
         if key not in self.adapters(call.vm):
             raise errors.device_not_found(key, call.vm.vm)
         return key
 
     def free_bus(self, machine: VirtualMachine, spec: Mapping[str, Any]) -> int:
-        """The bus for a new adapter: that of the spec, else the first that is free."""
+        """The bus for a new adapter: the one in the spec, otherwise the first free one."""
         self.require_not_suspended(machine)
         wanted: int | None = spec.get("bus")
         taken = {int(key) - self.first_key for key in self.adapters(machine)}
@@ -76,7 +76,7 @@ class AdapterKind:
         )
 
     def free_slot(self, machine: VirtualMachine, spec: Mapping[str, Any]) -> int | None:
-        """The PCI slot that the spec asks for; None lets the next power-on choose one."""
+        """The PCI slot in the spec; None lets the next power-on choose one."""
         slot: int | None = spec.get("pci_slot_number")
         if slot is None:
             return None
@@ -98,7 +98,7 @@ class AdapterKind:
         return [{"adapter": key} for key in sorted(self.adapters(call.vm), key=int)]
 
     def _delete(self, call: Call) -> None:
-        """Removes an adapter to which nothing is attached."""
+        """Removes an adapter without attached devices."""
         machine, key = call.vm, self.find(call)
         self.require_not_suspended(machine)
         bus = int(key) - self.first_key

@@ -1,4 +1,4 @@
-"""Where storage devices are attached: the adapters a machine has, their units, and the choice of a free one."""
+"""Where storage devices are attached: the adapters of a machine, their units, and the choice of a free one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,24 +8,24 @@ from gateway.simulator.machine import Address, VirtualMachine
 
 __all__ = ["address_info", "allocate_address"]
 
-# How many adapters of each type a machine can have, and how many units each of them has.
+# The maximum number of adapters of each type, and the number of units of each adapter.
 _BUSES = {"IDE": 2, "SCSI": 4, "SATA": 4, "NVME": 4}
 _UNITS = {"IDE": 2, "SCSI": 16, "SATA": 30, "NVME": 15}
 _SCSI_ADAPTER_UNIT = 7
 
 
 def address_info(address: Address) -> dict[str, Any]:
-    """The type of the adapter and the address on it, as the `info` structures of storage devices have them."""
+    """The type of the adapter and the address on it, as in the `info` structures of storage devices."""
     if address.adapter == "IDE":
         return {"type": "IDE", "ide": {"primary": address.bus == 0, "master": address.unit == 0}}
     return {"type": address.adapter, address.adapter.lower(): {"bus": address.bus, "unit": address.unit}}
 
 
 def allocate_address(machine: VirtualMachine, adapter: str, spec: Mapping[str, Any] | None) -> Address:
-    """The address that a spec stands for, free to be used; what it leaves open is the first that is free.
+    """The address that a spec requests, if it is free; what the spec omits is the first free value.
 
-    INVALID_ARGUMENT for an address no adapter has, UNABLE_TO_ALLOCATE_RESOURCE when the adapter is missing or full,
-    RESOURCE_IN_USE for a particular address that is taken.
+    INVALID_ARGUMENT for an address that no adapter has, UNABLE_TO_ALLOCATE_RESOURCE if the adapter is missing or full,
+    RESOURCE_IN_USE for a specific address that is taken.
     """
     bus, unit = _requested(adapter, spec or {})
     _require_within_bounds(adapter, bus, unit)
@@ -61,7 +61,7 @@ def allocate_address(machine: VirtualMachine, adapter: str, spec: Mapping[str, A
 
 
 def _requested(adapter: str, spec: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Bus and unit, None for what the spec leaves open."""
+    """Bus and unit, None for what the spec omits."""
     if adapter != "IDE":
         return spec.get("bus"), spec.get("unit")
     primary, master = spec.get("primary"), spec.get("master")
@@ -88,7 +88,7 @@ def _require_within_bounds(adapter: str, bus: int | None, unit: int | None) -> N
 
 
 def _buses(machine: VirtualMachine, adapter: str) -> list[int]:
-    """The buses of the machine's adapters of a type; the two IDE adapters belong to the mainboard."""
+    """The buses of the machine's adapters of a type. The two IDE adapters are part of the mainboard."""
     match adapter:
         case "IDE":
             return [0, 1]

@@ -1,9 +1,9 @@
-"""The facts of vCenter's REST API, loaded from the packaged catalogues into typed, immutable values.
+"""The facts about vCenter's REST API, loaded from the packaged catalogues into typed, immutable values.
 
-The simulator knows its operations, structures and errors from here and from nowhere else: sharing a description with
-the gateway would let one mistake cancel out another. Sessions are not among them: the endpoint itself handles them.
+This is the simulator's only source for operations, structures and errors: sharing a description with the gateway would
+let one mistake cancel out another. Sessions are not in the catalogue; the endpoint itself handles them.
 
-What an older release lacks is taken out of the whole catalogue in one place, `catalogue_of`.
+`catalogue_of` removes what an older release lacks from the whole catalogue.
 """
 
 import json
@@ -34,11 +34,11 @@ Type = str | Mapping[str, Any]
 
 _SESSIONS = "com.vmware.cis.session"
 
-# The services that the gateway has, and those that the simulator has beside them.
+# The services of the gateway, and those that only the simulator has.
 _FILES = ("vcenter-api.json", "vcenter-api-uploads.json")
 
-# Since then, vCenter expects these query parameters elsewhere: the token in a header field, the other under a new name.
-# The catalogue has their old places.
+# Since that version, vCenter expects these query parameters elsewhere: the token in a header field, the other under a
+# new name. The catalogue has their old places.
 _MOVED_SINCE = "9.0.0.0"
 NOW_A_HEADER = "client_token"
 RENAMED = {"rp": "resource_pool"}
@@ -52,12 +52,12 @@ class Field:
     type: Type
     required: bool
     since: str | None = None
-    """The version of the vSphere API that brought it; None if that is not known."""
+    """The version of the vSphere API that introduced it; None if that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Union:
-    """Which fields belong to which value of a tag: (field, required) for each case."""
+    """The fields for each value of a tag: (field, required) for each case."""
 
     tag: str
     cases: Mapping[str, tuple[tuple[str, bool], ...]]
@@ -69,19 +69,19 @@ class Structure:
 
     name: str
     id: str
-    """Its name in the vAPI runtime, which stands in JSON-RPC messages."""
+    """Its name in the vAPI runtime, as used in JSON-RPC messages."""
     fields: Mapping[str, Field]
     unions: tuple[Union, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Enumeration:
-    """The values of an enumerated type, newer ones included."""
+    """The values of an enumerated type, including newer ones."""
 
     name: str
     values: frozenset[str]
     since: Mapping[str, str] = field(default_factory=dict)
-    """The versions of the vSphere API that brought values, as far as they are known."""
+    """The versions of the vSphere API that introduced values, as far as they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,10 @@ class Operation:
     result_is_optional: bool
     errors: frozenset[str]
     reads_only: bool
-    """Whether the operation changes nothing, whatever its verb: vCenter posts guest credentials even to read."""
+    """Whether the operation changes nothing, whatever its verb: vCenter uses POST for guest credentials even to
+    read."""
     since: str | None
-    """The version of the vSphere API that brought it; None if that is not known."""
+    """The version of the vSphere API that introduced it; None if that is unknown."""
 
     @property
     def path_names(self) -> tuple[str, ...]:
@@ -114,29 +115,29 @@ class Operation:
 
     @property
     def takes_fields(self) -> bool:
-        """Whether the body has several parameters as its fields, and is not one parameter itself."""
+        """Whether the body has several parameters as its fields, instead of being one parameter."""
         return isinstance(self.body, Structure) and self.body.name == self.id
 
     @property
     def id(self) -> str:
-        """The name by which logs, faults and the call record know it: service and operation."""
+        """The name in logs, faults and the call record: service and operation."""
         return f"{self.service}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything the simulator serves, and the types it is made of."""
+    """Everything that the simulator serves, and its types."""
 
     operations: Mapping[str, Operation]
     structures: Mapping[str, Structure]
     enumerations: Mapping[str, Enumeration]
     error_statuses: Mapping[str, int] = field(repr=False)
     details: Mapping[frozenset[str], str] = field(repr=False)
-    """The names, in the vAPI runtime, of the structures in the data of errors, by the names of their fields."""
+    """The runtime names of the structures in the data of errors, by the names of their fields."""
 
 
 def _fields(raw: list[dict[str, Any]]) -> dict[str, Field]:
-    # The name of a newer field's type stands beside it; so does the type that vCenter really uses.
+    # A newer field's type name is next to it; so is the type that vCenter really uses.
     return {
         item["name"]: Field(
             item["name"], item.get("sdk_type", item.get("ref", item["type"])), item["required"], item.get("since")
@@ -198,7 +199,7 @@ def _names(of: Type) -> Iterator[str]:
 
 
 def _reached(operations: Iterable[Operation], structures: Mapping[str, Structure]) -> set[str]:
-    """The names of all types that requests and results are made of."""
+    """The names of all types that requests and results contain."""
     names: set[str] = set()
     types: list[Type] = []
     for operation in operations:
@@ -216,7 +217,7 @@ def _reached(operations: Iterable[Operation], structures: Mapping[str, Structure
 
 @cache
 def load() -> Catalogue:
-    """What the packaged catalogues have of the operations that are served; read once a process."""
+    """The part of the packaged catalogues that is served; read once per process."""
     raws = [json.loads(resources.files("gateway.simulator").joinpath(name).read_bytes()) for name in _FILES]
     structures = {name: _structure(name, value) for raw in raws for name, value in raw["structs"].items()}
     operations = [
@@ -248,7 +249,7 @@ def load() -> Catalogue:
 
 @cache
 def catalogue_of(release: Release) -> Catalogue:
-    """What a release has of the catalogue: its operations, with the fields and the values that it knows."""
+    """The catalogue of a release: its operations, with the fields and the values that it knows."""
     whole = load()
     return replace(
         whole,

@@ -1,11 +1,12 @@
-"""What changed in the inventory, and when: the one place from which watchers, events and tests learn of it.
+"""What changed in the inventory, and when: the only source from which watchers, events and tests learn about changes.
 
-Whatever carries something out (an operation of the REST API, a method of the VIM API, a task that ends) says which
-object it may have touched. For machines, the cheap part of their state is compared with what it was; a difference is a
-`Change`. Those who watch are woken, and look only at what was touched since they last looked.
+Everything that executes a change (an operation of the REST API, a method of the VIM API, a task that ends) reports
+which object it may have touched. For machines, the part of their state that is cheap to compute is compared with the
+previous state; a difference is a `Change`. Watchers are woken, and look only at what was touched since they last
+looked.
 
-A guest also changes as time passes: its tools start, its customization ends. The next such moment is put on the agenda
-of the inventory, so that it counts as a touch like any other.
+A guest also changes over time: its tools start, its customization ends. The next such moment is scheduled in the
+inventory, so that it counts as a touch like any other.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ class ObjectKey(NamedTuple):
 
 
 class MachineState(NamedTuple):
-    """What of a machine is compared after each touch."""
+    """The part of a machine's state that is compared after each touch."""
 
     name: str
     placement: Placement
@@ -45,7 +46,7 @@ class MachineState(NamedTuple):
 
     @classmethod
     def of(cls, machine: VirtualMachine) -> "MachineState":
-        """The state of a machine as it is now."""
+        """The current state of a machine."""
         return cls(
             machine.name,
             machine.placement,
@@ -60,22 +61,22 @@ class MachineState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A machine that came (no `before`), went (no `after`), or is different."""
+    """A machine that was added (no `before`), removed (no `after`), or changed."""
 
     revision: int
-    """That of the inventory once the change was made. Revisions grow, and not every one is a change."""
+    """The inventory's revision after the change. Revisions grow, and not every revision is a change."""
     moment: datetime
     vm: str
     before: MachineState | None
     after: MachineState | None
     reconfigured: bool
-    """Whether an operation on its configuration succeeded, even if it set what was set already."""
+    """Whether an operation on its configuration succeeded, even if it set the same values."""
     user: str
-    """On whose behalf; empty if the simulator itself did it."""
+    """The user who caused it; empty if the simulator itself did."""
 
 
 class Changes:
-    """The journal of touched objects, the record of changes, and those who wait for more."""
+    """The journal of touched objects, the record of changes, and the waiters."""
 
     def __init__(
         self,
@@ -84,10 +85,10 @@ class Changes:
         now: datetime,
     ) -> None:
         self.now = now
-        """The time at which what is touched is touched; the inventory keeps it up to date."""
+        """The time that touches are recorded with; the inventory keeps it current."""
         self.revision = 0
         self.structure = 0
-        """Counts how often something other than a machine may have come, gone or moved."""
+        """How often something other than a machine may have been added, removed or moved."""
         self.record: deque[Change] = deque(maxlen=_RECORDED)
         """The last 100,000 changes, oldest first."""
         self.listeners: list[Callable[[Change], None]] = []
@@ -100,7 +101,7 @@ class Changes:
         self._waiters: set[asyncio.Future[None]] = set()
 
     def states(self) -> dict[str, MachineState]:
-        """The states of all machines as they are now, by identifier."""
+        """The current states of all machines, by identifier."""
         return dict(self._states)
 
     def state_of(self, vm: str) -> MachineState | None:
@@ -108,7 +109,7 @@ class Changes:
         return self._states.get(vm)
 
     def touched(self, type: str, identifier: str, *, user: str = "", reconfigured: bool = False) -> None:  # noqa: A002
-        """Notes that an object may be different from what it was."""
+        """Records that an object may have changed."""
         self.revision += 1
         key = ObjectKey(type, identifier)
         self._journal[key] = self.revision
@@ -120,13 +121,13 @@ class Changes:
         self.wake()
 
     def restructured(self) -> None:
-        """Notes that places may have come, gone or moved."""
+        """Records that places may have been added, removed or moved."""
         self.structure += 1
         self.revision += 1
         self.wake()
 
     def since(self, revision: int) -> Iterator[ObjectKey] | None:
-        """What was touched after that revision, newest first; None if that is too long ago to be known."""
+        """What was touched after that revision, newest first; None if the journal does not reach back that far."""
         if revision < self._forgotten:
             return None
         return self._newer(revision)
@@ -138,7 +139,7 @@ class Changes:
             yield key
 
     def wake(self) -> None:
-        """Has everybody look who waits."""
+        """Wakes all waiters."""
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():
@@ -146,11 +147,11 @@ class Changes:
 
     @property
     def waiting(self) -> int:
-        """How many wait now."""
+        """The number of current waiters."""
         return len(self._waiters)
 
     async def wait(self, seconds: float) -> None:
-        """Returns at the next touch, and no later than after that time."""
+        """Returns at the next touch, or after the timeout."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:
@@ -176,7 +177,7 @@ class Changes:
             listener(change)
 
     def _expect(self, machine: VirtualMachine) -> None:
-        """Puts the next moment at which the guest changes by itself on the agenda."""
+        """Schedules the next moment at which the guest changes without a request."""
         moment = machine.guest.next_change(self.now)
         if moment is None or self._expected.get(machine.vm) == moment:
             return

@@ -1,6 +1,6 @@
-"""Client tokens: by them a caller says that a call is the same as an earlier one, and is answered as it was then.
+"""Client tokens: with a token, a caller marks a call as a repetition of an earlier one, and gets the same response.
 
-vCenter 7 and 8 expect the token in the query, vCenter 9 in a header field; each ignores the other place or refuses it.
+vCenter 7 and 8 expect the token in the query, vCenter 9 in a header field; each ignores or rejects the other place.
 """
 
 import uuid
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 def once(call: Call, work: Callable[[], Result]) -> Result:
     """The result of the work, or that of the first call of this operation with the same token.
 
-    A call that failed is not remembered. INVALID_ARGUMENT for a token that is not a UUID.
+    A failed call is not remembered. INVALID_ARGUMENT for a token that is not a UUID.
     """
     in_header = call.inventory.release.has(_IN_HEADER_SINCE)
     token = call.headers.get("client-token") if in_header else next(iter(call.query.get("client_token", ())), None)

@@ -1,4 +1,4 @@
-"""The simulator's time: the system's, or one that tests move by hand; and how vCenter writes it."""
+"""The simulator's time: the system's, or one that tests advance manually; and vCenter's format for it."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ def system_clock() -> datetime:
 class ManualClock:
     """A clock that stands still until it is moved: `clock.advance(1800)` lets half an hour pass.
 
-    Whoever waits for a time moves it there, since nobody else would.
+    A task that waits for a time moves the clock there itself, because nothing else does.
     """
 
     def __init__(self, start: datetime = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)) -> None:
@@ -41,5 +41,5 @@ async def wait_until(clock: Callable[[], datetime], moment: datetime) -> None:
 
 
 def timestamp(moment: datetime) -> str:
-    """The RFC 3339 form vCenter sends: UTC with milliseconds and `Z`."""
+    """The RFC 3339 form that vCenter sends: UTC with milliseconds and `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

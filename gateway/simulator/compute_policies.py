@@ -1,7 +1,7 @@
-"""Compute policies: how tagged machines are to be placed on tagged hosts, and which kinds of such policies there are.
+"""Compute policies: how tagged machines are placed on tagged hosts, and which kinds of such policies exist.
 
-A kind is a capability. Every capability has a structure of its own for its policies; in JSON, the field `capability`
-tells which one it is.
+A kind is a capability. Every capability has its own structure for policies; in JSON, the field `capability` identifies
+it.
 """
 
 import uuid
@@ -27,7 +27,7 @@ _CLASS = "@class"
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """A kind of policies; `tags` are the fields that name the tags it is about."""
+    """A kind of policy; `tags` are the fields that name its tags."""
 
     capability: str
     name: str
@@ -36,7 +36,7 @@ class Capability:
 
     @property
     def create_spec_type(self) -> str:
-        """The structure that makes such a policy."""
+        """The structure for creating such a policy."""
         return f"{self.capability}.create_spec"
 
     @property
@@ -80,7 +80,7 @@ class ComputePolicy:
     tags: dict[str, str]
     managed_by: str | None = None
     created_tags: set[str] = field(default_factory=set)
-    """Those that were made along with the policy."""
+    """The tags that were created along with the policy."""
 
     def to_json(self) -> dict[str, Any]:
         """The policy in the structure of its capability."""
@@ -117,7 +117,7 @@ class ComputePolicies(UserDict[str, ComputePolicy]):
         )
 
     def create(self, spec: Any) -> ComputePolicy:
-        """Makes a policy of a structure for it.
+        """Creates a policy from the structure of its capability.
 
         INVALID_ARGUMENT for a structure that no capability has, ALREADY_EXISTS for a name that is taken,
         UNABLE_TO_ALLOCATE_RESOURCE for more than 100 policies.
@@ -154,7 +154,7 @@ class ComputePolicies(UserDict[str, ComputePolicy]):
         return policy
 
     def create_with_tags(self, spec: Any) -> ComputePolicy:
-        """Makes a policy of a structure that may name tags by category and name; tags that are missing are made."""
+        """Creates a policy from a structure that may name tags by category and name; missing tags are created."""
         created: set[str] = set()
         if isinstance(spec, dict):
             spec = {
@@ -170,7 +170,8 @@ class ComputePolicies(UserDict[str, ComputePolicy]):
         return policy
 
     def delete_with_tags(self, identifier: str) -> None:
-        """Deletes a policy, and tags made along with policies that no other one uses. NOT_FOUND when there is none."""
+        """Deletes a policy, and the tags created along with policies that no other policy uses. NOT_FOUND if it does
+        not exist."""
         created = self.pop_existing(identifier).created_tags
         used = {tag for policy in self.data.values() for tag in policy.tags.values()}
         left = created & used
@@ -179,13 +180,13 @@ class ComputePolicies(UserDict[str, ComputePolicy]):
         self._delete_tags(created - used)
 
     def pop_existing(self, identifier: str) -> ComputePolicy:
-        """Deletes a policy and returns it. NOT_FOUND when there is none."""
+        """Deletes a policy and returns it. NOT_FOUND if it does not exist."""
         policy = self.existing(identifier)
         del self.data[identifier]
         return policy
 
     def existing(self, identifier: str) -> ComputePolicy:
-        """The policy; NOT_FOUND when there is none."""
+        """The policy; NOT_FOUND if it does not exist."""
         if identifier not in self.data:
             raise errors.not_found("compute_policy", identifier)
         return self.data[identifier]
@@ -199,7 +200,7 @@ class ComputePolicies(UserDict[str, ComputePolicy]):
         self.data[policy.policy] = policy
 
     def _selected(self, selector: Any, created: set[str]) -> str | None:
-        """The tag that a selector stands for; makes the one that it names by category and name, if need be."""
+        """The tag of a selector; creates it if the selector names it by category and name and it does not exist."""
         tag = selector.get("tag") if isinstance(selector, dict) else None
         by_name = tag.get("tag_name_spec") if isinstance(tag, dict) else None
         if not isinstance(by_name, dict):
@@ -222,7 +223,7 @@ class ComputePolicies(UserDict[str, ComputePolicy]):
 
 
 def require_valid(spec: Mapping[str, Any], managed_by: Any) -> None:
-    """INVALID_ARGUMENT for a description or a manager that no policy can have."""
+    """INVALID_ARGUMENT for a description or a manager that policies cannot have."""
     description = spec.get("description")
     if description is not None and len(description) > _LONGEST_DESCRIPTION:
         raise _invalid(

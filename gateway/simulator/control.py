@@ -1,12 +1,12 @@
-"""The simulator's own little API, for tests in any language: faults and the record of calls, over HTTP.
+"""The simulator's own small HTTP API, for tests in any language: faults and the record of calls.
 
-    GET    /simulator/calls          what was asked so far, oldest first (`?operation=...` for one operation)
-    DELETE /simulator/calls          forgets it
-    GET    /simulator/faults         the faults that are on
+    GET    /simulator/calls          the calls so far, oldest first (`?operation=...` for one operation)
+    DELETE /simulator/calls          clears them
+    GET    /simulator/faults         the active faults
     POST   /simulator/faults         {"kind": "reset_after", "operation": "com.vmware...", "times": 3}
-    DELETE /simulator/faults         switches all faults off
+    DELETE /simulator/faults         removes all faults
     GET    /simulator/sessions       counts of logins and open sessions
-    DELETE /simulator/sessions       ends every session, as a restart of vCenter does
+    DELETE /simulator/sessions       ends all sessions, like a restart of vCenter
 
 A real vCenter has nothing under this path. Session identifiers, header fields and bodies are never shown.
 """
@@ -28,7 +28,7 @@ PREFIX = "/simulator/"
 
 
 def handle(request: Request, record: Record, faults: Faults, sessions: Sessions) -> Response:
-    """Answers one request of this API."""
+    """Handles one request to this API."""
     path, _, query = request.target.partition("?")
     match request.method, path.removeprefix(PREFIX):
         case "GET", "calls":

@@ -1,6 +1,6 @@
-"""A machine from a specification: the hardware that it lists, and what suits the guest where it lists nothing.
+"""Creates a machine from a specification: with the hardware that it lists, and the guest's defaults otherwise.
 
-Devices are added by the operations that add them to a machine that is there already, so the same rules apply.
+Devices are added by the same operations that add them to an existing machine, so the same rules apply.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ __all__ = ["create"]
 
 _HARDWARE = "com.vmware.vcenter.vm.hardware"
 
-# The lists of a specification, with the operation that adds what they contain; adapters first, for disks need them.
+# The lists of a specification, with the operation that adds their items. Adapters are first, because disks need them.
 _DEVICES = (
     ("scsi_adapters", f"{_HARDWARE}.adapter.scsi.create"),
     ("sata_adapters", f"{_HARDWARE}.adapter.sata.create"),
@@ -31,14 +31,15 @@ _DEVICES = (
     ("serial_ports", f"{_HARDWARE}.serial.create"),
 )
 _ADAPTERS = {"SCSI": "scsi_adapters", "SATA": "sata_adapters", "NVME": "nvme_adapters"}
-# How many devices one adapter takes.
+# How many devices one adapter can have.
 _UNITS = {"SCSI": 15, "SATA": 30, "NVME": 15}
-# The identifier of the adapter on bus 0; those on further buses follow.
+# The identifier of the adapter on bus 0; those on other buses follow.
 _FIRST_KEY = {"SCSI": 1000, "SATA": 15000, "NVME": 31000}
 
 
 def create(call: Call, spec: Mapping[str, Any], site: Site) -> VirtualMachine:
-    """Makes the machine of a VM.CreateSpec at the site. Raises what VM.create documents; nothing is left over then."""
+    """Creates the machine of a VM.CreateSpec at the site. Raises what VM.create documents, and then leaves nothing
+    behind."""
     given = {name: value for name, value in spec.items() if value is not None}
     version = given.get("hardware_version", call.inventory.newest_hardware)
     if version > call.inventory.newest_hardware:
@@ -49,13 +50,13 @@ def create(call: Call, spec: Mapping[str, Any], site: Site) -> VirtualMachine:
     except errors.VapiError:
         _undo(call, machine, given)
         raise
-    # Nobody has installed anything yet.
+    # A new machine has no installed guest.
     machine.guest.tools_installed = False
     return machine
 
 
 def _undo(call: Call, machine: VirtualMachine, given: Mapping[str, Any]) -> None:
-    """Takes the machine away again, but no file that was there before it."""
+    """Removes the machine again, but no file that existed before it."""
     older = {disk["backing"]["vmdk_file"] for disk in given.get("disks", ()) if disk.get("backing")}
     machine.disks = {key: disk for key, disk in machine.disks.items() if disk.vmdk_file not in older}
     provisioning.delete(call.inventory, machine)
@@ -96,7 +97,7 @@ def _add_hardware(call: Call, machine: VirtualMachine, given: Mapping[str, Any])
 
 
 def _defaults(machine: VirtualMachine, given: Mapping[str, Any]) -> GuestDefaults | None:
-    """What suits the guest; None if that is not known, but nothing asks for it either."""
+    """The defaults for the guest; None if they are unknown, but not needed either."""
     try:
         return guest_defaults(machine)
     except errors.VapiError:
@@ -106,7 +107,8 @@ def _defaults(machine: VirtualMachine, given: Mapping[str, Any]) -> GuestDefault
 
 
 def _add_adapters(machine: VirtualMachine, lists: Mapping[str, Any], defaults: GuestDefaults | None) -> None:
-    """The adapters that disks and CD-ROM devices need, of each kind that the specification does not list itself."""
+    """Adds the adapters that disks and CD-ROM devices need, of each kind that the specification does not list
+    itself."""
     for kind, name in _ADAPTERS.items():
         if name in lists:
             continue
@@ -134,14 +136,14 @@ def _add_adapters(machine: VirtualMachine, lists: Mapping[str, Any], defaults: G
 
 
 def _buses(addresses: Sequence[Mapping[str, Any]], units: int) -> list[int]:
-    """The numbers of the adapters that devices with these addresses need; four is what a machine can have."""
+    """The numbers of the adapters that devices with these addresses need. A machine can have four."""
     named = {address["bus"] for address in addresses if address.get("bus") is not None}
     others = ceil(sum(address.get("bus") is None for address in addresses) / units)
     return [bus for bus in range(4) if bus in named or bus < others]
 
 
 def _boot_entries(machine: VirtualMachine, kind: str) -> list[dict[str, Any]]:
-    """The entries of the boot order for one kind of device. INVALID_ARGUMENT when the machine has none of it."""
+    """The entries of the boot order for one kind of device. INVALID_ARGUMENT if the machine has no such device."""
     match kind:
         case "DISK":
             entries: list[dict[str, Any]] = [{"type": kind, "disks": list(machine.disks)}] if machine.disks else []

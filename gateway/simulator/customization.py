@@ -1,4 +1,4 @@
-"""Customization specifications: those that vCenter stores, what a valid one is, and what it changes in a guest."""
+"""Customization specifications: which are stored in vCenter, what a valid one is, and what it changes in a guest."""
 
 import ipaddress
 import re
@@ -58,12 +58,12 @@ _LONGEST_LABEL = 63
 
 
 def supports(machine: VirtualMachine) -> bool:
-    """Whether there is a configuration for the family of the machine's guest."""
+    """Whether there is a configuration for the guest family of the machine."""
     return any(machine.guest.family in families for families in _CONFIGURATIONS.values())
 
 
 def stored(specs: Mapping[str, Spec], name: str, error_type: str = "NOT_FOUND") -> Spec:
-    """The specification of that name; an error of that type when there is none."""
+    """The specification with that name; an error of that type if it does not exist."""
     if name not in specs:
         raise errors.of_type(
             error_type,
@@ -75,7 +75,7 @@ def stored(specs: Mapping[str, Spec], name: str, error_type: str = "NOT_FOUND") 
 
 
 def plan(spec: Spec, machine: VirtualMachine) -> Plan:
-    """What the specification changes in the machine's guest; INVALID_ARGUMENT where it does not fit."""
+    """What the specification changes in the machine's guest; INVALID_ARGUMENT if it does not fit."""
     kind, configuration = _configuration(spec["configuration_spec"], machine)
     address = _interfaces(spec["interfaces"], machine)
     dns = spec["global_DNS_settings"]
@@ -98,7 +98,7 @@ def _invalid(reason: str, text: str, *args: str) -> errors.VapiError:
 
 
 def require_valid(spec: Spec) -> None:
-    """INVALID_ARGUMENT for what no machine could be customized with, whatever its guest is."""
+    """INVALID_ARGUMENT for a specification that is invalid for every guest."""
     kind, configuration = _chosen(spec["configuration_spec"])
     if kind == "windows_config":
         _sysprep(configuration)
@@ -109,12 +109,12 @@ def require_valid(spec: Spec) -> None:
 
 
 def guest_of(spec: Spec) -> str:
-    """The operating system that a specification is for, as lists of specifications name it."""
+    """The operating system of a specification, as in lists of specifications."""
     return "WINDOWS" if spec["configuration_spec"].get("windows_config") is not None else "LINUX"
 
 
 def _chosen(choices: Spec) -> tuple[str, Spec]:
-    """The one configuration that is given."""
+    """The one configuration that is set."""
     given = [name for name in _CONFIGURATIONS if choices.get(name) is not None]
     if len(given) != 1:
         text = "Exactly one of windows_config, linux_config and cloud_config must be given."
@@ -123,7 +123,7 @@ def _chosen(choices: Spec) -> tuple[str, Spec]:
 
 
 def _configuration(choices: Spec, machine: VirtualMachine) -> tuple[str, Spec]:
-    """The one configuration that is given, if it is for the family of the guest."""
+    """The one configuration that is set, if it is for the family of the guest."""
     if not supports(machine):
         text = "Customization of the guest operating system '{0}' is not supported in this configuration."
         raise errors.invalid_argument("vmsg.UncustomizableGuest.summary", text, machine.guest_os)
@@ -135,7 +135,7 @@ def _configuration(choices: Spec, machine: VirtualMachine) -> tuple[str, Spec]:
 
 
 def _names(kind: str, configuration: Spec, machine: VirtualMachine) -> tuple[str | None, str | None, str | None]:
-    """Host name, domain and password of the administrator that the configuration sets."""
+    """Host name, domain and administrator password that the configuration sets."""
     if kind == "linux_config":
         return _host_name(configuration["hostname"], machine), configuration["domain"], None
     if kind == "cloud_config":
@@ -177,7 +177,7 @@ def _host_name(generator: Spec, machine: VirtualMachine) -> str:
 
 
 def _interfaces(interfaces: Sequence[Spec], machine: VirtualMachine) -> str | None:
-    """Checks the settings of all nics; returns the static address of the first, if it gets one."""
+    """Validates the settings of all nics; returns the static address of the first one, if it has one."""
     if len(interfaces) != len(machine.nics):
         text = "The number of network adapters in the specification, {0}, is not that of the virtual machine, {1}."
         numbers = (str(len(interfaces)), str(len(machine.nics)))

@@ -1,4 +1,4 @@
-"""The customization specifications that vCenter stores, by name, each with a fingerprint that every change renews."""
+"""The customization specifications stored in vCenter, by name, each with a fingerprint that every change renews."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class StoredSpec:
     modified: datetime
 
     def to_json(self) -> dict[str, Any]:
-        """The specification as a call takes it to change it."""
+        """The specification in the form that updates accept."""
         return {
             "name": self.name,
             "description": self.description,
@@ -37,7 +37,7 @@ class StoredSpec:
 
 
 class CustomizationSpecs(Mapping[str, Spec]):
-    """All stored specifications by name: what guests are customized with; `records` has the rest."""
+    """All stored specifications by name, as used for customizing guests; `records` has their other attributes."""
 
     def __init__(self, started: datetime) -> None:
         self._versions = count(_FIRST_VERSION)
@@ -55,12 +55,12 @@ class CustomizationSpecs(Mapping[str, Spec]):
         return len(self.records)
 
     def record(self, name: str) -> StoredSpec:
-        """The stored specification; NOT_FOUND when there is none of that name."""
+        """The stored specification; NOT_FOUND if none has that name."""
         stored(self, name)
         return self.records[name]
 
     def create(self, given: Mapping[str, Any], now: datetime) -> None:
-        """Stores a new specification. INVALID_ARGUMENT for one that is not valid, ALREADY_EXISTS for a taken name."""
+        """Stores a new specification. INVALID_ARGUMENT for an invalid one, ALREADY_EXISTS for a name that is taken."""
         self._require_valid(given)
         if given["name"] in self.records:
             raise errors.of_type(
@@ -72,10 +72,10 @@ class CustomizationSpecs(Mapping[str, Spec]):
         self._store(given["name"], given["description"], given["spec"], now)
 
     def replace(self, name: str, given: Mapping[str, Any], now: datetime) -> None:
-        """Stores a specification in place of another one, perhaps under another name.
+        """Replaces a specification, possibly under another name.
 
-        NOT_FOUND when there is none of that name, INVALID_ARGUMENT for one that is not valid, and when the other one
-        was changed since the caller read it.
+        NOT_FOUND if none has that name, INVALID_ARGUMENT for an invalid one, and if the stored one was changed since
+        the caller read it.
         """
         before = self.record(name)
         if given["fingerprint"] not in ("", before.fingerprint):
@@ -96,7 +96,7 @@ class CustomizationSpecs(Mapping[str, Spec]):
         self._store(given["name"], given["description"], given["spec"], now)
 
     def delete(self, name: str) -> None:
-        """Deletes a specification; NOT_FOUND when there is none of that name."""
+        """Deletes a specification; NOT_FOUND if none has that name."""
         del self.records[self.record(name).name]
 
     def _require_valid(self, given: Mapping[str, Any]) -> None:
@@ -111,7 +111,7 @@ class CustomizationSpecs(Mapping[str, Spec]):
 
 
 def without_nulls(value: Any) -> Any:
-    """The value without fields that are null, which clients may send for what they do not set."""
+    """The value without null fields, which clients may send for fields that they do not set."""
     if isinstance(value, Mapping):
         return {name: without_nulls(item) for name, item in value.items() if item is not None}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value

@@ -1,6 +1,6 @@
-"""Customization specifications as texts, in JSON and in XML, to be kept in files and moved to other vCenters.
+"""Customization specifications as texts, in JSON and in XML, for storing in files and moving to other vCenters.
 
-The catalogue says what the text consists of: which fields are numbers, and which are passwords, that no text has.
+The catalogue defines what the text contains: which fields are numbers, and which are passwords, which are omitted.
 """
 
 import json
@@ -34,7 +34,7 @@ def to_xml_text(spec: Mapping[str, Any]) -> str:
 
 
 def from_text(text: str) -> dict[str, Any]:
-    """The specification that a text stands for; INVALID_ARGUMENT for a text that is none."""
+    """The specification in a text; INVALID_ARGUMENT for an invalid text."""
     try:
         value = _of_xml(text) if text.lstrip().startswith("<") else without_nulls(json.loads(text))
         catalogue = load()
@@ -50,7 +50,7 @@ def from_text(text: str) -> dict[str, Any]:
 
 
 def _without_passwords(kind: Type, value: Any) -> Any:
-    """The value with empty passwords."""
+    """The value with all passwords emptied."""
     if not isinstance(kind, str):
         element = kind.get("list") or kind.get("set")
         return [_without_passwords(element, item) for item in value] if element is not None else value

@@ -1,6 +1,6 @@
 """Data sets: named collections of keys and values that a machine shares with its guest.
 
-They belong to the machine and live in its configuration, whose room is limited.
+They are part of the machine's configuration, whose size is limited.
 """
 
 import uuid
@@ -18,7 +18,7 @@ _NAMESPACE = uuid.UUID("3f9a8f0c-5a1e-4c0d-9b53-0c6f7f0f3b21")
 
 @dataclass(slots=True)
 class DataSet:
-    """One data set; `host` and `guest` say what each side may do with its entries."""
+    """One data set; `host` and `guest` are the access of each side to its entries."""
 
     data_set: str
     name: str
@@ -31,12 +31,12 @@ class DataSet:
     """The bytes of all keys and values."""
 
     def put(self, key: str, value: str) -> None:
-        """Writes an entry, a new one or in place of an old one."""
+        """Writes an entry, new or replacing an old one."""
         self.used += self.growth(key, value)
         self.entries[key] = value
 
     def growth(self, key: str, value: str) -> int:
-        """How many bytes more the entry would take up than what is there under its key now."""
+        """By how many bytes writing the entry would grow the data set."""
         old = self.entries.get(key)
         return size(value) + size(key) if old is None else size(value) - size(old)
 
@@ -58,13 +58,13 @@ class DataSet:
 
 @dataclass(slots=True)
 class DataSets:
-    """The data sets of a machine by identifier. `room` is what they have in all, in bytes."""
+    """The data sets of a machine by identifier. `room` is their total limit, in bytes."""
 
     room: int = _ROOM
     sets: dict[str, DataSet] = field(default_factory=dict)
 
     def create(self, name: str, description: str, host: str, guest: str, *, omit: bool) -> DataSet:
-        """Adds an empty data set. ALREADY_EXISTS when there is one with that name."""
+        """Adds an empty data set. ALREADY_EXISTS if the name is taken."""
         if any(item.name == name for item in self.sets.values()):
             raise errors.of_type(
                 "ALREADY_EXISTS",
@@ -78,7 +78,7 @@ class DataSets:
         return item
 
     def require_room(self, more: int) -> None:
-        """UNABLE_TO_ALLOCATE_RESOURCE when so many more bytes do not fit."""
+        """UNABLE_TO_ALLOCATE_RESOURCE if this many more bytes do not fit."""
         used = sum(size(item.name) + size(item.description) + item.used for item in self.sets.values())
         if used + more > self.room:
             raise errors.unable_to_allocate(
@@ -88,11 +88,11 @@ class DataSets:
             )
 
     def for_clone(self) -> "DataSets":
-        """What a clone of the machine has of them."""
+        """The data sets that a clone of the machine gets."""
         kept = {key: item for key, item in self.sets.items() if not item.omit_from_snapshot_and_clone}
         return DataSets(self.room, deepcopy(kept))
 
 
 def size(text: str) -> int:
-    """The bytes of a text in UTF-8."""
+    """The size of a text in UTF-8, in bytes."""
     return len(text.encode())

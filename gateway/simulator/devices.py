@@ -1,8 +1,8 @@
-"""What the removable devices have in common: being found, connected, disconnected, added, changed and removed.
+"""What the removable devices have in common: how they are found, connected, disconnected, added, changed and removed.
 
-CD-ROM devices, floppy drives, serial ports, parallel ports and nics differ in their backings and in how many of them a
-machine takes; the rules for their connections are the same. Each kind is a `Kind`, and the service of each registers
-with it the four operations that need nothing else.
+CD-ROM devices, floppy drives, serial ports, parallel ports and nics differ in their backings and in their maximum
+number; the rules for their connections are the same. Each kind is a `Kind`. The service for a kind registers the four
+common operations with it.
 """
 
 import re
@@ -32,7 +32,7 @@ __all__ = [
 D = TypeVar("D", bound=Device)
 
 _DATASTORE_PATH = re.compile(r"\[[^\[\]]*\] ?\S.*")
-# The images of VMware Tools are on every host.
+# Every host has the images of VMware Tools.
 _HOST_IMAGES = "[] /vmimages/tools-isoimages/"
 
 
@@ -42,19 +42,19 @@ class Kind(Generic[D]):
 
     service: str
     parameter: str
-    """The identifier's name in the path and in summaries."""
+    """The name of the identifier in the path and in summaries."""
     name: str
     label: str
-    """What labels begin with; a number follows."""
+    """The beginning of labels; a number follows."""
     first_key: int
     devices: Callable[[VirtualMachine], dict[str, D]]
     host_devices: tuple[str, ...] = ()
-    """The devices of this kind that each host has."""
+    """The devices of this kind on each host."""
     exclusive: bool = False
-    """Whether a host's device can be connected to one machine at a time only."""
+    """Whether a host's device can be connected to only one machine at a time."""
 
     def find(self, call: Call) -> D:
-        """The device that the path names. NOT_FOUND when the machine has none with that identifier."""
+        """The device in the path. NOT_FOUND if the machine has no device with that identifier."""
         device = self.devices(call.vm).get(call.path[self.parameter])
         if device is None:
             raise errors.device_not_found(call.path[self.parameter], call.vm.vm)
@@ -106,14 +106,14 @@ class Kind(Generic[D]):
         )
 
     def require_powered_off(self, machine: VirtualMachine) -> None:
-        """NOT_ALLOWED_IN_CURRENT_STATE unless the machine is off; what adding and removing mostly asks for."""
+        """NOT_ALLOWED_IN_CURRENT_STATE unless the machine is off, as adding and removing usually requires."""
         machine.require_powered_off(
             "com.vmware.api.vcenter.vm.device.not_powered_off",
             f"A {self.name} cannot be added or removed because the virtual machine is not powered off.",
         )
 
     def connect(self, inventory: Inventory, machine: VirtualMachine, device: D) -> errors.Message | None:
-        """Connects the device, or returns why it cannot be, which its state then tells as well."""
+        """Connects the device, or returns the reason why that is impossible, which the device's state also shows."""
         backing = device.backing
         device.state = "UNRECOVERABLE_ERROR"
         file = backing.get("iso_file") or backing.get("image_file")
@@ -154,7 +154,7 @@ class Kind(Generic[D]):
         )
 
     def free_key(self, machine: VirtualMachine, limit: int) -> str:
-        """The identifier for one more device. UNABLE_TO_ALLOCATE_RESOURCE when the machine has `limit` of them."""
+        """The identifier for a new device. UNABLE_TO_ALLOCATE_RESOURCE if the machine already has `limit` of them."""
         devices = self.devices(machine)
         for number in range(self.first_key, self.first_key + limit):
             if str(number) not in devices:
@@ -168,27 +168,28 @@ class Kind(Generic[D]):
         )
 
     def free_label(self, machine: VirtualMachine) -> str:
-        """The label for one more device."""
+        """The label for a new device."""
         taken = {device.label for device in self.devices(machine).values()}
         numbers = range(1, len(taken) + 2)
         return next(label for label in (f"{self.label} {number}" for number in numbers) if label not in taken)
 
     def add(self, call: Call, key: str, device: D) -> str:
-        """Adds a device under the identifier, which is returned; it is not connected before the next power-on."""
+        """Adds a device under the identifier and returns the identifier. It is not connected before the next
+        power-on."""
         update_flags(device, call.spec)
         self.devices(call.vm)[key] = device
         return key
 
     def delete_from_stopped(self, call: Call) -> None:
-        """Removes the device that the path names. NOT_ALLOWED_IN_CURRENT_STATE unless the machine is off."""
+        """Removes the device in the path. NOT_ALLOWED_IN_CURRENT_STATE unless the machine is off."""
         self.find(call)
         self.require_powered_off(call.vm)
         del self.devices(call.vm)[call.path[self.parameter]]
 
     def update(self, call: Call, backing: dict[str, Any] | None) -> D:
-        """Changes what every kind can change: the new backing, where there is one, and the flags of the spec.
+        """Changes what all kinds share: the new backing, if there is one, and the flags in the spec.
 
-        NOT_ALLOWED_IN_CURRENT_STATE for a new backing of a device that is connected.
+        NOT_ALLOWED_IN_CURRENT_STATE for a new backing of a connected device.
         """
         device = self.find(call)
         if backing is not None:
@@ -227,7 +228,7 @@ KINDS: tuple[Kind[Any], ...] = (CDROM, FLOPPY, SERIAL, PARALLEL, NIC)
 
 
 def connect_at_start(inventory: Inventory, machine: VirtualMachine) -> None:
-    """Connects what is to be connected when the machine is powered on; what cannot be has a state that says so."""
+    """Connects the devices that should be connected at power-on; the state of a device shows if that fails."""
     for kind in KINDS:
         for device in kind.devices(machine).values():
             device.state = "NOT_CONNECTED"
@@ -250,16 +251,16 @@ def device_info(device: Device) -> dict[str, Any]:
 
 
 def update_flags(device: Device, spec: Mapping[str, Any]) -> None:
-    """Sets the two flags about connecting as far as the spec has them."""
+    """Sets the two connection flags, as far as the spec has them."""
     for name in ("start_connected", "allow_guest_control"):
         if spec.get(name) is not None:
             setattr(device, name, spec[name])
 
 
 def backing_of(spec: Mapping[str, Any] | None, **defaults: Any) -> dict[str, Any]:
-    """The backing that a backing spec stands for; without one, a device of the host is looked for.
+    """The backing for a backing spec; without a spec, a device of the host is detected.
 
-    `defaults` are for fields of the spec's type. ERROR when a path is none on a datastore.
+    `defaults` are for fields of the spec's type. ERROR if a path is not a datastore path.
     """
     backing = {name: value for name, value in (spec or {"type": "HOST_DEVICE"}).items() if value is not None}
     for name in ("iso_file", "image_file", "file"):

@@ -1,4 +1,4 @@
-"""Virtual disk files, and the space that they take on their datastores."""
+"""Virtual disk files, and the space that they use on their datastores."""
 
 from collections import UserDict
 
@@ -8,7 +8,7 @@ __all__ = ["DiskFiles"]
 
 
 class DiskFiles(UserDict[str, int]):
-    """The virtual disk files by path, with their capacity in bytes; they use up the space of their datastores."""
+    """The virtual disk files by path, with their capacity in bytes, which counts as used space of their datastores."""
 
     def __init__(self, places: Places) -> None:
         super().__init__()

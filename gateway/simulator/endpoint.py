@@ -1,10 +1,9 @@
 """The simulated API endpoint without a network: one request in, one response out.
 
-The order is vCenter's: find the operation, authenticate, check the input against the catalogue, authorize, look at the
-virtual machine's condition, carry out. Only what the catalogue lists for an operation stops it: a busy machine stops
-those that can end in RESOURCE_BUSY, and no others. An operation that ends in an error it does not list, or with a
-result of another form, is a defect of the simulator; vCenter's runtime too makes an INTERNAL_SERVER_ERROR of such an
-error.
+The order is vCenter's: find the operation, authenticate, validate the input against the catalogue, authorize, check the
+virtual machine's condition, execute. Only the errors that the catalogue lists for an operation stop it: a busy machine
+only stops operations that list RESOURCE_BUSY. An operation that ends in an error it does not list, or returns a result
+of another form, is a defect of the simulator; vCenter's runtime, too, turns such an error into INTERNAL_SERVER_ERROR.
 """
 
 import base64
@@ -42,11 +41,11 @@ _log = logging.getLogger(__name__)
 
 
 class WrongMediaTypeError(Exception):
-    """A body that is not said to be JSON."""
+    """A body that is not declared as JSON."""
 
 
 class Endpoint:
-    """All operations that the inventory's release has, over this inventory and one set of sessions."""
+    """All operations of the inventory's release, with this inventory and one set of sessions."""
 
     def __init__(self, inventory: Inventory, sessions: Sessions, clock: Callable[[], datetime]) -> None:
         catalogue = catalogue_of(inventory.release)
@@ -61,14 +60,14 @@ class Endpoint:
         self._clock = clock
 
     def operation_of(self, request: Request) -> str | None:
-        """The id of the operation a request means, None for what is none."""
+        """The id of the requested operation, None if there is none."""
         operation = self._operation_of(request)
         return None if operation is None else operation.id
 
     def handle(self, request: Request) -> Response:
-        """Answers a request. Never raises: a defect of the simulator is an INTERNAL_SERVER_ERROR, and logged.
+        """Handles a request. Never raises: a defect of the simulator is logged as INTERNAL_SERVER_ERROR.
 
-        An operation that takes its time has a response that comes later.
+        An operation that takes time has a response that comes later.
         """
         response = self._guard(request, lambda: self._dispatch(request))
         later = response.later
@@ -79,14 +78,15 @@ class Endpoint:
         )
 
     def in_dialect(self, request: Request, response: Response) -> Response:
-        """A fault's response as the dialect of the request has it; one that is no answer of the operation stays."""
+        """A fault's response in the dialect of the request; a response that does not come from the operation is
+        unchanged."""
         try:
             return self._in_dialect(request, response)
         except (AttributeError, KeyError, TypeError, ValueError):
             return response
 
     def _in_dialect(self, request: Request, response: Response) -> Response:
-        """A response of the REST API as the dialect of the request has it; pages of a proxy are the same in all."""
+        """A response of the REST API in the dialect of the request; a proxy's pages are the same in all dialects."""
         if response.body and response.content_type != "application/json":
             return response
         path, _ = _split(request.target)
@@ -98,7 +98,7 @@ class Endpoint:
         return response
 
     def _guard(self, request: Request, work: Callable[[], Response]) -> Response:
-        """The response of the work, or the one that stands for what it raises."""
+        """The response of the work, or the response for what it raises."""
         try:
             self._inventory.settle(self._clock())
             return work()
@@ -120,7 +120,7 @@ class Endpoint:
             return None
 
     def _read(self, request: Request) -> Invocation:
-        """What a request calls, in whatever dialect."""
+        """The call in a request, whatever its dialect."""
         path, query = _split(request.target)
         if path == json_rpc.PATH and request.method == "POST":
             return self._json_rpc.read(request)
@@ -173,7 +173,7 @@ class Endpoint:
         return response
 
     def _respond(self, operation: Operation, work: Callable[[], Any]) -> Response | Task:
-        """What the work of an operation comes to, checked against the catalogue; a task is waited for."""
+        """The outcome of an operation, validated against the catalogue; waits for a task."""
         try:
             result = work()
         except errors.VapiError as failure:
@@ -237,7 +237,7 @@ def _split(target: str) -> tuple[str, dict[str, list[str]]]:
 
 
 def _check_machine(operation: Operation, call: Call) -> None:
-    """What every operation on a virtual machine asks first, as far as the catalogue says that it can end so."""
+    """The checks for every operation on a virtual machine, as far as the catalogue lists their errors for it."""
     if "vm" not in call.path:
         return
     try:
@@ -245,7 +245,7 @@ def _check_machine(operation: Operation, call: Call) -> None:
     except errors.VapiError as failure:
         if "NOT_FOUND" in operation.errors:
             raise
-        # The storage policies know no NOT_FOUND; what they do know for whatever else goes wrong is ERROR.
+        # The storage policies do not list NOT_FOUND; their error for everything else is ERROR.
         raise errors.VapiError("ERROR", failure.messages) from None
     if "RESOURCE_INACCESSIBLE" in operation.errors:
         machine.require_accessible()
@@ -267,7 +267,7 @@ def _json_body(request: Request) -> Any:
 
 
 def basic_credentials(request: Request) -> tuple[str, str]:
-    """User name and password; ("", "") for a request without, which no account has."""
+    """User name and password; ("", "") for a request without credentials, which match no account."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return "", ""

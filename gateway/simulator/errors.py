@@ -1,7 +1,7 @@
-"""The one exception an operation raises, and how vCenter would put it on the wire.
+"""The one exception that operations raise, and its representation on the wire.
 
-Every failure of the simulated vCenter is a `VapiError`: one of the 25 standard error types with its messages. The
-endpoint turns it into the HTTP status and the JSON body of the `/api` dialect; nothing else decides about error bodies.
+Every failure of the simulated vCenter is a `VapiError`: one of the 25 standard error types with its messages. Only the
+endpoint turns it into the HTTP status and the JSON body of the `/api` dialect.
 """
 
 from collections.abc import Sequence
@@ -36,9 +36,9 @@ __all__ = [
     "unsupported",
 ]
 
-# The catalogue has a status for 17 of the 25 types, that of a conflict is in the OpenAPI document of the content
-# libraries. The other seven never appear; these are the statuses the REST endpoint of vCenter uses for a malformed
-# request and for what took too long.
+# The catalogue has a status for 17 of the 25 types; that of a conflict is in the OpenAPI document of the content
+# libraries. The other seven never occur; these are the statuses that vCenter's REST endpoint uses for malformed
+# requests and timeouts.
 _UNDOCUMENTED_STATUS = {
     "CANCELED": 400,
     "CONCURRENT_CHANGE": 409,
@@ -50,20 +50,20 @@ _UNDOCUMENTED_STATUS = {
     "UNEXPECTED_INPUT": 400,
 }
 
-# The virtual center behind the API has an identifier of its own, which it appends to those of the objects it manages.
+# The virtual center behind the API has its own identifier, which it appends to those of the objects it manages.
 INSTANCE_UUID = "5d2c7a4e-91f0-4b86-a3c5-1e6f0d8b42a7"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One localizable message: its id, the English text with the arguments filled in, and the arguments."""
+    """A localizable message: its id, the English text with the arguments filled in, and the arguments."""
 
     id: str
     default_message: str
     args: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The message as it stands in an error body."""
+        """The message as in an error body."""
         return {"id": self.id, "default_message": self.default_message, "args": list(self.args)}
 
 
@@ -71,7 +71,7 @@ _FAILED = Message("com.vmware.api.vcenter.error", "An error has occurred while i
 
 
 def http_status(error_type: str) -> int:
-    """The HTTP status vCenter answers with for a standard error; 500 for a type outside the 25."""
+    """The HTTP status of a standard error; 500 for a type outside the 25."""
     documented = load().error_statuses.get(error_type)
     return documented or _UNDOCUMENTED_STATUS.get(error_type, HTTPStatus.INTERNAL_SERVER_ERROR)
 
@@ -79,7 +79,7 @@ def http_status(error_type: str) -> int:
 class VapiError(Exception):
     """A standard error of vCenter: its type, messages, and for some types a data structure or a challenge.
 
-    An ERROR whose reason is a fault of the VIM API (`vmsg.`) has a message before it that says no more than that.
+    An ERROR caused by a fault of the VIM API (`vmsg.`) has a first message that states only that.
     """
 
     def __init__(
@@ -99,11 +99,11 @@ class VapiError(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer."""
+        """The HTTP status of the response."""
         return http_status(self.error_type)
 
     def to_json(self) -> dict[str, Any]:
-        """The body of the answer, without the optional parts that are not set."""
+        """The body of the response, without optional parts that are not set."""
         body: dict[str, Any] = {
             "error_type": self.error_type,
             "messages": [message.to_json() for message in self.messages],
@@ -116,14 +116,14 @@ class VapiError(Exception):
 
 
 def of_type(error_type: str, message_id: str, text: str, *args: str, data: dict[str, Any] | None = None) -> VapiError:
-    """An error with one message; `{0}`, `{1}` in the text are replaced by the arguments, as vCenter's catalogs do."""
+    """An error with one message; the arguments replace `{0}`, `{1}` in the text, as in vCenter's catalogs."""
     for position, value in enumerate(args):
         text = text.replace(f"{{{position}}}", value)
     return VapiError(error_type, [Message(message_id, text, args)], data=data)
 
 
 def not_found(kind: str, identifier: str, *, data: dict[str, Any] | None = None) -> VapiError:
-    """NOT_FOUND of a virtual machine (`vm`) or of any other kind of thing, which is named by the kind."""
+    """NOT_FOUND for a virtual machine (`vm`) or any other kind of object, which the kind names."""
     if kind == "vm":
         text = "Virtual machine with identifier '{0}' does not exist."
         return of_type(
@@ -134,13 +134,13 @@ def not_found(kind: str, identifier: str, *, data: dict[str, Any] | None = None)
 
 
 def device_not_found(device: str, vm: str) -> VapiError:
-    """NOT_FOUND of a virtual device (disk, nic, CD-ROM, port...) of a virtual machine."""
+    """NOT_FOUND for a virtual device (disk, nic, CD-ROM, port...) of a virtual machine."""
     text = "Device with identifier {0} does not exist on the virtual machine {1}."
     return of_type("NOT_FOUND", "com.vmware.api.vcenter.vm.device.not_found", text, device, vm)
 
 
 def not_allowed(message_id: str, text: str, *args: str, data: dict[str, Any] | None = None) -> VapiError:
-    """NOT_ALLOWED_IN_CURRENT_STATE: the power state, the configuration or the guest forbids it now."""
+    """NOT_ALLOWED_IN_CURRENT_STATE: the power state, the configuration or the guest currently forbids it."""
     return of_type("NOT_ALLOWED_IN_CURRENT_STATE", message_id, text, *args, data=data)
 
 
@@ -150,7 +150,7 @@ def already_in_desired_state(message_id: str, text: str, *args: str) -> VapiErro
 
 
 def invalid_argument(message_id: str, text: str, *args: str, data: dict[str, Any] | None = None) -> VapiError:
-    """INVALID_ARGUMENT: a value the operation cannot take."""
+    """INVALID_ARGUMENT: a value that the operation does not accept."""
     return of_type("INVALID_ARGUMENT", message_id, text, *args, data=data)
 
 
@@ -160,27 +160,27 @@ def resource_in_use(message_id: str, text: str, *args: str) -> VapiError:
 
 
 def resource_busy(message_id: str, text: str, *args: str) -> VapiError:
-    """RESOURCE_BUSY: another operation is running on the same thing."""
+    """RESOURCE_BUSY: another operation is running on the same object."""
     return of_type("RESOURCE_BUSY", message_id, text, *args)
 
 
 def resource_inaccessible(message_id: str, text: str, *args: str) -> VapiError:
-    """RESOURCE_INACCESSIBLE: the configuration cannot be read or written now."""
+    """RESOURCE_INACCESSIBLE: the configuration currently cannot be read or written."""
     return of_type("RESOURCE_INACCESSIBLE", message_id, text, *args)
 
 
 def unable_to_allocate(message_id: str, text: str, *args: str) -> VapiError:
-    """UNABLE_TO_ALLOCATE_RESOURCE: there is no room left."""
+    """UNABLE_TO_ALLOCATE_RESOURCE: a limit is reached, or there is no space."""
     return of_type("UNABLE_TO_ALLOCATE_RESOURCE", message_id, text, *args)
 
 
 def unsupported(message_id: str, text: str, *args: str) -> VapiError:
-    """UNSUPPORTED: this virtual machine will never be able to do it."""
+    """UNSUPPORTED: this virtual machine does not support it in any state."""
     return of_type("UNSUPPORTED", message_id, text, *args)
 
 
 def service_unavailable(message_id: str, text: str, *args: str) -> VapiError:
-    """SERVICE_UNAVAILABLE: a part of vCenter does not answer."""
+    """SERVICE_UNAVAILABLE: a part of vCenter does not respond."""
     return of_type("SERVICE_UNAVAILABLE", message_id, text, *args)
 
 
@@ -197,7 +197,7 @@ def unauthenticated(message_id: str, text: str, *args: str, challenge: str | Non
 
 
 def error(message_id: str, text: str, *args: str) -> VapiError:
-    """ERROR: the system refused for a reason that has no type of its own."""
+    """ERROR: the system failed for a reason without its own type."""
     return of_type("ERROR", message_id, text, *args)
 
 
@@ -212,5 +212,5 @@ def operation_not_found(message_id: str, text: str, *args: str) -> VapiError:
 
 
 def unknown_url() -> VapiError:
-    """NOT_FOUND of the REST layer itself: it has no service for this path and verb."""
+    """NOT_FOUND from the REST layer itself: it has no service for this path and verb."""
     return of_type("NOT_FOUND", "com.vmware.vapi.rest.httpNotFound", "Not found.")

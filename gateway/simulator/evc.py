@@ -1,6 +1,6 @@
-"""EVC modes: which features hosts have, what several of them have in common, and what a valid mode is.
+"""EVC modes: the features of hosts, the features that several hosts share, and what a valid mode is.
 
-A mode is a list of masks, one for each feature that it lets through; everything else is hidden.
+A mode is a list of masks, one for each feature that it exposes; everything else is hidden.
 """
 
 import re
@@ -14,7 +14,7 @@ __all__ = ["PEERS", "Peer", "common_mode", "partition", "require_valid"]
 
 EvcMode = Mapping[str, Any]
 
-# What each generation of CPUs has beyond the one before it.
+# The features that each CPU generation adds to the one before.
 _GENERATIONS = (
     ("intel-broadwell", ("cpuid.AES", "cpuid.AVX", "cpuid.AVX2", "cpuid.RDRAND", "cpuid.RDSEED")),
     ("intel-skylake", ("cpuid.AVX512F", "cpuid.CLWB", "cpuid.XSAVES")),
@@ -23,7 +23,7 @@ _GENERATIONS = (
     ("intel-sapphirerapids", ("cpuid.AMX_TILE", "cpuid.AVX512FP16")),
 )
 _GRAPHICS = ("graphics.dx10", "graphics.gl41")
-# The generations of the hosts by position; those of hosts that were added later are the oldest but one.
+# The generations of the hosts by position; hosts that were added later have the second oldest.
 _HOSTS = {"host-10": 1, "host-13": 3, "host-28": 2, "host-29": 4}
 _LATER = 1
 
@@ -47,11 +47,11 @@ PEERS = {
         {"domain-c1008": ("host-1010", "host-1011")},
     )
 }
-"""By URL; nobody answers at any other."""
+"""By URL; no vCenter responds at other URLs."""
 
 
 def common_mode(hosts: Iterable[str], generations: Iterable[int] = ()) -> dict[str, Any]:
-    """The mode that all hosts can offer; `generations` are those of hosts of other vCenters."""
+    """The mode that all hosts can offer; `generations` are those of hosts in other vCenters."""
     oldest = min([_HOSTS.get(host, _LATER) for host in hosts] + list(generations))
     features = [feature for _, added in _GENERATIONS[: oldest + 1] for feature in added] + list(_GRAPHICS)
     key = uuid.uuid5(_NAMESPACE, _GENERATIONS[oldest][0])
@@ -59,7 +59,7 @@ def common_mode(hosts: Iterable[str], generations: Iterable[int] = ()) -> dict[s
 
 
 def require_valid(mode: EvcMode) -> None:
-    """INVALID_ARGUMENT for a mode that no machine can have."""
+    """INVALID_ARGUMENT for a mode that machines cannot have."""
     if not mode["key"] or not mode["masks"]:
         raise _invalid("empty", "An EVC mode needs a key and masks.")
     for mask in mode["masks"]:
@@ -68,7 +68,7 @@ def require_valid(mode: EvcMode) -> None:
 
 
 def partition(mode: EvcMode) -> dict[str, Any]:
-    """The parts of a mode. ERROR for a mask of neither kind, and for a mode without any."""
+    """The parts of a mode. ERROR for a mask of neither kind, and for an empty mode."""
     parts: dict[str, list[Any]] = {"cpu": [], "graphics": []}
     for mask in mode["masks"]:
         kind = {"cpuid": "cpu", "misc": "cpu", "graphics": "graphics"}.get(mask["name"].partition(".")[0])

@@ -1,4 +1,4 @@
-"""A request and a response, without the network they travel on."""
+"""A request and a response, independent of the network."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ SESSION_HEADER = "vmware-api-session-id"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came: the target is still percent-encoded, header names are in lower case."""
+    """A request as received: the target is still percent-encoded, header names are in lower case."""
 
     method: str
     target: str
@@ -24,7 +24,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """An answer that is still to come: `response` gives it once the simulator's time has reached `due`."""
+    """A deferred response: `response` returns it once the simulator's time has reached `due`."""
 
     due: datetime
     response: "Callable[[], Response]"
@@ -32,9 +32,9 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer. `executed` says whether an operation ran to its end.
+    """A response. `executed` is whether an operation ran to its end.
 
-    With `later`, the operation has begun, and that is what is answered in place of this response.
+    With `later`, the operation has started, and the deferred response is sent instead of this one.
     """
 
     status: int
@@ -46,6 +46,6 @@ class Response:
 
 
 def failure_response(failure: errors.VapiError) -> Response:
-    """A vAPI error as the `/api` dialect sends it; its challenge is a header, too."""
+    """A vAPI error as the `/api` dialect sends it; its challenge is also a header."""
     headers = {"WWW-Authenticate": failure.challenge} if failure.challenge else {}
     return Response(failure.status, json.dumps(failure.to_json()).encode(), headers=headers)

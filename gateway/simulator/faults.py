@@ -1,7 +1,7 @@
-"""Faults on demand: what happens to the next calls in place of, or beside, what should.
+"""Faults on demand: what happens to the next calls instead of, or in addition to, their normal processing.
 
 A fault is added for one operation, or for every request, and for a number of calls; the first one that applies is used
-up first. Latency is the only fault that lets the call proceed as usual.
+up first. Latency is the only fault that lets the call proceed normally.
 """
 
 import json
@@ -30,24 +30,24 @@ KINDS = {
     "cut_body": "the operation runs, and the connection ends in the middle of the answer",
     "hang": "the operation does not run and there is no answer until the client gives up",
 }
-"""Every kind of fault, with what it does."""
+"""Every kind of fault, with its effect."""
 
-# What vCenter's endpoint says while the service behind it is down. Other ids explain a state that lasts.
+# The message of vCenter's endpoint while the service behind it is down. Other ids describe a permanent state.
 _OUTAGE = "com.vmware.vapi.endpoint.cis.ServiceUnavailable"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One kind of trouble. Made by the class methods, which raise ValueError for what makes no sense."""
+    """A fault. Created by the class methods, which raise ValueError for invalid arguments."""
 
     kind: str
     seconds: float = 0.0
     response: Response | None = None
-    """What is answered in place of the operation, None if it runs or nothing is answered."""
+    """The response instead of the operation's, None if it runs or there is no response."""
     failure: errors.VapiError | None = None
-    """What the call ends in, in place of a response; each API has its own words for it."""
+    """The error of the call instead of a response; each API has its own representation of it."""
     arguments: dict[str, Any] = field(default_factory=dict)
-    """What the fault was made with, for people to look at."""
+    """The arguments that the fault was created with, for display."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -62,7 +62,7 @@ class Fault:
             raise ValueError(f"the fault {self.kind!r} is made by Fault.{self.kind}")
 
     def response_to(self, *, soap: bool) -> Response | None:
-        """What is answered to a call of the REST API, or to one of the VIM API; None if it is not the fault's."""
+        """The response to a call of the REST API, or of the VIM API; None if the fault does not determine it."""
         if self.failure is None:
             return self.response
         return envelope.failure(self.failure) if soap else failure_response(self.failure)
@@ -76,7 +76,8 @@ class Fault:
     def error(
         cls, error_type: str, messages: Sequence[errors.Message] = (), *, data: dict[str, Any] | None = None
     ) -> Self:
-        """The call ends in this vAPI error. One outside the 25 types is taken as it is: a newer vCenter may send it."""
+        """The call ends in this vAPI error. A type outside the 25 is used unchanged, because a newer vCenter may send
+        it."""
         if not error_type or not isinstance(error_type, str):
             raise ValueError("the fault 'error' needs an error_type, for example RESOURCE_BUSY")
         if not messages:
@@ -95,12 +96,12 @@ class Fault:
 
     @classmethod
     def unavailable(cls) -> Self:
-        """The call ends in the page of the proxy in front of a vCenter that is down."""
+        """The response is the page of the proxy in front of a vCenter that is down."""
         return cls("unavailable", response=pages.service_unavailable())
 
     @classmethod
     def answer(cls, body: Any, status: int = 200) -> Self:
-        """The call is answered with this JSON value."""
+        """The response is this JSON value."""
         if not isinstance(status, int) or not 200 <= status <= 599:
             raise ValueError("a status is a number from 200 to 599")
         response = Response(status, json.dumps(body).encode())
@@ -108,7 +109,7 @@ class Fault:
 
     @classmethod
     def of(cls, kind: str, arguments: dict[str, Any]) -> Self:
-        """A fault by the name of its kind, with the arguments of the class method that makes it."""
+        """A fault by the name of its kind, with the arguments of the class method that creates it."""
         makers: dict[str, Callable[..., Self]] = {
             "latency": cls.latency,
             "error": cls.error,
@@ -132,17 +133,17 @@ class _Entry:
 
 
 class Faults:
-    """The faults that are switched on, in the order in which they were added."""
+    """The active faults, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
 
     def add(self, fault: Fault, *, operation: str | None = None, times: int | None = 1) -> None:
-        """Switches a fault on: for `times` calls, or until `clear` when that is None.
+        """Activates a fault: for `times` calls, or until `clear` if that is None.
 
         `operation` is an operation's id (`com.vmware.vcenter.vm.power.start`), or a method of the VIM API
-        (`vim.VirtualMachine.PowerOnVM_Task`); None stands for every request, logins included. Raises ValueError for an
-        operation that nobody could call.
+        (`vim.VirtualMachine.PowerOnVM_Task`); None is every request, including logins. Raises ValueError for an
+        operation that does not exist.
         """
         if operation is not None and operation not in load().operations and not _is_method(operation):
             raise ValueError(f"there is no operation {operation!r}")
@@ -151,7 +152,7 @@ class Faults:
         self._entries.append(_Entry(fault, operation, times))
 
     def take(self, operation: str | None) -> list[Fault]:
-        """The faults of one call, used up: all latencies, and the first fault of another kind."""
+        """Consumes the faults of one call: all latencies, and the first fault of another kind."""
         taken: list[Fault] = []
         for entry in list(self._entries):
             if entry.operation not in (None, operation):
@@ -166,11 +167,11 @@ class Faults:
         return taken
 
     def clear(self) -> None:
-        """Switches all faults off."""
+        """Deactivates all faults."""
         self._entries.clear()
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The faults that are on."""
+        """The active faults."""
         return [
             {
                 "kind": entry.fault.kind,

@@ -1,7 +1,7 @@
-"""A small file system in memory, of Linux or of Windows: directories, files, symbolic links, and who may do what.
+"""A small in-memory file system, of Linux or of Windows: directories, files, symbolic links, and permissions.
 
-It fails as an operating system does, with FileNotFoundError, PermissionError and their like. What becomes of that in
-vCenter's API is decided elsewhere.
+It fails like an operating system, with FileNotFoundError, PermissionError and similar ones. Other modules map these to
+the errors of vCenter's API.
 """
 
 import ntpath
@@ -34,19 +34,19 @@ class Node:
     owner: int = 0
     group: int = 0
     mode: int = 0o644
-    """Permissions, in Linux."""
+    """Permissions, on Linux."""
     hidden: bool = False
     read_only: bool = False
-    """Both in Windows."""
+    """Both on Windows."""
     target: str | None = None
-    """Where a symbolic link leads to."""
+    """The target of a symbolic link."""
     content: bytes = field(default=b"", repr=False)
     children: "dict[str, Node]" = field(default_factory=dict, repr=False)
-    """Of a directory; in Windows by names in lower case."""
+    """Of a directory; on Windows by names in lower case."""
 
     @classmethod
     def new(cls, name: str, kind: Kind, now: datetime, mode: int, *, owner: int = 0) -> "Node":
-        """A node that is made now, and belongs to that user and to the group of the same number."""
+        """A node created now, owned by that user and the group with the same number."""
         return cls(name, kind, now, now, now, owner, owner, mode)
 
     @property
@@ -58,7 +58,7 @@ class Node:
 
     @property
     def usage(self) -> int:
-        """The bytes of all files in it."""
+        """The total size of all files in it, in bytes."""
         return len(self.content) + sum(child.usage for child in self.children.values())
 
 
@@ -70,7 +70,7 @@ class FileSystem:
         self.posix = posix
 
     def parts(self, path: str) -> list[str]:
-        """The names on the way to a path."""
+        """The names in a path."""
         if self.posix:
             return [part for part in posixpath.normpath(path).split("/") if part]
         drive, rest = ntpath.splitdrive(ntpath.normpath(path))
@@ -81,15 +81,15 @@ class FileSystem:
         return self.parts(path)[-1] if self.parts(path) else ""
 
     def parent_of(self, path: str) -> str:
-        """The path of the directory in which something is."""
+        """The path of the parent directory."""
         return posixpath.dirname(posixpath.normpath(path)) if self.posix else ntpath.dirname(ntpath.normpath(path))
 
     def join(self, directory: str, name: str) -> str:
-        """The path of something in a directory."""
+        """The path of an entry in a directory."""
         return posixpath.join(directory, name) if self.posix else ntpath.join(directory, name)
 
     def find(self, account: Account, path: str, *, follow: bool = True) -> Node:
-        """What is at a path; of a symbolic link, what it leads to unless `follow` is false."""
+        """The node at a path; for a symbolic link its target, unless `follow` is false."""
         node, way, waiting, links = self.root, [""], self.parts(path), 0
         while waiting:
             name = waiting.pop(0)
@@ -111,7 +111,7 @@ class FileSystem:
         return node
 
     def exists(self, account: Account, path: str) -> bool:
-        """Whether something is at a path, be it a link that leads nowhere."""
+        """Whether something is at a path, even a link whose target does not exist."""
         try:
             self.find(account, path, follow=False)
         except FileNotFoundError:
@@ -123,18 +123,18 @@ class FileSystem:
         return self._may(account, node, _READ)
 
     def writable(self, account: Account, node: Node) -> bool:
-        """Whether the account may change a file, or what is in a directory."""
+        """Whether the account may change a file, or the entries of a directory."""
         return self._may(account, node, _WRITE)
 
     def executable(self, account: Account, node: Node) -> bool:
         """Whether the account may start a program, or enter a directory."""
         if not self.posix:
             return node.kind == "DIRECTORY" or node.name.lower().endswith((".exe", ".bat", ".cmd"))
-        # Not even an administrator starts a file that nobody may start.
+        # Not even an administrator can start a file that no one may execute.
         return self._may(account, node, _EXECUTE) and bool(node.mode & 0o111)
 
     def put(self, account: Account, path: str, node: Node, *, replace: bool = False) -> None:
-        """Places a node at a path, whose parent directory has to be there."""
+        """Puts a node at a path, whose parent directory must exist."""
         directory = self.find(account, self.parent_of(path))
         if directory.kind != "DIRECTORY":
             raise FileNotFoundError(path)
@@ -150,7 +150,7 @@ class FileSystem:
         directory.modified = node.created
 
     def remove(self, account: Account, path: str) -> Node:
-        """Takes away what is at a path, a directory with all that is in it; returns it."""
+        """Removes and returns what is at a path, a directory with all its contents."""
         node = self.find(account, path, follow=False)
         parts = self.parts(path)
         if len(parts) < (1 if self.posix else 2):
@@ -160,7 +160,7 @@ class FileSystem:
         return directory.children.pop(self._key(parts[-1]))
 
     def move(self, account: Account, path: str, new_path: str, *, replace: bool = False) -> None:
-        """Gives what is at a path another one."""
+        """Moves what is at a path to another path."""
         node = self.find(account, path, follow=False)
         was, self_name = self.parts(path), self.name_of(new_path)
         if self.parts(new_path)[: len(was)] == was and len(self.parts(new_path)) > len(was):

@@ -1,7 +1,7 @@
 """The guest operating system of a simulated machine: what it is, who may log in, and what runs in it.
 
-Nothing runs in the background. A guest knows when it was started, and everything else follows from the time:
-`advance` brings it to the present, and whoever looks at a guest calls it first.
+Nothing runs in the background. A guest knows when it was started, and everything else is a function of the time:
+`advance` brings it up to date, and all code that looks at a guest calls it first.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """What a program comes to: a pause, None for one without an end, or its exit code."""
+    """The result of running a program: a pause, endless if None, or its exit code."""
 
     after: timedelta | None = None
     exit_code: int | None = None
@@ -62,12 +62,12 @@ class Work(Protocol):
     """What a process does."""
 
     def go_on(self, now: datetime) -> Pause:
-        """Goes on at the end of a pause."""
+        """Continues at the end of a pause."""
 
 
 @dataclass(slots=True)
 class Process:
-    """A process. What was started from outside (`managed`) stays known for five minutes after its end."""
+    """A process. One that was started from outside (`managed`) stays listed for five minutes after its end."""
 
     pid: int
     name: str
@@ -76,15 +76,15 @@ class Process:
     started: datetime
     managed: bool = False
     essential: bool = False
-    """Whether the system stands on it: nobody can terminate it."""
+    """Whether the system depends on it: it cannot be terminated."""
     ends: datetime | None = None
-    """When it will exit by itself, or go on with its work; None for one that does neither."""
+    """When it exits, or continues with its work; None if it does neither."""
     exit_code: int = 0
     finished: datetime | None = None
     work: Work | None = field(default=None, repr=False)
 
     def advance(self, now: datetime) -> None:
-        """Lets the process go on, and exit when its time has come."""
+        """Lets the process continue, and exit when its time has come."""
         while self.finished is None and self.ends is not None and self.ends <= now:
             if self.work is None:
                 self.finished = self.ends
@@ -92,7 +92,7 @@ class Process:
                 self.pause(self.work.go_on(self.ends), self.ends)
 
     def pause(self, pause: Pause, now: datetime) -> None:
-        """Does nothing for a while, or exits."""
+        """Pauses or exits."""
         if pause.exit_code is not None:
             self.exit_code, self.work, self.ends = pause.exit_code, None, now
             self.finished = now
@@ -102,7 +102,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a customization changes in the guest; None leaves a thing as it is."""
+    """What a customization changes in the guest; None leaves a value unchanged."""
 
     host_name: str | None = None
     domain: str | None = None
@@ -114,7 +114,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Customization:
-    """A customization that a start of the machine has begun: it runs once the tools do."""
+    """A customization that a start of the machine has begun: it runs once the tools run."""
 
     plan: Plan
     start: datetime
@@ -125,7 +125,7 @@ class Customization:
 
 @dataclass(slots=True)
 class Guest:
-    """One guest operating system. What tests may set: the switches at the end."""
+    """A guest operating system. Tests may set the switches at the end."""
 
     name: str
     guest_os: str
@@ -143,35 +143,35 @@ class Guest:
     environment: dict[str, str]
     tools: Tools
     address_is_static: bool = False
-    """Whether a customization has set the address; it comes from DHCP otherwise."""
+    """Whether a customization has set the address; otherwise, it comes from DHCP."""
     mounts: dict[str, Mount] = field(default_factory=dict)
     processes: dict[int, Process] = field(default_factory=dict)
 
     power_state: PowerState = "POWERED_OFF"
     request: PowerRequest | None = None
-    """What it was asked to do and has not finished, or its last doing before it was suspended."""
+    """The power operation that it has not finished, or its last one before it was suspended."""
     tools_start: datetime | None = None
-    """From when on its tools run; None while it does not run itself."""
+    """When its tools start to run; None while the guest does not run."""
     suspended: datetime | None = None
     changes: int = 0
-    """Counts what happened to its power, so that what was planned before can see that it is obsolete."""
+    """Counts power changes, so that actions planned before one can detect that they are obsolete."""
 
     pending_customization: Plan | None = None
     customization: Customization | None = None
     live_customization: Customization | None = None
-    """The last one that was begun while the guest was running."""
+    """The last one that was started while the guest was running."""
 
     desktop_user: str | None = None
-    """Who is logged in at the desktop, if there is one."""
+    """The user who is logged in at the desktop, if there is one."""
     aliases: dict[str, str] = field(default_factory=dict, repr=False)
-    """The SAML tokens it accepts, with the account that each stands for."""
+    """The SAML tokens that it accepts, with the account for each."""
     tools_installed: bool = True
     operations_supported: bool = True
     """Whether its tools are new enough for operations in the guest."""
     operations_disabled: bool = False
     """Whether the configuration of its tools forbids operations in the guest."""
     reports: bool = True
-    """Whether its tools tell about names, addresses and file systems."""
+    """Whether its tools report names, addresses and file systems."""
     process_limit: int = 256
     next_pid: int = _FIRST_PID
     next_temporary: int = 0
@@ -180,7 +180,7 @@ class Guest:
 
     @classmethod
     def build(cls, index: int, name: str, guest_os: str, rng: Random, transition: timedelta) -> "Guest":
-        """The guest of the machine at that position of the inventory."""
+        """The guest of the machine at that position in the inventory."""
         family = family_of(guest_os)
         windows = family == "WINDOWS"
         return cls(
@@ -201,7 +201,7 @@ class Guest:
         )
 
     def mount(self, disks: Mapping[str, int]) -> None:
-        """Puts a file system on each of the disks, whose capacities in bytes are given by identifier."""
+        """Puts a file system on each of the disks, given as capacities in bytes by identifier."""
         windows = self.family == "WINDOWS"
         for number, (key, capacity) in enumerate(disks.items()):
             path = f"{chr(ord('C') + number)}:\\" if windows else ("/" if number == 0 else f"/data{number}")
@@ -211,24 +211,24 @@ class Guest:
 
     @property
     def posix(self) -> bool:
-        """Whether paths have slashes and processes get signals."""
+        """Whether paths use slashes and processes receive signals."""
         return self.family != "WINDOWS"
 
     @property
     def files(self) -> FileSystem:
-        """What is on its disks; made when it is first looked at, since most guests are never asked."""
+        """The files on its disks; created on first access, because most guests are never accessed."""
         if self._files is None:
             self._files = build_tree(self.host_name, self.accounts.values(), self.mounts, posix=self.posix)
         return self._files
 
     def find_account(self, name: str) -> Account | None:
-        """The account of that name; Windows does not look at the case of names."""
+        """The account with that name; on Windows, names are case-insensitive."""
         if self.posix:
             return self.accounts.get(name)
         return next((item for item in self.accounts.values() if item.name.casefold() == name.casefold()), None)
 
     def tools_running(self, now: datetime) -> bool:
-        """Whether VMware Tools run: they start some time after the guest, and stop as soon as it goes down."""
+        """Whether VMware Tools run: they start some time after the guest, and stop as soon as it shuts down."""
         return (
             self.tools_installed
             and self.request is None
@@ -238,7 +238,7 @@ class Guest:
         )
 
     def power_changed(self, state: PowerState, now: datetime) -> None:
-        """Follows the machine: it was switched on, reset, suspended, resumed or switched off."""
+        """Follows the machine: it was powered on, reset, suspended, resumed or powered off."""
         self.advance(now)
         before, self.power_state = self.power_state, state
         self.changes += 1
@@ -254,7 +254,7 @@ class Guest:
             self._boot(now)
 
     def ask(self, request: PowerRequest, now: datetime) -> int:
-        """Begins what it was asked to do; returns the number of the change, to be compared when it is done."""
+        """Begins the requested power operation; returns the number of the change, to be compared when it is done."""
         if request == "REBOOT":
             self._boot(now)
         self.request = request
@@ -262,7 +262,7 @@ class Guest:
         return self.changes
 
     def advance(self, now: datetime) -> None:
-        """Brings it to the present: tools that have started, processes that have ended, customization done."""
+        """Brings it up to date: tools that have started, processes that have ended, customization that is done."""
         if self.power_state != "POWERED_ON":
             return
         if self.request == "REBOOT" and self.tools_start is not None and self.tools_start <= now:
@@ -278,7 +278,7 @@ class Guest:
             self.apply(run.plan)
 
     def next_change(self, now: datetime) -> datetime | None:
-        """When what its tools tell will be different although nobody does anything; None for never."""
+        """When the state that its tools report changes next without any request; None for never."""
         if self.power_state != "POWERED_ON":
             return None
         runs = [run for run in (self.customization, self.live_customization) if run is not None and run.error is None]
@@ -297,7 +297,7 @@ class Guest:
         return process
 
     def terminate(self, process: Process, now: datetime) -> None:
-        """Ends a running process by force, unless the system stands on it."""
+        """Kills a running process, unless the system depends on it."""
         if process.essential:
             return
         if not process.managed:
@@ -307,7 +307,7 @@ class Guest:
         process.exit_code = _TERMINATED_BY_SIGNAL if self.posix else _TERMINATED
 
     def apply(self, plan: Plan) -> None:
-        """Changes what a customization asks for."""
+        """Applies the changes of a customization."""
         self.host_name = plan.host_name or self.host_name
         self.domain = self.domain if plan.domain is None else plan.domain
         if plan.ip_address is not None:
@@ -347,14 +347,14 @@ class Guest:
         if run is None or run.applied or run.error is not None:
             return
         if now < run.start:
-            # It has not begun, so it is still to be done at the next start.
+            # It has not begun, so it still has to run at the next start.
             self.customization, self.pending_customization = None, run.plan
         else:
             run.end = now
             run.error = "The virtual machine was powered off before the customization was complete."
 
     def _resume(self, now: datetime) -> None:
-        """Goes on where it was: what it was waiting for comes later by the time it did not run."""
+        """Continues where it was: everything that it waits for is delayed by the time that it did not run."""
         pause = now - (self.suspended or now)
         self.request = None
         self.suspended = None
@@ -370,5 +370,5 @@ class Guest:
 
 
 def guest_address(index: int) -> str:
-    """The address that the guest of the machine at that position of the inventory gets."""
+    """The address of the guest of the machine at that position in the inventory."""
     return f"10.20.{1 + index // 250}.{1 + index % 250}"

@@ -1,4 +1,4 @@
-"""What the operations on guests ask before they do anything: running tools, and an account of the guest."""
+"""What operations on guests check first: running tools, and an account in the guest."""
 
 import secrets
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ __all__ = ["account_of", "guest_of", "operating_guest", "reporting_guest", "requ
 
 
 def guest_of(call: Call) -> Guest:
-    """The guest of the machine, brought to the present."""
+    """The guest of the machine, brought up to date."""
     guest = call.vm.guest
     guest.advance(call.now())
     return guest
@@ -30,7 +30,7 @@ def require_tools(call: Call, guest: Guest) -> None:
 
 
 def reporting_guest(call: Call) -> Guest:
-    """The guest, whose tools run and have told about it; SERVICE_UNAVAILABLE otherwise."""
+    """The guest, if its tools run and have reported; SERVICE_UNAVAILABLE otherwise."""
     guest = guest_of(call)
     require_tools(call, guest)
     if not guest.reports:
@@ -43,10 +43,10 @@ def reporting_guest(call: Call) -> Guest:
 
 
 def operating_guest(call: Call) -> tuple[Guest, Account]:
-    """The guest and the account that the credentials of the body stand for, if operations in the guest are possible.
+    """The guest and the account for the credentials in the body, if operations in the guest are possible.
 
     NOT_ALLOWED_IN_CURRENT_STATE unless the machine is powered on, SERVICE_UNAVAILABLE unless the tools run, UNSUPPORTED
-    when they cannot or must not do it, UNAUTHENTICATED when the guest refuses the credentials.
+    if they cannot or must not do it, UNAUTHENTICATED if the guest rejects the credentials.
     """
     call.vm.require_powered_on(
         "com.vmware.api.vcenter.vm.guest.not_powered_on",
@@ -71,7 +71,7 @@ def operating_guest(call: Call) -> tuple[Guest, Account]:
 
 
 def account_of(guest: Guest, credentials: Mapping[str, Any]) -> Account:
-    """The account that credentials stand for. UNAUTHENTICATED when the guest refuses them."""
+    """The account for the credentials. UNAUTHENTICATED if the guest rejects them."""
     name = credentials.get("user_name")
     if credentials["type"] == "SAML_BEARER_TOKEN":
         alias = guest.aliases.get(credentials["saml_token"])
@@ -87,7 +87,7 @@ def account_of(guest: Guest, credentials: Mapping[str, Any]) -> Account:
 
 
 def _require_desktop(guest: Guest, credentials: Mapping[str, Any], account: Account) -> None:
-    """An interactive session is that of the user who is logged in at the desktop, proven by a password."""
+    """An interactive session belongs to the user who is logged in at the desktop, authenticated by a password."""
     if credentials["type"] != "USERNAME_PASSWORD":
         raise errors.unsupported(
             "vmsg.OperationNotSupportedByGuest.summary",
@@ -102,7 +102,7 @@ def _require_desktop(guest: Guest, credentials: Mapping[str, Any], account: Acco
 
 
 def _invalid_login() -> errors.VapiError:
-    """UNAUTHENTICATED by the guest: without the challenge by which clients know vCenter's own."""
+    """UNAUTHENTICATED by the guest: without the challenge by which clients recognize vCenter's own."""
     return errors.unauthenticated(
         "vmsg.InvalidGuestLogin.summary",
         "Failed to authenticate with the guest operating system using the supplied credentials.",

@@ -1,4 +1,4 @@
-"""The accounts of a guest: who may log in, and what the account is to the guest's file system."""
+"""The accounts of a guest: who may log in, and with which rights in the guest's file system."""
 
 from dataclasses import dataclass, field
 
@@ -9,14 +9,14 @@ PASSWORD = "VMware1!"  # noqa: S105 - of every account of every guest
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of the guest; the password stays out of every representation."""
+    """An account in the guest; the password is excluded from every representation."""
 
     name: str
     password: str = field(repr=False)
     administrator: bool
     home: str
     uid: int = 0
-    """User and group id in Linux guests."""
+    """User and group id on Linux."""
 
 
 def accounts_of(*, windows: bool) -> dict[str, Account]:

@@ -1,4 +1,4 @@
-"""The commands of guests that do something: they read and write files, and tell about the guest."""
+"""The guest commands with an effect: they read and write files, and print facts about the guest."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -18,18 +18,18 @@ _LINES = 10
 
 @dataclass(slots=True)
 class Context:
-    """For whom a command runs in which guest, where, and when."""
+    """The account, guest, directory and time of a running command."""
 
     guest: Guest
     account: Account
     directory: str
-    """Where it runs. `cd` changes it."""
+    """The working directory. `cd` changes it."""
     variables: Mapping[str, str]
     now: datetime
     input: bytes = b""
 
     def path(self, text: str) -> str:
-        """An absolute path, without the quotes that Windows leaves around it."""
+        """An absolute path, without the quotes that Windows keeps around it."""
         text = text.strip('"') if not self.guest.posix else text
         text = text.replace("~", self.account.home, 1) if text.startswith("~") else text
         return self.guest.files.join(self.directory, text)
@@ -45,13 +45,13 @@ class Context:
         return node.content
 
     def write(self, path: str, content: bytes) -> None:
-        """Makes a file, or writes one anew. Raises VapiError."""
+        """Creates or overwrites a file. Raises VapiError."""
         node = new_node(self.guest, self.account, path, "FILE", self.now, _FILE_MODE)
         node.content = content
         place(self.guest, self.account, path, node, overwrite=True)
 
     def two(self, words: list[str]) -> tuple[str, str]:
-        """Where a copy comes from and goes to; a directory takes it under its own name."""
+        """Source and target of a copy; a target directory gets the copy under the source's name."""
         source, target = (self.path(word) for word in [*_operands(words), ".", "."][:2])
         with file_errors(target):
             if self.guest.files.exists(self.account, target):
@@ -191,4 +191,4 @@ COMMANDS: Mapping[str, Callable[[Context, list[str]], bytes]] = {
     **dict.fromkeys(("mv", "move"), _mv),
     **dict.fromkeys(("rm", "del"), _rm),
 }
-"""What each does, and prints, by name; a name without `.exe` stands for both."""
+"""The commands by name, each with its effect and output; a name without `.exe` matches both forms."""

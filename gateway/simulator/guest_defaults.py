@@ -1,4 +1,4 @@
-"""What devices a machine can have, and gets by default, for its guest operating system and hardware version."""
+"""Which devices a machine can have, and gets by default, for its guest operating system and hardware version."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from gateway.simulator.machine import VirtualMachine
 
 __all__ = ["GuestDefaults", "guest_defaults", "hardware_version", "require_hardware_version"]
 
-# By the beginnings of their names. Hosts no longer support these guests at all, or (Mac OS X) not on this hardware.
+# By name prefix. Hosts do not support these guests at all, or (Mac OS X) not on this hardware.
 _UNSUPPORTED = (
     "WIN_31", "WIN_95", "WIN_98", "WIN_ME", "WIN_NT", "OS2", "ECOMSTATION", "NETWARE_4", "REDHAT", "MANDRAKE",
     "MANDRIVA", "TURBO_LINUX", "NLD", "SJDS", "SOLARIS_6", "SOLARIS_7", "SOLARIS_8", "SOLARIS_9", "OPENSERVER",
     "UNIXWARE", "DARWIN", "COREOS",
 )  # fmt: skip
 
-# The emulation types of nics by guests, the first that fits; all others have drivers for VMXNET3.
+# The emulation types of nics by guest, first match; all others have drivers for VMXNET3.
 _NICS = (
     ("PCNET32", ("DOS", "NETWARE", "WIN_2000")),
     ("E1000E", ("WINDOWS_8", "WINDOWS_9", "WINDOWS_HYPERV")),
@@ -28,7 +28,7 @@ _NICS = (
 )  # fmt: skip
 _GENERIC = {"OTHER": "PCNET32", "OTHER_64": "E1000"}
 
-# The sizes of new disks in GiB by guests, the first that fits; all others are given 16.
+# The sizes of new disks in GiB by guest, first match; all others get 16.
 _DISK_SIZES = (
     (2, ("DOS",)),
     (8, ("OTHER", "NETWARE", "FREEBSD", "SOLARIS")),
@@ -41,7 +41,7 @@ _DISK_SIZES = (
 _DISK_ADAPTERS = (("IDE", ("DOS", "WIN_XP_HOME", "WIN_XP_PRO")), ("NVME", ("WINDOWS_11", "WINDOWS_12")))
 _HAVE_SCSI_DRIVERS = frozenset({"WIN_XP_PRO_64"})
 
-# The adapters that SCSI disks are attached to by guests, the first that fits; all others have drivers for PVSCSI.
+# The adapters that SCSI disks are attached to by guest, first match; all others have drivers for PVSCSI.
 _SCSI_ADAPTERS = (
     ("BUSLOGIC", ("WIN_2000", "WIN_NT", "NETWARE")),
     ("LSILOGIC", ("DOS", "WIN_XP", "FREEBSD", "SOLARIS", "RHEL_2", "RHEL_3", "RHEL_4", "SUSE", "OTHER")),
@@ -49,7 +49,7 @@ _SCSI_ADAPTERS = (
 )
 _SAS_SINCE = 7
 
-# Memory in MiB by guests, the first that fits; all others are given 2048. Two cores for those that want most of it.
+# Memory in MiB by guest, first match; all others get 2048. The guests that need most get two cores.
 _MEMORY = (
     (32, ("DOS",)),
     (4096, ("WINDOWS_8_SERVER", "WINDOWS_9", "WINDOWS_SERVER", "WINDOWS_1", "VMKERNEL")),
@@ -66,7 +66,7 @@ _NICS_SINCE = {"VMXNET3": 7, "E1000E": 8}
 
 @dataclass(frozen=True, slots=True)
 class GuestDefaults:
-    """What a guest is given when a request leaves it open: the types of devices, and the size of disks."""
+    """What a guest gets if a request omits it: the types of devices, and the size of disks."""
 
     nic: str
     cdrom: str
@@ -85,7 +85,7 @@ def hardware_version(machine: VirtualMachine) -> int:
 
 
 def guest_defaults(machine: VirtualMachine) -> GuestDefaults:
-    """The defaults for the machine's guest. UNSUPPORTED when the hosts do not support that guest."""
+    """The defaults for the machine's guest. UNSUPPORTED if the hosts do not support that guest."""
     guest = machine.guest_os
     if guest.startswith(_UNSUPPORTED):
         raise errors.unsupported(
@@ -109,7 +109,7 @@ def guest_defaults(machine: VirtualMachine) -> GuestDefaults:
 
 
 def _disk_adapter(guest: str, version: int) -> str:
-    """SCSI for every guest that has a driver for it and is not better off with NVMe."""
+    """SCSI for every guest that has a driver for it and does not run better with NVMe."""
     if guest in _HAVE_SCSI_DRIVERS:
         return "SCSI"
     adapter = next((adapter for adapter, guests in _DISK_ADAPTERS if guest.startswith(guests)), "SCSI")

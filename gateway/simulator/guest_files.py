@@ -1,4 +1,4 @@
-"""Files of guests as operations deal with them: paths that are valid, errors with vCenter's details, room on disks."""
+"""The operations' view of guest files: validated paths, errors with vCenter's details, free space on disks."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ _PREFIX = "com.vmware.api.vcenter.vm.guest.filesystem"
 
 
 def file_error(error_type: str, reason: str, path: str) -> errors.VapiError:
-    """An error about a path, with the details that tell which and why."""
+    """An error about a path, with details: which path, and why."""
     message_id, text = _MESSAGES[reason]
     return errors.of_type(error_type, message_id, text, path, data={"reason": reason, "file_path": path})
 
@@ -52,7 +52,7 @@ def permission_denied() -> errors.VapiError:
 
 @contextmanager
 def file_errors(path: str, *, denied: str = "permission") -> Iterator[None]:
-    """Makes vCenter's errors of what the file system says about the path; `denied` is what a refusal was about."""
+    """Converts the file system's errors about the path to vCenter's; `denied` is what a refusal was about."""
     try:
         yield
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def file_errors(path: str, *, denied: str = "permission") -> Iterator[None]:
 
 
 def require_path(guest: Guest, path: str, reason: str) -> None:
-    """INVALID_ARGUMENT unless the text is an absolute path of the guest; `reason` is what is told of another text."""
+    """INVALID_ARGUMENT unless the text is an absolute path of the guest; `reason` is the reason for any other text."""
     absolute = path.startswith("/") if guest.posix else path[1:3] in (":\\", ":/")
     if len(path) > _LONGEST_PATH[guest.posix]:
         reason, absolute = "PATH_TOO_LONG", False
@@ -82,7 +82,7 @@ def require_path(guest: Guest, path: str, reason: str) -> None:
 
 
 def place(guest: Guest, account: Account, path: str, node: Node, *, overwrite: bool = False) -> None:
-    """Puts a node at a path, in place of an old file where that is allowed, and uses up the room."""
+    """Puts a node at a path, replacing an old file if that is allowed, and uses up the space."""
     with file_errors(path):
         old = guest.files.find(account, path, follow=False) if guest.files.exists(account, path) else None
         guest.files.put(account, path, node, replace=overwrite)
@@ -90,14 +90,14 @@ def place(guest: Guest, account: Account, path: str, node: Node, *, overwrite: b
 
 
 def remove(guest: Guest, account: Account, path: str) -> None:
-    """Takes away what is at a path, and gives back its room."""
+    """Removes what is at a path, and frees its space."""
     with file_errors(path):
         node = guest.files.remove(account, path)
     _use(guest, path, -node.usage)
 
 
 def create_temporary(guest: Guest, account: Account, spec: dict[str, str], node: Node) -> str:
-    """Creates a file or directory with a name of its own in the directory of the spec; returns its path."""
+    """Creates a uniquely named file or directory in the directory of the spec; returns its path."""
     directory = spec.get("parent_path") or _temporary_directory(guest, account)
     require_path(guest, directory, "NOT_A_DIRECTORY")
     with file_errors(directory, denied="access"):
@@ -115,18 +115,18 @@ def create_temporary(guest: Guest, account: Account, spec: dict[str, str], node:
 
 
 def new_node(guest: Guest, account: Account, path: str, kind: str, now: datetime, mode: int) -> Node:
-    """A node for a path, of the account."""
+    """A new node for a path, owned by the account."""
     return Node.new(guest.files.name_of(path), kind, now, mode, owner=account.uid)  # type: ignore[arg-type]
 
 
 def free_space(guest: Guest, path: str) -> int:
-    """The bytes that are left where the path is."""
+    """The free bytes on the file system of the path."""
     mount = _mount(guest, path)
     return guest.mounts[mount].free_space if mount is not None else 0
 
 
 def require_readable(guest: Guest, account: Account, path: str) -> None:
-    """NOT_FOUND, INVALID_ARGUMENT or UNAUTHORIZED unless there is a file at the path that the account may read."""
+    """NOT_FOUND, INVALID_ARGUMENT or UNAUTHORIZED unless a file is at the path that the account may read."""
     with file_errors(path, denied="access"):
         node = guest.files.find(account, path, follow=False)
     if node.kind != "FILE":
@@ -136,7 +136,7 @@ def require_readable(guest: Guest, account: Account, path: str) -> None:
 
 
 def require_fitting(guest: Guest, attributes: Mapping[str, Any]) -> None:
-    """INVALID_ARGUMENT for attributes of the other family of file systems, or permissions that are none."""
+    """INVALID_ARGUMENT for attributes of the other family of file systems, or invalid permissions."""
     foreign = "windows" if guest.posix else "posix"
     if attributes.get(foreign) is not None:
         raise errors.invalid_argument(
@@ -152,7 +152,7 @@ def require_fitting(guest: Guest, attributes: Mapping[str, Any]) -> None:
 
 
 def set_attributes(node: Node, attributes: Mapping[str, Any]) -> None:
-    """Gives a node the attributes that are set."""
+    """Sets the attributes that are given on a node."""
     if attributes.get("last_modified") is not None:
         node.modified = datetime.fromisoformat(attributes["last_modified"])
     if attributes.get("last_accessed") is not None:

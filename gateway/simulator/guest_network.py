@@ -1,7 +1,7 @@
-"""The network of a guest as its tools tell it: the interfaces that its nics become, their addresses, and its routes.
+"""The network of a guest as its tools report it: the interfaces of its nics, their addresses, and its routes.
 
-Nothing of it is stored: it follows from the nics of the machine and from the address of the guest. The first nic has
-the guest's own address; further ones have addresses in networks next to it, as long as they are connected.
+Nothing of it is stored: it is derived from the nics of the machine and from the address of the guest. The first nic has
+the guest's own address; other nics have addresses in adjacent networks, as long as they are connected.
 """
 
 import ipaddress
@@ -31,7 +31,7 @@ class Interface:
 
     @property
     def link_local(self) -> str | None:
-        """The address that the interface gave itself from its MAC address (RFC 4291); none while it is down."""
+        """The address that the interface derives from its MAC address (RFC 4291); None while it is down."""
         if self.mac_address is None or not self.up:
             return None
         octets = bytes.fromhex(self.mac_address.replace(":", ""))
@@ -39,7 +39,7 @@ class Interface:
         return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + eui))
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The addresses as the interfaces' service has them."""
+        """The addresses as the interfaces' service returns them."""
         addresses = []
         if self.ipv4 is not None:
             addresses.append(
@@ -69,7 +69,7 @@ def interfaces_of(machine: VirtualMachine) -> list[Interface]:
 
 
 def routes_of(machine: VirtualMachine) -> list[dict[str, Any]]:
-    """The default route, and one to the network of each address; interfaces are named by their position."""
+    """The default route, and one to the network of each address; interfaces are identified by their position."""
     routes: list[dict[str, Any]] = []
     for position, interface in enumerate(interfaces_of(machine)):
         if not interface.up:

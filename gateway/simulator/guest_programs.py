@@ -1,6 +1,7 @@
-"""The programs of a guest: which of its files can be started, how long they run, and how they exit.
+"""The programs of a guest: which files can be started, how long they run, and how they exit.
 
-A small selection of each operating system, enough to start something that ends at once, later, never, or badly.
+A small selection for each operating system, enough to start something that ends immediately, later, never, or with an
+error.
 """
 
 import re
@@ -29,14 +30,14 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """When a program exits, None if it does not by itself, and with which code."""
+    """When a program exits, None if it runs until it is terminated, and with which code."""
 
     after: timedelta | None
     exit_code: int = 0
 
 
 def require_program(guest: Guest, account: Account, path: str) -> Node:
-    """The program at that path, if the account may start it; the document's errors otherwise."""
+    """The program at that path, if the account may start it; otherwise the documented errors."""
     require_path(guest, path, "NOT_A_FILE")
     with file_errors(path, denied="access"):
         node = guest.files.find(account, path)
@@ -48,7 +49,7 @@ def require_program(guest: Guest, account: Account, path: str) -> Node:
 
 
 def require_directory(guest: Guest, account: Account, path: str) -> None:
-    """INVALID_ARGUMENT unless there is a directory at that path."""
+    """INVALID_ARGUMENT unless a directory is at that path."""
     require_path(guest, path, "NOT_A_DIRECTORY")
     try:
         node = guest.files.find(account, path)
@@ -61,13 +62,13 @@ def require_directory(guest: Guest, account: Account, path: str) -> None:
 
 
 def outcome(name: str, words: list[str]) -> Outcome:
-    """What the program with that file name does with these arguments, apart from shells, which have scripts."""
+    """What the program with that file name does with these arguments, except for shells, which run scripts."""
     program = _found(name)
     return program(words) if program is not None else _lasts(0, UNKNOWN_COMMAND)
 
 
 def is_known(name: str) -> bool:
-    """Whether there is such a program."""
+    """Whether the program exists."""
     return _found(name) is not None
 
 
@@ -77,7 +78,7 @@ def _found(name: str) -> "Callable[[list[str]], Outcome] | None":
 
 
 def _lasts(seconds: float, exit_code: int = 0) -> Outcome:
-    """Exits after that time; what takes years is as good as for ever."""
+    """Exits after that time; several years count as forever."""
     return Outcome(timedelta(seconds=seconds), exit_code) if seconds < _FOR_EVER else Outcome(None)
 
 
@@ -141,4 +142,4 @@ _PROGRAMS: dict[str, Callable[[list[str]], Outcome]] = {
     "timeout": _timeout,
     "yes": _runs_on,
 }
-"""What programs do, by name; a name without `.exe` stands for both."""
+"""The behavior of programs by name; a name without `.exe` matches both forms."""

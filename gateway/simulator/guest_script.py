@@ -1,7 +1,7 @@
-"""Scripts of guests, taken apart: which commands they have, and what connects them.
+"""A parser for guest scripts: their commands, and how these are connected.
 
-This is the part of the shells' grammar that starting a program, sending its output into a file and a few lines take: no
-loops, no conditions, no functions.
+It covers the part of the shells' grammar that is needed for starting a program, redirecting its output to a file, and a
+few lines: no loops, no conditions, no functions.
 """
 
 import re
@@ -16,28 +16,28 @@ _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+|\?))")
 _WINDOWS_VARIABLE = re.compile(r"%(?P<name>[^%\s]+)%")
 
 Word = list[tuple[str, bool]]
-"""A word in parts, each with whether variables in it are replaced."""
+"""A word in parts, each with whether variables in it are expanded."""
 
 
 class BadScriptError(Exception):
-    """A quote that nothing closes."""
+    """An unclosed quote."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Where a stream goes to or comes from."""
+    """Where a stream is redirected to or from."""
 
     number: int
     """0, 1 or 2."""
     sign: str
     target: Word | None
     other: int | None = None
-    """The stream that it follows, where it has no target."""
+    """The stream that it duplicates, if it has no target."""
 
 
 @dataclass(slots=True)
 class Command:
-    """One command, and how it depends on the one before."""
+    """A command, and how it depends on the one before."""
 
     operator: str = ";"
     words: list[Word] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Command:
 
 
 def parse(text: str, *, windows: bool, batch: bool = False) -> list[Command]:
-    """The commands of a script. `batch` is for a file of Windows, where a percent sign is written twice.
+    """The commands of a script. `batch` is for a batch file on Windows, where a percent sign is doubled.
 
     Raises BadScriptError.
     """
@@ -81,7 +81,7 @@ def parse(text: str, *, windows: bool, batch: bool = False) -> list[Command]:
 
 
 def text_of(word: Word, variables: Mapping[str, str], *, windows: bool) -> str:
-    """A word with the values of variables."""
+    """A word with its variables expanded."""
     pattern = _WINDOWS_VARIABLE if windows else _VARIABLE
 
     def value(found: re.Match[str]) -> str:
@@ -99,7 +99,7 @@ def _number(found: re.Match[str]) -> int:
 
 
 def _word(text: str, position: int, windows: bool) -> tuple[Word, int]:
-    """The word that begins here, and where it ends. Quotes of Windows are part of it."""
+    """The word that begins here, and where it ends. On Windows, quotes are part of it."""
     parts: Word = []
     while position < len(text):
         sign = text[position]
@@ -128,7 +128,7 @@ def _word(text: str, position: int, windows: bool) -> tuple[Word, int]:
             parts.append((sign, True) if windows else (sign, False))
             position += 1
     if windows:
-        # One part, where a variable may begin in one sign and end in another.
+        # One part, where a variable may begin in one character and end in another.
         merged: Word = []
         for part, is_replaced in parts:
             if merged and merged[-1][1] and is_replaced:

@@ -1,8 +1,8 @@
-"""The shells of guests: they carry scripts out over time, and leave in files what programs write.
+"""The shells of guests: they execute scripts over time, and write the output of programs to files.
 
-Nothing runs in the background: a shell knows what it has still to do, and from when on, and whoever looks at its
-process has it go on until now. What it has still to do are values, so that a machine can be copied while its programs
-run.
+Nothing runs in the background: a shell knows its remaining work and when that continues, and code that looks at its
+process lets it continue up to now. The remaining work consists of values, so that a machine can be copied while its
+programs run.
 """
 
 import re
@@ -24,29 +24,29 @@ _INTERPRETED = b"#!"
 _BATCH = (".cmd", ".bat")
 _NOWHERE = ("/dev/null", "nul")
 _MAX_STEPS = 10_000
-"""Commands that are carried out without a pause, so that a script which calls itself ends."""
+"""Maximum number of commands without a pause, so that a script that calls itself ends."""
 
 
 def script_of(node: Node) -> str | None:
-    """The text of a script that says what interprets it; None for any other program."""
+    """The text of a script that names its interpreter; None for any other program."""
     return node.content.decode(errors="replace") if node.content.startswith(_INTERPRETED) else None
 
 
 @dataclass(slots=True)
 class _Frame:
-    """A script under way: what is left of it, and where its streams lead."""
+    """A running script: its remaining commands, and where its streams are connected."""
 
     commands: list[Command]
     streams: dict[int, str | None]
-    """Paths; None for what is thrown away, and `|` for the next command."""
+    """Paths; None for discarded output, and `|` for the next command."""
     code: int = 0
     piped: bytes = b""
-    """What the command before has written for this one."""
+    """What the previous command has written for this one."""
 
 
 @dataclass(slots=True)
 class Shell:
-    """One program of a guest, with all that it starts."""
+    """A program of a guest, with everything that it starts."""
 
     guest: Guest
     account: Account
@@ -57,7 +57,7 @@ class Shell:
     _exit_code: int | None = None
 
     def begin(self, name: str, arguments: str) -> Pause:
-        """Starts the program of that file name, as far as it goes without a pause."""
+        """Starts the program with that file name, and runs it up to its first pause."""
         plain = _plain(name)
         if _SHELLS.get(plain) is not None:
             self._run(arguments, self._arguments_of(arguments), plain, dict.fromkeys(range(3)))
@@ -71,7 +71,7 @@ class Shell:
         return self.go_on(self.now)
 
     def go_on(self, now: datetime) -> Pause:
-        """Carries out what comes after a pause that is over."""
+        """Continues after a pause."""
         self.now = now
         for _ in range(_MAX_STEPS):
             if not self._frames:
@@ -90,7 +90,7 @@ class Shell:
         return Pause(exit_code=1)
 
     def _step(self, frame: _Frame, command: Command) -> timedelta | None:
-        """Carries out one command; how long it takes from then on, None for ever."""
+        """Executes one command; returns how long it takes from then on, None for endlessly."""
         if (command.operator == "&&" and frame.code) or (command.operator == "||" and not frame.code):
             return timedelta()
         windows = not self.guest.posix
@@ -155,7 +155,7 @@ class Shell:
         return takes.after
 
     def _run(self, rest: str, words: list[str], shell: str, streams: dict[int, str | None], piped: bytes = b"") -> None:
-        """Starts a shell within: with a script in its arguments, in a file, or in its input."""
+        """Starts a nested shell: with a script in its arguments, in a file, or in its input."""
         option = _SHELLS[shell]
         lowered = [word.lower() for word in words]
         if option in lowered:
@@ -187,7 +187,7 @@ class Shell:
         self._frames.append(_Frame(commands, kept, code))
 
     def _assign(self, words: list[str]) -> bool:
-        """Whether the words set variables."""
+        """Assigns variables if the words are assignments; returns whether they are."""
         if self.guest.posix:
             given = words[1:] if words[0] == "export" else words
         elif words[0].lower() == "set" and len(words) > 1:
@@ -203,7 +203,7 @@ class Shell:
     def _streams(
         self, streams: dict[int, str | None], redirects: list[Redirect], variables: dict[str, str]
     ) -> dict[int, str | None]:
-        """Where the streams of a command lead; files to write into are made."""
+        """Where the streams of a command are connected; files for output are created."""
         result = dict(streams)
         for redirect in redirects:
             if redirect.target is None:
@@ -217,7 +217,7 @@ class Shell:
         return result
 
     def _write(self, path: str | None, content: bytes) -> bool:
-        """Appends to a file; whether that was possible."""
+        """Appends to a file; returns whether that was possible."""
         if path is None or not content:
             return True
         context = self._context()

@@ -1,4 +1,4 @@
-"""What is known of the operating systems of guests: families, names, and what runs in them from the start."""
+"""Facts about the guests' operating systems: families, names, and the processes that run from the start."""
 
 from typing import Literal
 
@@ -24,7 +24,7 @@ _NAMES = {
     "WINDOWS_SERVER_2019": ("windows2019srv_64Guest", "Microsoft Windows Server 2019 (64-bit)"),
 }
 
-# Name, account, command line of what runs in every guest, by pid; the system stands on the first of each.
+# Name, account, command line of the processes in every guest, by pid; the system depends on the first of each.
 SYSTEM_PROCESSES = {
     "WINDOWS": {
         4: ("System", "NT AUTHORITY\\SYSTEM", ""),
@@ -44,7 +44,7 @@ SYSTEM_PROCESSES = {
     },
 }
 
-# What the system user sees.
+# The environment of the system user.
 ENVIRONMENTS = {
     "WINDOWS": {
         "ComSpec": "C:\\Windows\\system32\\cmd.exe",
@@ -64,7 +64,7 @@ ENVIRONMENTS = {
 
 
 def family_of(guest_os: str) -> Family:
-    """The family of an operating system of vCenter's list; most of them are Linux."""
+    """The family of an operating system in vCenter's list; most of them are Linux."""
     if guest_os == "OTHER":
         return "OTHER"
     return next((family for family, beginnings in _FAMILIES.items() if guest_os.startswith(beginnings)), "LINUX")
@@ -77,12 +77,12 @@ def full_name_of(guest_os: str) -> tuple[str, str]:
 
 
 def guest_id_of(guest_os: str) -> str:
-    """What the VIM API calls an operating system."""
+    """The VIM API's name of an operating system."""
     return _names_of(guest_os)[0]
 
 
 def guest_os_of(guest_id: str) -> str:
-    """The operating system of vCenter's list that the VIM API calls so; `OTHER_64` for one that is unknown."""
+    """The operating system in vCenter's list for the VIM API's name; `OTHER_64` for an unknown one."""
     wanted = _bare(guest_id)
     known = sorted(load().enumerations["VcenterVmGuestOS"].values)
     return next((name for name in known if _bare(guest_id_of(name)) == wanted), "OTHER_64")

@@ -1,4 +1,4 @@
-"""The files that a new guest has: a small selection of each operating system, with the programs that can be started."""
+"""The files of a new guest: a small selection for each operating system, with the programs that can be started."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ _LINUX_DIRECTORIES: Mapping[str, int] = {
         0o755,
     ),
     "/root": 0o700,
-    # Whatever runs may write its log.
+    # Every process may write its log.
     "/var/log": 0o1777,
     "/tmp": 0o1777,  # noqa: S108
     "/var/tmp": 0o1777,  # noqa: S108

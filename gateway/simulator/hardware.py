@@ -1,4 +1,4 @@
-"""The version of the virtual hardware: what is planned for it, and what a power-on makes of the plan."""
+"""The version of the virtual hardware: planned upgrades, and how a power-on executes them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ __all__ = ["HardwareUpgrade", "unsupported_version"]
 
 @dataclass(slots=True)
 class HardwareUpgrade:
-    """The plan of one machine, and how the last one went."""
+    """The plan of one machine, and the outcome of the last one."""
 
     policy: str = "NEVER"
     version: str | None = None
@@ -18,12 +18,13 @@ class HardwareUpgrade:
     error: errors.VapiError | None = field(default=None, repr=False)
 
     def plan(self, policy: str, version: str | None) -> None:
-        """Makes a plan; NEVER drops the one that there is."""
+        """Sets the plan; NEVER drops the existing one."""
         self.policy, self.version, self.error = policy, version, None
         self.status = "NONE" if version is None else "PENDING"
 
     def at_power_on(self, present: str, newest: str, *, clean: bool) -> str:
-        """The version that a machine starts with which was shut down cleanly or not; the hosts know the newest."""
+        """The version with which a machine starts, depending on whether it was shut down cleanly; hosts know the newest
+        one."""
         if self.version is None or not (self.policy == "ALWAYS" or (self.policy == "AFTER_CLEAN_SHUTDOWN" and clean)):
             return present
         if self.version > newest:

@@ -1,4 +1,4 @@
-"""Hosts come and go: with what they bring into the inventory, and what leaves it with them."""
+"""Adds and removes hosts, together with what they bring into the inventory and take out of it."""
 
 from itertools import count
 
@@ -12,7 +12,8 @@ _MEMORY_MIB = 512 * 1024
 
 
 def add_host(inventory: Inventory, name: str, folder: Folder) -> Host:
-    """A host on its own in a folder, with a resource pool and with a local datastore, which is called as ESXi does."""
+    """Adds a standalone host to a folder, with a resource pool and a local datastore, which gets ESXi's default
+    name."""
     places = inventory.places
     datacenter = places.datacenters[folder.datacenter or ""]
     host_id, pool_id = places.new_id("host-"), places.new_id("resgroup-")
@@ -35,7 +36,7 @@ def add_host(inventory: Inventory, name: str, folder: Folder) -> Host:
 
 
 def remove_host(inventory: Inventory, host: Host) -> None:
-    """Takes a host out of the inventory, with its machines and with the datastores that no other host reaches."""
+    """Removes a host from the inventory, with its machines and the datastores that no other host reaches."""
     places = inventory.places
     for machine in [item for item in inventory.machines.values() if item.placement.host == host.host]:
         del inventory.machines[machine.vm]
@@ -51,7 +52,7 @@ def remove_host(inventory: Inventory, host: Host) -> None:
 
 
 def remove_datacenter(inventory: Inventory, datacenter: Datacenter) -> None:
-    """Takes a datacenter out of the inventory, with all that is in it."""
+    """Removes a datacenter from the inventory, with everything in it."""
     places, identifier = inventory.places, datacenter.datacenter
     for host in [item for item in places.hosts.values() if item.datacenter == identifier]:
         remove_host(inventory, host)

@@ -1,16 +1,16 @@
-"""The world behind the simulated vCenter: machines, networks, files, policies, and what is due to happen to them.
+"""The world behind the simulated vCenter: machines, networks, files, policies, and scheduled changes.
 
-The same options always give the same inventory. Machines are `vm-1001`, `vm-1002`... ; what tests may rely on:
+The same options always give the same inventory. Machines are `vm-1001`, `vm-1002`... Tests may rely on:
 
 - `vm-1001` (`LINUX_ON`): powered on, Linux with running tools, CPU and memory hot-add; SATA CD-ROM `16000` with an ISO
   file, not connected; IDE CD-ROM `3000`; SCSI disks `2000` and `2001`; nics `4000` (connected) and `4001` (not); floppy
   `8000`, serial port `9000`, parallel port `10000`.
 - `vm-1002` (`LINUX_OFF`): the same hardware, powered off.
 - `vm-1003` (`NO_HOT_ADD`): powered on, Linux, neither CPU nor memory hot-add.
-- Of eight machines or more, the last ones are, counted from the end: one whose configuration is inaccessible
-  (`INACCESSIBLE`), one that is busy (`BUSY`), one that is suspended (`SUSPENDED`) and a powered-on Windows (`WINDOWS`).
-  After them comes a template (`TEMPLATE`), which is in no list, as in vCenter, and is not counted. So of twenty
-  machines `vm-1017` is the Windows one and `vm-1020` the inaccessible one, and `vm-1021` is the template.
+- With eight machines or more, the last ones are, counted from the end: one whose configuration is inaccessible
+  (`INACCESSIBLE`), one that is busy (`BUSY`), one that is suspended (`SUSPENDED`) and one with Windows, powered on (`WINDOWS`).
+  After them comes a template (`TEMPLATE`), which is not listed, as in vCenter, and is not counted. So with twenty
+  machines, `vm-1017` is the one with Windows, `vm-1020` the inaccessible one, and `vm-1021` the template.
 
 The other machines vary in power state, guest, and kinds of disks, CD-ROMs and ports.
 """
@@ -72,7 +72,7 @@ __all__ = [
     "nic_backing",
 ]
 
-# Positions in the inventory; negative ones count from the end and hold for at least eight machines.
+# Positions in the inventory; negative ones count from the end and are valid for at least eight machines.
 LINUX_ON, LINUX_OFF, NO_HOT_ADD = 0, 1, 2
 TEMPLATE, INACCESSIBLE, BUSY, SUSPENDED, WINDOWS = -1, -2, -3, -4, -5
 _SPECIALS_FROM = 8
@@ -82,7 +82,7 @@ ISO_FILES = (
     "[datastore1] iso/windows-server-2022.iso",
 )
 _OTHER_FILES = ("[datastore1] floppies/pvscsi-drivers.flp", "[datastore1] floppies/boot.flp")
-# Virtual disks that belong to no machine, with their capacity in bytes.
+# Virtual disks that are not attached to a machine, with their capacity in bytes.
 _SPARE_DISKS = {"[datastore1] spare/spare-1.vmdk": 10 << 30, "[datastore1] spare/spare-2.vmdk": 20 << 30}
 
 STORAGE_POLICIES = {policy.policy: policy.name for policy in KNOWN}
@@ -107,13 +107,13 @@ _HOST_MEMORY_MIB = 512 * 1024
 
 
 def device_id(address: Address) -> str:
-    """The identifier vCenter gives a storage device: it follows from where the device is attached."""
+    """The identifier that vCenter assigns to a storage device, derived from where the device is attached."""
     first, units = {"IDE": (3000, 2), "SCSI": (2000, 16), "SATA": (16000, 30), "NVME": (32000, 15)}[address.adapter]
     return str(first + units * address.bus + address.unit)
 
 
 class Inventory:
-    """All machines and what they stand on; also the agenda of things that happen later."""
+    """All machines and what they depend on, and the schedule of future changes."""
 
     def __init__(
         self, vms: int, seed: int, started: datetime, transition: timedelta, release: Release = NEWEST
@@ -136,7 +136,7 @@ class Inventory:
         self.library_sessions = LibrarySessions()
         self.machines = Machines()
         self.removal_listeners: list[Callable[[str, str], None]] = []
-        """Who wants to know of things that are gone; called with type and identifier (`VirtualMachine`, `vm-1001`)."""
+        """Called with type and identifier (`VirtualMachine`, `vm-1001`) of each removed object."""
         self.newest_hardware = "VMX_21" if release.has("8.0.2.0") else "VMX_19"
         """The newest version of virtual hardware that the hosts know."""
         total = vms + 1 if vms >= _SPECIALS_FROM else vms
@@ -147,7 +147,7 @@ class Inventory:
             machine = _build(self, index, total, self.random(index), started)
             self.machines[machine.vm] = machine
         self.changes = Changes(self.machines, self.schedule, started)
-        """What changed; whatever changes a machine tells it."""
+        """The record of changes; everything that changes a machine reports to it."""
         self.machines.on_change = lambda vm: self.changes.touched("VirtualMachine", vm)
         self.usage = Usage(self.machines, self.changes)
         self.tasks = Tasks(self.schedule, self.changes.touched)
@@ -156,11 +156,11 @@ class Inventory:
         template = next((machine for machine in reversed(self.machines.values()) if machine.template), None)
         self.libraries = Libraries(self.places, self.files, started, template)
         self.client_tokens: dict[tuple[str, uuid.UUID], Any] = {}
-        """What calls with a client token resulted in, by operation and token."""
+        """The results of calls with a client token, by operation and token."""
         self.host_memory_mib = self._host_memory()
-        """What each host has for its virtual machines."""
+        """The devices that each host has for its virtual machines."""
         self.objects = existing(self)
-        """Tells by type of object whether an identifier stands for one. Services with objects of their own add them."""
+        """By type of object, reports whether an identifier exists. Services with their own objects add their types."""
         self.objects["com.vmware.content.Library"] = lambda identifier: identifier in self.libraries.libraries
         self.objects["com.vmware.content.library.Item"] = lambda identifier: identifier in self.libraries.items
         self.removal_listeners.append(self.libraries.removed)
@@ -168,46 +168,46 @@ class Inventory:
         self.compute_policies = ComputePolicies(self.tagging)
 
     def _host_memory(self) -> dict[str, int]:
-        """As much as hosts usually have, and where an inventory is larger, twice what its machines need."""
+        """The usual memory of hosts or, in a larger inventory, twice what its machines need."""
         needed: Counter[str] = Counter()
         for machine in self.machines.values():
             needed[machine.placement.host] += machine.memory.size_mib
         return {host: max(_HOST_MEMORY_MIB, 2 * needed[host]) for host in self.places.hosts}
 
     def next_number(self) -> int:
-        """The position of the next new machine in the inventory: 20 for what becomes `vm-1021`."""
+        """The position of the next new machine in the inventory: 20 for the later `vm-1021`."""
         return next(self._numbers)
 
     def random(self, number: int) -> Random:
-        """What is random about the machine at that position; the same at each start."""
+        """The random choices for the machine at that position; the same at each start."""
         return Random(f"{self._seed}/{number}")  # noqa: S311 - not a secret
 
     def next_turn(self) -> int:
-        """Counts, for what takes turns."""
+        """A counter, for round-robin choices."""
         return next(self._turns)
 
     def removed(self, kind: str, identifier: str) -> None:
-        """Tells everybody who has to know that a thing is gone."""
+        """Notifies all interested parties that an object is gone."""
         for listener in self.removal_listeners:
             listener(kind, identifier)
 
     def next_mac(self) -> str:
-        """A free address from the range vCenter assigns from."""
+        """A free address from vCenter's range."""
         number = next(self._macs)
         return f"00:50:56:{0x80 + (number >> 16 & 0x3F):02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
 
     def schedule(self, due: datetime, action: Callable[[], None]) -> None:
-        """Has the action carried out as soon as the clock has reached the time; nothing runs in the background."""
+        """Executes the action as soon as the clock has reached the time; nothing runs in the background."""
         heapq.heappush(self._agenda, (due, next(self._agenda_order), action))
         if self._agenda[0][0] == due:
-            self.changes.wake()  # Those who wait have to look earlier than they thought.
+            self.changes.wake()  # Waiters have to look earlier than they planned.
 
     def next_due(self) -> datetime | None:
-        """When the next thing is due; None for nothing."""
+        """When the next action is due; None for never."""
         return self._agenda[0][0] if self._agenda else None
 
     def settle(self, now: datetime) -> None:
-        """Carries out whatever is due; called before each request is looked at."""
+        """Executes everything that is due; called before each request is handled."""
         self.changes.now = now
         while self._agenda and self._agenda[0][0] <= now:
             heapq.heappop(self._agenda)[2]()
@@ -240,7 +240,7 @@ def _build(inventory: Inventory, index: int, total: int, rng: Random, started: d
     )
     _add_hardware(inventory, machine, index, rng)
     machine.guest.mount({key: disk.capacity for key, disk in machine.disks.items()})
-    # Whoever is on has been on for a day: its tools had the time to start.
+    # Powered-on machines have been on for a day, so their tools had time to start.
     machine.power_state = "POWERED_OFF"
     yesterday = started - timedelta(days=1)
     if power == "SUSPENDED":

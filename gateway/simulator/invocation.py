@@ -1,6 +1,6 @@
-"""What a request asks for, whatever dialect it is written in: an operation, and where its parameters go.
+"""What a request calls, whatever its dialect: an operation, and where its parameters belong.
 
-In the `/api` dialect parameters stand in the path, in the query and in the body. The other dialects name them one by
+In the `/api` dialect, parameters are in the path, in the query and in the body. The other dialects name them one by
 one, and a filter is one of them; `of_parameters` finds the place of each.
 """
 
@@ -14,28 +14,28 @@ from gateway.simulator.catalogue import NOW_A_HEADER, RENAMED, Operation, Struct
 __all__ = ["CLASS", "Invocation", "of_parameters", "type_of_parameter"]
 
 CLASS = "@class"
-"""The field that names the type of a structure where the type is not known from elsewhere."""
+"""The field with the type of a structure, if the type is not known otherwise."""
 _TOKEN_HEADER = "client-token"  # noqa: S105 - the name of a header field
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One call to one operation, not yet checked."""
+    """A call of an operation, not validated yet."""
 
     operation: Operation
     path: Mapping[str, str]
     query: Mapping[str, list[str]]
     body: Callable[[], Any] = field(repr=False)
-    """The JSON value of the body, read only when the caller is known. Raises a `VapiError` for what is no JSON."""
+    """The JSON value of the body, parsed only after authentication. Raises a `VapiError` if it is not JSON."""
     has_body: bool
     headers: Mapping[str, str] = field(repr=False)
     """Header fields by lower-case name."""
 
 
 def of_parameters(operation: Operation, parameters: Mapping[str, Any], headers: Mapping[str, str]) -> Invocation:
-    """The call with these parameters by name. INVALID_ARGUMENT when one of the path is missing.
+    """The call with these parameters by name. INVALID_ARGUMENT if a path parameter is missing.
 
-    A structure that is neither the body nor a part of it is a filter: its fields are parameters of the query.
+    A structure that is neither the body nor a part of it is a filter: its fields are query parameters.
     """
     path = {name: _identifier(operation, name, parameters.get(name)) for name in operation.path_names}
     query: dict[str, list[str]] = {name: [value] for name, value in operation.fixed_query.items()}
@@ -61,7 +61,7 @@ def of_parameters(operation: Operation, parameters: Mapping[str, Any], headers: 
 
 
 def type_of_parameter(operation: Operation, name: str) -> Type:
-    """The type of a parameter; that of a filter, which has no type in the catalogue, is seen from its fields."""
+    """The type of a parameter; that of a filter, which has no type in the catalogue, is recognized by its fields."""
     body = operation.body
     if name in operation.query:
         return operation.query[name].type
@@ -73,7 +73,7 @@ def type_of_parameter(operation: Operation, name: str) -> Type:
 
 
 def _identifier(operation: Operation, name: str, value: Any) -> str:
-    # Processes have numbers, all else texts.
+    # Process identifiers are numbers, all others are texts.
     if isinstance(value, str | int):
         return str(value)
     text = "Structure '{0}' is missing a field: {1}"
@@ -81,6 +81,6 @@ def _identifier(operation: Operation, name: str, value: Any) -> str:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """What stands in a query for a value: a text for each element of a list."""
+    """The texts of a value in a query: one for each element of a list."""
     for item in value if isinstance(value, list) else [value]:
         yield str(item).lower() if isinstance(item, bool) else str(item)

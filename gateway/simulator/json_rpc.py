@@ -1,8 +1,8 @@
-"""JSON-RPC 2.0 at `POST /api`, in which VMware's own SDKs call vCenter.
+"""JSON-RPC 2.0 at `POST /api`, the protocol of VMware's own SDKs.
 
-It carries the values of the vAPI runtime: structures, errors, optional values and secrets say what they are, maps are
-lists of entries. Since the catalogue knows all types, one pair of translations serves every operation: parameters
-become plain JSON and are carried out as those of a REST request; the answer to that is written with its types.
+It carries the values of the vAPI runtime: structures, errors, optional values and secrets are marked as such, maps are
+lists of entries. Because the catalogue knows all types, one pair of translations serves every operation: parameters
+become plain JSON and are processed like those of a REST request; the response is translated back with its types.
 """
 
 import json
@@ -29,29 +29,30 @@ _MESSAGE = "com.vmware.vapi.std.localizable_message"
 _DYNAMIC = "com.vmware.vapi.std.dynamic_structure"
 _MAP_ENTRY = "map-entry"
 _INVALID_REQUEST = {"code": -32600, "message": "Invalid request."}
-# The parameters of OVF packages, which are in no catalogue, and whose fields are all optional.
+# The parameters of OVF packages, which no catalogue contains; all their fields are optional.
 _ALL_OPTIONAL = "com.vmware.vcenter.ovf."
-# Where the runtime's types are not those of the catalogue: values of maps that may be unset, a result that is never.
+# Where the runtime's types differ from those of the catalogue: values of maps that may be unset, a result that never
+# is.
 _UNSET_VALUES = {"com.vmware.vcenter.inventory.datastore.find", "com.vmware.vcenter.inventory.network.find"}
 _ALWAYS_SET = "com.vmware.vcenter.vm.evc_mode.get"
-# Task variants have names of their own in the runtime.
+# Task variants have separate names in the runtime.
 _TASK, _TASK_HERE = "$task", "_task"
 
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """A JSON-RPC request that is well formed."""
+    """A well-formed JSON-RPC request."""
 
     id: Any
     service: str
     operation: str
     input: Any = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    """Those of the HTTP request, and the login or the session that the message has."""
+    """The headers of the HTTP request, and the login or the session of the message."""
 
 
 class JsonRpc:
-    """The translations, for what one release has."""
+    """The translations for one release."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._operations = catalogue.operations
@@ -59,7 +60,7 @@ class JsonRpc:
         self._structures = catalogue.structures
 
     def session_request(self, request: Request) -> Request | None:
-        """The request for a session that a message stands for; None for one that means another service."""
+        """The request for a session that a message contains; None for a message to another service."""
         message = _message(request)
         if message.service != _SESSIONS:
             return None
@@ -68,7 +69,8 @@ class JsonRpc:
         return Request(_SESSION_METHODS[message.operation], "/api/session", message.headers, b"")
 
     def read(self, request: Request) -> Invocation:
-        """What a message calls. INVALID_REQUEST for what is no message, OPERATION_NOT_FOUND for what does not exist."""
+        """The call in a message. INVALID_REQUEST for an invalid message, OPERATION_NOT_FOUND for an unknown
+        operation."""
         message = _message(request)
         operation = self._operation(message)
         if operation is None:
@@ -86,7 +88,7 @@ class JsonRpc:
         return of_parameters(operation, parameters, message.headers)
 
     def write(self, request: Request, response: Response) -> Response:
-        """The answer to a message that says what this response of the REST API says."""
+        """The reply to a message, from the response of the REST API."""
         value = json.loads(response.body) if response.body else None
         try:
             message = _message(request)
@@ -185,7 +187,7 @@ def _message(request: Request) -> _Message:
 
 
 def _security(context: Mapping[str, Any]) -> dict[str, str]:
-    """The header fields of the REST API that say the same as the security context of a message."""
+    """The header fields of the REST API that are equivalent to the security context of a message."""
     if context.get("schemeId") == _USER_PASSWORD:
         login = f"{context['userName']}:{context['password']}"
         return {"authorization": f"Basic {b64encode(login.encode()).decode()}"}
@@ -199,14 +201,14 @@ def _structure(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _untyped(value: Any, name: str) -> Any:
-    """A value whose type is in no catalogue; a structure says its own name, or is given this one."""
+    """A value whose type is in no catalogue; a structure states its own name, or gets this one."""
     if isinstance(value, list):
         return [_untyped(item, name) for item in value]
     if not isinstance(value, dict):
         return value
     if value.keys() >= {"error_type", "messages"}:
         return _error(value)
-    # Compute policies tell their structure by the capability.
+    # Compute policies identify their structure by the capability.
     name = value.get(CLASS) or (f"{value['capability']}.info" if "capability" in value else name)
     fields = {key: _untyped(item, name) for key, item in value.items() if key != CLASS}
     if name.startswith(_ALL_OPTIONAL):
@@ -215,7 +217,7 @@ def _untyped(value: Any, name: str) -> Any:
 
 
 def _error(body: Any) -> dict[str, Any]:
-    """The error that an error body of the REST API tells of."""
+    """The error for an error body of the REST API."""
     data = body.get("data")
     messages = [
         _structure(_MESSAGE, {**message, "params": {"OPTIONAL": None}, "localized": {"OPTIONAL": None}})
@@ -232,7 +234,7 @@ def _error(body: Any) -> dict[str, Any]:
 
 
 def _answer(response: Response, body: Mapping[str, Any]) -> Response:
-    """Errors of the API are results in JSON-RPC, and so is their status."""
+    """In JSON-RPC, errors of the API are results, and so is their status."""
     return replace(response, status=HTTPStatus.OK, body=json.dumps(body).encode(), headers={}, later=None)
 
 

@@ -1,14 +1,14 @@
-"""The content libraries: which there are, what is in them, and where it is stored.
+"""The content libraries: which ones exist, what they contain, and where it is stored.
 
-At the start there are two libraries:
+Initially, there are two libraries:
 
-- `templates` (`TEMPLATES`): local, on `datastore-11`, not published. It holds the OVF template `photon-5` (`OVF_ITEM`)
+- `templates` (`TEMPLATES`): local, on `datastore-11`, not published. It contains the OVF template `photon-5` (`OVF_ITEM`)
   and, in an inventory that has a template, the virtual machine template `golden-image` (`VM_TEMPLATE_ITEM`), whose only
   version is that template.
-- `mirror` (`MIRROR`): subscribed, on `datastore-12`. It holds the ISO image `debian-12` (`ISO_ITEM`).
+- `mirror` (`MIRROR`): subscribed, on `datastore-12`. It contains the ISO image `debian-12` (`ISO_ITEM`).
 
-What a file of an item takes up is taken from the datastore of its library; the disks of virtual machine templates are
-files of machines, which count elsewhere.
+A file of an item uses space of the datastore of its library. The disks of virtual machine templates are files of
+machines, which are counted elsewhere.
 """
 
 import uuid
@@ -37,14 +37,14 @@ class Libraries:
     """All libraries and items by identifier."""
 
     def __init__(self, places: Places, files: set[str], started: datetime, template: VirtualMachine | None) -> None:
-        """`files` are the paths of all files on datastores; items add theirs, for CD-ROM drives to find."""
+        """`files` are the paths of all files on datastores; items add theirs, so that CD-ROM drives find them."""
         self._places = places
         self._paths = files
         self._random = Random("content library")  # noqa: S311 - identifiers are no secrets
         self.libraries: dict[str, Library] = {}
         self.items: dict[str, Item] = {}
         self.check_outs: dict[str, str] = {}
-        """The items of the machines that are checked out, by machine."""
+        """The items of the checked-out machines, by machine."""
         self._fill(started, template)
 
     def _fill(self, started: datetime, template: VirtualMachine | None) -> None:
@@ -74,11 +74,11 @@ class Libraries:
             self.hold_template(golden, template)
 
     def new_id(self) -> str:
-        """An identifier that is free."""
+        """A free identifier."""
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def library(self, identifier: str) -> Library:
-        """The library; NOT_FOUND when there is none."""
+        """The library; NOT_FOUND if it does not exist."""
         library = self.libraries.get(identifier)
         if library is None:
             text = "The library with identifier '{0}' does not exist."
@@ -86,7 +86,7 @@ class Libraries:
         return library
 
     def item(self, identifier: str) -> Item:
-        """The item; NOT_FOUND when there is none."""
+        """The item; NOT_FOUND if it does not exist."""
         item = self.items.get(identifier)
         if item is None:
             text = "The library item with identifier '{0}' does not exist."
@@ -94,7 +94,7 @@ class Libraries:
         return item
 
     def library_of(self, item: Item) -> Library:
-        """The library that has the item."""
+        """The library that contains the item."""
         return self.libraries[item.library]
 
     def items_of(self, library: Library) -> list[Item]:
@@ -102,15 +102,15 @@ class Libraries:
         return [item for item in self.items.values() if item.library == library.library]
 
     def is_named(self, library: Library, name: str) -> bool:
-        """Whether an item of the library has the name, in upper or lower case."""
+        """Whether an item of the library has the name, ignoring case."""
         return any(item.name.casefold() == name.casefold() for item in self.items_of(library))
 
     def datastore_of(self, library: Library) -> Datastore | None:
-        """Where the library's contents are; None when the datastore is gone."""
+        """The datastore of the library's contents; None if the datastore is gone."""
         return self._places.datastores.get(library.datastore)
 
     def usable_datastore_of(self, library: Library) -> Datastore:
-        """Where the library's contents are; RESOURCE_INACCESSIBLE when they cannot be accessed there."""
+        """The datastore of the library's contents; RESOURCE_INACCESSIBLE if it is inaccessible."""
         datastore = self.datastore_of(library)
         if datastore is None or not datastore.accessible:
             raise errors.resource_inaccessible(
@@ -125,13 +125,13 @@ class Libraries:
         return item
 
     def add_files(self, item: Item, files: Iterable[File]) -> None:
-        """Adds files to an item. Whether there is room for them is up to the caller."""
+        """Adds files to an item. The caller checks whether there is enough space."""
         for file in files:
             item.files[file.name] = file
             self._store(item, file)
 
     def replace_files(self, item: Item, files: Iterable[File], now: datetime) -> None:
-        """Gives an item other files, as a new version of its content."""
+        """Replaces the files of an item, as a new version of its content."""
         for file in item.files.values():
             self._remove(item, file)
         item.files.clear()
@@ -139,13 +139,13 @@ class Libraries:
         item.content_version, item.modified = item.content_version + 1, now
 
     def hold_template(self, item: Item, machine: VirtualMachine) -> None:
-        """Makes a machine, which is a template already, the only version of a new item."""
+        """Makes a machine, which is already a template, the only version of a new item."""
         item.templates[str(item.content_version)] = machine.vm
         name = f"{item.name}.vmtx"
         item.files[name] = File(name, sum(disk.capacity for disk in machine.disks.values()))
 
     def remove_item(self, item: Item) -> None:
-        """Removes an item with its files; machines are left to the caller."""
+        """Removes an item with its files; the caller handles its machines."""
         for file in item.files.values():
             self._remove(item, file)
         if item.check_out is not None:
@@ -164,18 +164,18 @@ class Libraries:
                 self._store(item, file)
 
     def begin_check_out(self, item: Item, check_out: CheckOut) -> None:
-        """Notes that a machine is checked out."""
+        """Records that a machine is checked out."""
         item.check_out = check_out
         self.check_outs[check_out.vm] = item.item
 
     def end_check_out(self, item: Item) -> None:
-        """Forgets the check-out of an item."""
+        """Removes the check-out of an item."""
         if item.check_out is not None:
             del self.check_outs[item.check_out.vm]
             item.check_out = None
 
     def removed(self, kind: str, identifier: str) -> None:
-        """Follows what is gone elsewhere: a machine that does not exist any longer is not checked out."""
+        """Follows removals elsewhere: a machine that no longer exists is not checked out."""
         if kind == "VirtualMachine" and identifier in self.check_outs:
             self.end_check_out(self.items[self.check_outs[identifier]])
 
@@ -193,6 +193,6 @@ class Libraries:
             datastore.used += size
 
     def _path(self, item: Item, file: File) -> str:
-        """The path that other services know the file by, such as `[datastore1] contentlib-b3c6/0b8f/debian.iso`."""
+        """The path of the file on its datastore, such as `[datastore1] contentlib-b3c6/0b8f/debian.iso`."""
         datastore = self.datastore_of(self.library_of(item))
         return f"[{datastore.name if datastore else ''}] contentlib-{item.library}/{item.item}/{file.name}"

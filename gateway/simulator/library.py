@@ -1,6 +1,6 @@
-"""One content library, one item of it, and the files of an item; what forbids to change them.
+"""A content library, its items, and the files of an item; what prevents changes to them.
 
-`libraries.py` has all of them, and what there is at the start.
+`libraries.py` contains all of them, and the initial ones.
 """
 
 import hashlib
@@ -24,11 +24,11 @@ __all__ = [
 ]
 
 SECURITY_POLICY = "6f1b0c3d-8e52-4a97-b4d6-07c9e5a81f23"
-"""The one security policy that a library can have: items are verified when they are added."""
+"""The only security policy of libraries: items are verified when they are added."""
 
 VM_TEMPLATE = "vm-template"
 OVF = "ovf"
-"""The type of the items that hold virtual machine templates."""
+"""The type of items that contain virtual machine templates."""
 
 _MESSAGES = "com.vmware.vdcs.cls-main"
 _LONGEST_NAME, _LONGEST_DESCRIPTION = 80, 2000
@@ -43,11 +43,11 @@ class File:
     version: int = 1
     cached: bool = True
     content: bytes | None = field(default=None, repr=False)
-    """What was uploaded; None for a file that the simulator made up."""
+    """The uploaded content; None for a file that the simulator made up."""
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of what is in it, or would be."""
+        """The SHA-256 of the real or assumed content."""
         if self.content is not None:
             return hashlib.sha256(self.content).hexdigest()
         return hashlib.sha256(f"{self.name}/{self.size}/{self.version}".encode()).hexdigest()
@@ -55,7 +55,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class CheckOut:
-    """A machine that is checked out of an item, by whom and since when."""
+    """A machine that is checked out from an item, by whom and since when."""
 
     vm: str
     user: str
@@ -74,16 +74,16 @@ class Item:
     description: str = ""
     files: dict[str, File] = field(default_factory=dict)
     source: str | None = None
-    """The item that this one was made from."""
+    """The item that this one was copied from."""
     version: int = 1
-    """Counts the changes of properties, and so does the version of the metadata, which is the same."""
+    """Counts the changes of properties; the version of the metadata is the same number."""
     content_version: int = 1
     modified: datetime | None = None
     templates: dict[str, str] = field(default_factory=dict)
-    """The machines of the versions that a virtual machine template still has, by version, the latest last."""
+    """The machines of a virtual machine template's remaining versions, by version, the latest last."""
     check_out: CheckOut | None = None
     package: OvfPackage | None = None
-    """What is in the item's OVF package; None for what is none."""
+    """The contents of the item's OVF package; None if it is not an OVF package."""
 
     @property
     def cached(self) -> bool:
@@ -92,20 +92,20 @@ class Item:
 
     @property
     def size(self) -> int:
-        """Bytes of all files; 0 as long as some are missing."""
+        """The total size of all files in bytes; 0 as long as some are missing."""
         return sum(file.size for file in self.files.values()) if self.cached else 0
 
     @property
     def template(self) -> str | None:
-        """The machine of the latest version; None for what is no virtual machine template."""
+        """The machine of the latest version; None if it is not a virtual machine template."""
         return next(reversed(self.templates.values()), None)
 
     def changed(self, now: datetime) -> None:
-        """Notes a change of properties."""
+        """Records a change of properties."""
         self.version, self.modified = self.version + 1, now
 
     def add_version(self, template: str, now: datetime) -> str:
-        """Makes a machine the latest version of the template, and returns the version."""
+        """Creates a machine the latest version of the template, and returns the version."""
         self.content_version, self.modified = self.content_version + 1, now
         self.templates[str(self.content_version)] = template
         return str(self.content_version)
@@ -128,18 +128,18 @@ class Library:
     authentication: str = "NONE"
     persist_json: bool = False
     subscriptions: set[str] = field(default_factory=set)
-    """The subscriptions that it knows of, of libraries that follow it."""
+    """The known subscriptions of other libraries."""
     subscription_url: str | None = None
     synchronized: datetime | None = None
     security_policy: str | None = None
     usage_protects_items: bool = False
     used_by: set[str] = field(default_factory=set)
-    """What has declared that it uses the library."""
+    """The users that have declared that they use the library."""
     state: str = "ACTIVE"
     state_message: str | None = None
     migrating: bool = False
     contents_deleted: bool = False
-    """Whether somebody has deleted the contents behind vCenter's back."""
+    """Whether the contents were deleted without vCenter's knowledge."""
 
     @property
     def local(self) -> bool:
@@ -147,7 +147,7 @@ class Library:
         return self.type == "LOCAL"
 
     def changed(self, now: datetime) -> None:
-        """Notes a change of properties."""
+        """Records a change of properties."""
         self.version, self.modified = self.version + 1, now
 
     def require_local(self) -> None:
@@ -170,7 +170,7 @@ class Library:
             )
 
     def require_contents(self) -> None:
-        """NOT_ALLOWED_IN_CURRENT_STATE for a library whose contents have been deleted."""
+        """NOT_ALLOWED_IN_CURRENT_STATE for a library whose contents were deleted."""
         if self.contents_deleted:
             raise errors.not_allowed(
                 f"{_MESSAGES}.library_contents_deleted",
@@ -180,7 +180,7 @@ class Library:
 
 
 def require_texts(spec: Mapping[str, Any]) -> None:
-    """INVALID_ARGUMENT for a name that is empty or too long, or a description that is too long; unset ones are fine."""
+    """INVALID_ARGUMENT for an empty or too long name, or a too long description; unset ones are valid."""
     name, description = spec.get("name"), spec.get("description")
     if name is not None and not name.strip():
         raise errors.invalid_argument(f"{_MESSAGES}.name_empty", "The name must not be empty.")

@@ -1,8 +1,8 @@
-"""The sessions in which clients upload the files of library items and download them, and the URLs of those files.
+"""The sessions in which clients upload and download the files of library items, and the URLs of those files.
 
-A session ends five minutes after the last sign of life of its client. What was uploaded becomes the item's content when
-the session is completed, and not before. The URLs need no session of the API: the token in them is what is known to the
-client alone.
+A session expires five minutes after the last activity of its client. Uploaded files become the item's content when the
+session is completed, and not before. The URLs need no session of the API, because only the client knows the token in
+them.
 """
 
 import hashlib
@@ -36,20 +36,20 @@ class SessionFile:
     size: int | None = None
     checksum: Mapping[str, str] | None = None
     source: Mapping[str, str] | None = None
-    """Where vCenter is to fetch the file from."""
+    """The URL from which vCenter fetches the file."""
     content: bytes | None = field(default=None, repr=False)
     error: Message | None = None
     url: str = field(default="", repr=False)
 
     @property
     def status(self) -> str:
-        """How far an upload is."""
+        """The progress of an upload."""
         if self.error is not None:
             return "ERROR"
         return "WAITING_FOR_TRANSFER" if self.content is None else "READY"
 
     def receive(self, content: bytes) -> None:
-        """Takes what the client uploads; an error, when that is not what was announced."""
+        """Stores what the client uploads; an error, if that differs from what was announced."""
         self.content, self.error = content, None
         if self.size not in (None, len(content)):
             text = f"The file '{self.name}' has {len(content)} bytes instead of {self.size}."
@@ -64,7 +64,7 @@ class SessionFile:
 
 @dataclass(slots=True)
 class LibrarySession:
-    """One session, about one item."""
+    """A session for one item."""
 
     session: str
     item: str
@@ -77,10 +77,10 @@ class LibrarySession:
     error: Message | None = None
     files: dict[str, SessionFile] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
-    """The files of the item that are to go."""
+    """The files of the item that will be removed."""
 
     def keep_alive(self, now: datetime) -> None:
-        """Puts off its end."""
+        """Extends its lifetime."""
         self.expires = now + _VALID
 
     def require_active(self) -> None:
@@ -94,7 +94,7 @@ class LibrarySession:
             )
 
     def model(self) -> dict[str, Any]:
-        """What `get` tells of it."""
+        """The session as `get` returns it."""
         model: dict[str, Any] = {
             "id": self.session,
             "library_item_id": self.item,
@@ -116,13 +116,13 @@ class LibrarySessions:
         self._urls: dict[str, tuple[LibrarySession, SessionFile]] = {}
 
     def all(self, now: datetime, *, uploads: bool) -> list[LibrarySession]:
-        """Those of one kind that have not expired, oldest first."""
+        """The sessions of one kind that have not expired, oldest first."""
         for session in [session for session in self._sessions.values() if session.expires <= now]:
             self.delete(session)
         return [session for session in self._sessions.values() if session.uploads is uploads]
 
     def find(self, identifier: str, now: datetime, *, uploads: bool) -> LibrarySession:
-        """The session of that kind; NOT_FOUND when there is none, or no longer."""
+        """The session of that kind; NOT_FOUND if it does not exist, or has expired."""
         session = next((item for item in self.all(now, uploads=uploads) if item.session == identifier), None)
         if session is None:
             text = "The session with identifier '{0}' does not exist."
@@ -136,24 +136,24 @@ class LibrarySessions:
         return session
 
     def end(self, session: LibrarySession, state: str, error: Message | None = None) -> None:
-        """Ends a session; what was uploaded in it and is not the item's content by now is gone."""
+        """Ends a session; uploads in it that are not yet the item's content are discarded."""
         session.state, session.error = state, error
         session.files.clear()
         self._forget_urls(session)
 
     def delete(self, session: LibrarySession) -> None:
-        """Forgets a session."""
+        """Removes a session."""
         self._sessions.pop(session.session, None)
         self._forget_urls(session)
 
     def give_url(self, session: LibrarySession, file: SessionFile, origin: str) -> None:
-        """Makes a URL for the file below an origin, such as `https://vcenter.example.com`."""
+        """Creates a URL for the file below an origin, such as `https://vcenter.example.com`."""
         token = secrets.token_hex(20)
         self._urls[token] = session, file
         file.url = f"{origin}{PATH}{token}/{quote(file.name)}"
 
     def find_url(self, target: str, now: datetime) -> tuple[LibrarySession, SessionFile] | None:
-        """The file that a URL stands for, as long as its session is active."""
+        """The file of a URL, as long as its session is active."""
         token = target.removeprefix(PATH).partition("/")[0]
         session, file = self._urls.get(token, (None, None))
         if session is None or file is None or session.expires <= now or session.state != "ACTIVE":
@@ -165,7 +165,7 @@ class LibrarySessions:
 
 
 def transfer_file(sessions: LibrarySessions, request: Request, now: datetime) -> Response:
-    """Answers the request to such a URL: takes a file, or gives one."""
+    """Handles a request to such a URL: receives or sends a file."""
     found = sessions.find_url(request.target, now)
     if found is None:
         return _refusal(HTTPStatus.NOT_FOUND)
@@ -180,7 +180,7 @@ def transfer_file(sessions: LibrarySessions, request: Request, now: datetime) ->
 
 
 def without_token(target: str) -> str:
-    """The target of a request as it may be shown: whoever has the token needs nothing else."""
+    """The target of a request for display: the token alone grants access."""
     if not target.startswith(PATH):
         return target
     _, slash, name = target.removeprefix(PATH).partition("/")

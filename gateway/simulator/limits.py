@@ -1,4 +1,4 @@
-"""How many virtual CPUs and how much memory a machine can have, for its hardware version and guest."""
+"""Maximum number of virtual CPUs and maximum memory of a machine, for its hardware version and guest."""
 
 from gateway.simulator.guest_defaults import hardware_version
 from gateway.simulator.machine import VirtualMachine
@@ -6,7 +6,7 @@ from gateway.simulator.machine import VirtualMachine
 __all__ = ["HOT_PLUG_SINCE", "max_cpus", "max_memory_mib"]
 
 HOT_PLUG_SINCE = 7
-"""The first hardware version to which CPUs and memory can be added while it runs."""
+"""The first hardware version that supports adding CPUs and memory to a running machine."""
 
 _GIB = 1024
 # First hardware version, CPU cores, memory in MiB.
@@ -22,7 +22,7 @@ _BY_VERSION = (
     (18, 768, 24560 * _GIB),
     (22, 960, 24560 * _GIB),
 )
-# The guests that cannot even use what old hardware has, by the beginnings of their names: CPU cores, memory in MiB.
+# Guests that cannot even use what old hardware supports, by name prefix: CPU cores, memory in MiB.
 _BY_GUEST = (
     (("DOS", "WIN_31"), 1, 64),
     (("WIN_95", "WIN_98", "WIN_ME"), 1, 512),
@@ -31,12 +31,12 @@ _BY_GUEST = (
 
 
 def max_cpus(machine: VirtualMachine) -> int:
-    """The largest number of CPU cores."""
+    """The maximum number of CPU cores."""
     return _limits(machine)[0]
 
 
 def max_memory_mib(machine: VirtualMachine) -> int:
-    """The largest memory, in MiB."""
+    """The maximum memory, in MiB."""
     return _limits(machine)[1]
 
 

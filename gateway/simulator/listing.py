@@ -1,4 +1,4 @@
-"""Lists of the inventory: filters that must all match, and an end where vCenter cuts them."""
+"""Lists of the inventory: filters that must all match, and vCenter's maximum length."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
@@ -10,7 +10,7 @@ from gateway.simulator.registry import Call
 __all__ = ["MOST", "listed"]
 
 MOST = 1000
-"""How much vCenter lists at once of most kinds of objects; more is an error, there are no pages."""
+"""Maximum length of vCenter's lists for most kinds of objects; a longer one is an error, because there are no pages."""
 
 Item = TypeVar("Item")
 
@@ -24,10 +24,10 @@ def listed(
     most: int = MOST,
     enumerations: Mapping[str, str] | None = None,
 ) -> list[Item]:
-    """The items that pass every filter of the query; a filter matches when one of its values is one of the item's.
+    """The items that pass every filter of the query; a filter matches if one of its values is one of the item's.
 
-    `enumerations` names those of the filters whose values are enumerated: INVALID_ARGUMENT for any other value.
-    UNABLE_TO_ALLOCATE_RESOURCE when more than `most` match.
+    `enumerations` names the filters with enumerated values: INVALID_ARGUMENT for any other value.
+    UNABLE_TO_ALLOCATE_RESOURCE if more than `most` match.
     """
     for name, enumeration in (enumerations or {}).items():
         for value in call.query.get(name, ()):

@@ -1,7 +1,7 @@
-"""The state of one simulated virtual machine, and the preconditions many operations share.
+"""The state of one simulated virtual machine, and the preconditions that many operations share.
 
-Operations change these plain, mutable objects directly; there is one event loop and a handler never waits, so no
-operation ever sees another one half done.
+Operations change these plain, mutable objects directly. There is one event loop and a handler never waits, so no
+operation ever sees the partial effects of another one.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ __all__ = [
     "invalid_power_state",
 ]
 
-# The slots that hosts give to adapters, in the order in which they take them; those below 16 belong to the chipset.
+# The slots that hosts assign to adapters, in this order; those below 16 belong to the chipset.
 _FIRST_PCI_SLOT = 16
 _PCI_SLOTS = tuple(base + 32 * number for base in (160, 1184, 2208, 3232) for number in range(4))
 
@@ -43,14 +43,14 @@ _STATE_NAMES = {"POWERED_OFF": "Powered off", "POWERED_ON": "Powered on", "SUSPE
 
 
 def invalid_power_state(state: PowerState) -> errors.Message:
-    """The second message vCenter adds wherever the power state is what stands in the way."""
+    """The second message that vCenter adds wherever the power state prevents an operation."""
     text = f"The attempted operation cannot be performed in the current state ({_STATE_NAMES[state]})."
     return errors.Message("vmsg.InvalidPowerState.summary", text)
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the machine lives: the identifiers ListVms filters by."""
+    """Where the machine is: the identifiers that ListVms filters by."""
 
     folder: str
     datacenter: str
@@ -71,7 +71,7 @@ class Cpu:
 
 @dataclass(slots=True)
 class Memory:
-    """Memory, in MiB. The machine may grow to 16 times what it was powered on with."""
+    """Memory, in MiB. The machine can grow to 16 times its size at power-on."""
 
     size_mib: int = 4096
     hot_add_enabled: bool = False
@@ -102,7 +102,7 @@ class Address:
 
 @dataclass(slots=True)
 class Device:
-    """A device that can be connected: floppy drives and parallel ports as they are, others with more to tell.
+    """A device that can be connected: floppy drives and parallel ports directly, others with additional attributes.
 
     `backing` is the backing as `get` returns it, in JSON form.
     """
@@ -134,7 +134,7 @@ class Nic(Device):
 
     type: str = "VMXNET3"
     mac_type: str = "ASSIGNED"
-    # None until the machine is powered on, for an address that is generated then; so are unset slots.
+    # None until the machine is powered on, for an address that is generated then; the same for unset slots.
     mac_address: str | None
     pci_slot_number: int | None = None
     wake_on_lan_enabled: bool = True
@@ -155,7 +155,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class ScsiAdapter:
-    """A SCSI adapter; unit 7 of its bus is its own."""
+    """A SCSI adapter; it occupies unit 7 of its bus itself."""
 
     bus: int
     type: str = "PVSCSI"
@@ -166,7 +166,7 @@ class ScsiAdapter:
 
 @dataclass(frozen=True, slots=True)
 class ToolsInstaller:
-    """The tools' installer in a CD-ROM drive, and what the drive is given back when it is taken out."""
+    """The tools' installer in a CD-ROM drive, and what the drive gets back when it is removed."""
 
     cdrom: str
     image: str
@@ -176,7 +176,7 @@ class ToolsInstaller:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the last check of a part of the machine said about its storage policy, and when that was."""
+    """The result of the last storage policy check of a part of the machine, and its time."""
 
     policy: str
     status: str
@@ -185,7 +185,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a machine asks, with the keys and the texts of the answers that it takes."""
+    """A question of a machine, with the keys and the texts of the accepted answers."""
 
     id: str
     text: str
@@ -195,26 +195,26 @@ class Question:
 
 @dataclass(slots=True)
 class Snapshot:
-    """A state of a machine that it can go back to."""
+    """A state to which a machine can be reverted."""
 
     snapshot: str
     """Its identifier, unique in the inventory."""
     number: int
-    """Counts the snapshots of one machine, from 1 on."""
+    """Counts the snapshots of one machine, starting at 1."""
     name: str
     description: str
     created: datetime
     state: PowerState
-    """The power state that the machine goes back to: off for a snapshot without memory."""
+    """The power state after a revert: off for a snapshot without memory."""
     quiesced: bool
     parent: str | None
     machine: "VirtualMachine" = field(repr=False)
-    """A copy of the machine as it was."""
+    """A copy of the machine at that time."""
 
 
 @dataclass(slots=True)
 class Snapshots:
-    """The tree of snapshots of one machine: all of them by identifier, oldest first, and where the machine is in it."""
+    """The tree of snapshots of one machine: all of them by identifier, oldest first, and the current one."""
 
     by_id: dict[str, Snapshot] = field(default_factory=dict)
     current: str | None = None
@@ -225,7 +225,7 @@ class Snapshots:
         return Snapshots()
 
     def children(self, parent: str | None) -> list[Snapshot]:
-        """The snapshots that were made right after that one; the roots for None."""
+        """The snapshots that were taken directly after that one; the roots for None."""
         return [item for item in self.by_id.values() if item.parent == parent]
 
 
@@ -241,9 +241,9 @@ class VirtualMachine:
     instance_uuid: str
     bios_uuid: str
     datastore: str = "datastore1"
-    """Name of the datastore that holds the machine's own files."""
+    """Name of the datastore with the machine's own files."""
     home: str | None = None
-    """Name of the directory of these files; None for the name of the machine."""
+    """Name of the directory of these files; None if it is the name of the machine."""
     hardware_version: str = "VMX_19"
     hardware_upgrade: HardwareUpgrade = field(default_factory=HardwareUpgrade)
     evc_mode: dict[str, Any] | None = None
@@ -269,42 +269,42 @@ class VirtualMachine:
 
     # Compute policies by identifier, with the compliance of the machine (`COMPLIANT`, `NOT_COMPLIANT`...).
     compute_policies: dict[str, str] = field(default_factory=dict)
-    # Storage policy of the machine's home directory; those of its disks stand with the disks.
+    # Storage policy of the machine's home directory; those of its disks are in the disks.
     home_storage_policy: str | None = None
     # Results by part: `home`, or the identifier of a disk.
     compliance: dict[str, Checked] = field(default_factory=dict)
     data_sets: DataSets = field(default_factory=DataSets)
     tools_installer: ToolsInstaller | None = None
-    # The devices that were connected when the machine was suspended, and are again when it resumes.
+    # The devices that were connected when the machine was suspended, which are reconnected when it resumes.
     connected_at_suspension: list[Device] = field(default_factory=list)
 
     annotation: str = ""
-    """The note that people write about it."""
+    """The note that users write about it."""
     extra_config: dict[str, str] = field(default_factory=dict, repr=False)
-    """Settings by key that have no field of their own, among them variables of the guest; may be secret."""
+    """Settings by key without their own field, including variables of the guest; may be secret."""
     custom_values: dict[int, str] = field(default_factory=dict)
     """Values of custom attributes, by the key of the attribute."""
     modified: datetime | None = None
-    """When its configuration was last changed; None for not since the start."""
+    """When its configuration was last changed; None if it was not changed since the start."""
     reconfigurations: int = 0
     """How often its configuration was changed."""
     snapshots: Snapshots = field(default_factory=Snapshots, repr=False)
     question: Question | None = None
-    """What it waits to be told before it goes on."""
+    """The question that it waits for an answer to."""
 
     busy: bool = False
     copies: int = 0
-    """How many copies are being made of it; meanwhile its files cannot go away."""
+    """How many copies of it are in progress; its files cannot be removed until they end."""
     inaccessible: bool = False
     template: bool = False
 
     @property
     def directory(self) -> str:
-        """The datastore folder that holds the machine's files."""
+        """The datastore folder with the machine's files."""
         return f"[{self.datastore}] {self.home or self.name}"
 
     def forget_disk(self, key: str) -> None:
-        """Takes a disk that is gone out of what refers to it: the boot order, and the guest's file systems."""
+        """Removes a deleted disk from what refers to it: the boot order, and the guest's file systems."""
         self.boot_devices = [
             {**device, "disks": [item for item in device["disks"] if item != key]} if "disks" in device else device
             for device in self.boot_devices
@@ -327,7 +327,7 @@ class VirtualMachine:
         return {disk.address for disk in self.disks.values()} | {cdrom.address for cdrom in self.cdroms.values()}
 
     def pci_slots_in_use(self) -> set[int]:
-        """The slots of the adapters and nics that have one."""
+        """The assigned slots of the adapters and nics."""
         slots = (
             *(adapter.pci_slot_number for adapter in self.scsi_adapters.values()),
             *self.pci_slots.values(),
@@ -352,7 +352,7 @@ class VirtualMachine:
                 nic.mac_address = self.generated_mac()
 
     def settle_adapters(self) -> None:
-        """Gives the adapters that have none, or one of the chipset's, free PCI slots."""
+        """Assigns free PCI slots to the adapters that have none, or one of the chipset's."""
         free = (slot for slot in _PCI_SLOTS if slot not in self.pci_slots_in_use())
         for key, adapter in self.scsi_adapters.items():
             if adapter.pci_slot_number is None or adapter.pci_slot_number < _FIRST_PCI_SLOT:
@@ -368,7 +368,7 @@ class VirtualMachine:
             self.settle_nics()
 
     def generated_mac(self) -> str:
-        """A free address as the host makes them, from the machine's BIOS UUID."""
+        """A free address in the hosts' form, derived from the machine's BIOS UUID."""
         taken = {nic.mac_address for nic in self.nics.values()}
         number = int(self.bios_uuid[-6:], 16)
         while True:
@@ -378,11 +378,11 @@ class VirtualMachine:
             number = (number + 10) % (1 << 24)
 
     def set_power_state(self, state: PowerState, now: datetime, *, clean: bool = False) -> None:
-        """Changes the power state with everything that follows from it: devices, guest, clean shutdown flag."""
+        """Changes the power state with all consequences: devices, guest, clean shutdown flag."""
         before, self.power_state = self.power_state, state
         self.clean_power_off = clean
         if state == "POWERED_ON" and before != "SUSPENDED":
-            # The firmware starts: switched on, or reset.
+            # The firmware starts: after power-on or reset.
             self.boot.enter_setup_mode = False
         if state == "POWERED_ON" and before == "POWERED_OFF":
             self.memory.power_on_size_mib = self.memory.size_mib
@@ -401,7 +401,7 @@ class VirtualMachine:
         self.guest.power_changed(state, now)
 
     def require_accessible(self) -> None:
-        """RESOURCE_INACCESSIBLE when the host or datastore that holds the configuration is gone."""
+        """RESOURCE_INACCESSIBLE if the host or datastore with the configuration is gone."""
         if self.inaccessible:
             raise errors.resource_inaccessible(
                 "com.vmware.api.vcenter.vm.configuration_inaccessible",
@@ -419,12 +419,12 @@ class VirtualMachine:
             )
 
     def require_powered_on(self, message_id: str, text: str) -> None:
-        """NOT_ALLOWED_IN_CURRENT_STATE unless the machine is powered on; the message says what needs it."""
+        """NOT_ALLOWED_IN_CURRENT_STATE unless the machine is powered on; the message names what requires that."""
         if self.power_state != "POWERED_ON":
             raise self.not_allowed_in_power_state(message_id, text)
 
     def require_powered_off(self, message_id: str, text: str) -> None:
-        """NOT_ALLOWED_IN_CURRENT_STATE unless the machine is powered off; the message says what needs it."""
+        """NOT_ALLOWED_IN_CURRENT_STATE unless the machine is powered off; the message names what requires that."""
         if self.power_state != "POWERED_OFF":
             raise self.not_allowed_in_power_state(message_id, text)
 

@@ -1,6 +1,6 @@
-"""The machines of the inventory by identifier, and two indexes of them: by name, and by the directory of their files.
+"""The machines of the inventory by identifier, with two indexes: by name, and by the directory of their files.
 
-A machine gets another name by `rename` alone; its folder can change anyhow, and is looked at when the machine is found.
+Only `rename` changes the name of a machine. Its folder can change in any way, so lookups check it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,15 +11,15 @@ __all__ = ["Machines"]
 
 
 class Machines(dict[str, VirtualMachine]):
-    """A dictionary of machines; change it by single items only, else the indexes do not follow."""
+    """A dictionary of machines. Change only single items, otherwise the indexes become stale."""
 
     def __init__(self, machines: Mapping[str, VirtualMachine] | None = None) -> None:
         super().__init__()
         self._by_name: dict[str, list[VirtualMachine]] = {}
         self.directories: dict[str, VirtualMachine] = {}
-        """The directories with the files of a machine, also of one that is not in the inventory any longer."""
+        """The directories with the files of a machine, including machines that are no longer in the inventory."""
         self.on_change: Callable[[str], None] = lambda vm: None
-        """Is told of each machine that comes or goes."""
+        """Called for each machine that is added or removed."""
         for vm, machine in (machines or {}).items():
             self[vm] = machine
 
@@ -31,28 +31,28 @@ class Machines(dict[str, VirtualMachine]):
         self.on_change(vm)
 
     def __delitem__(self, vm: str) -> None:
-        """Takes the machine out of the inventory; its files stay where they are."""
+        """Removes the machine from the inventory; its files stay where they are."""
         self._drop(vm)
         super().__delitem__(vm)
         self.on_change(vm)
 
     def named(self, name: str, folder: str | None = None) -> list[VirtualMachine]:
-        """The machines of that name: in a folder, or anywhere."""
+        """The machines with that name: in a folder, or anywhere."""
         return [item for item in self._by_name.get(name, ()) if folder is None or item.placement.folder == folder]
 
     def rename(self, machine: VirtualMachine, name: str) -> None:
-        """Gives a machine another name; its files keep theirs."""
+        """Renames a machine; its files keep their names."""
         self._drop(machine.vm)
         machine.home, machine.name = machine.home or machine.name, name
         self._by_name.setdefault(name, []).append(machine)
 
     def moved(self, machine: VirtualMachine, directory: str) -> None:
-        """Follows a machine whose files were in that directory and are somewhere else now."""
+        """Follows a machine whose files have moved from that directory."""
         self.directories.pop(directory, None)
         self.directories[machine.directory] = machine
 
     def free_directory(self, datastore: str, name: str) -> str:
-        """The name of a directory for a new machine of that name: the same, or with a number when that is taken."""
+        """The name of a directory for a new machine: the machine's name, with a number if that is taken."""
         base = name.replace("%", "%25").replace("/", "%2f").replace("\\", "%5c")
         return next(home for home in _numbered(base) if f"[{datastore}] {home}" not in self.directories)
 

@@ -1,4 +1,4 @@
-"""Which objects there are, whatever their type: for tags, which go onto everything."""
+"""Which objects exist, whatever their type: for tags, which can be attached to any object."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -10,7 +10,7 @@ __all__ = ["existing"]
 
 
 class _World(Protocol):
-    """The part of the inventory that is looked at, which makes use of this module itself."""
+    """The part of the inventory that is needed here, because the inventory itself uses this module."""
 
     @property
     def places(self) -> Places: ...
@@ -20,7 +20,7 @@ class _World(Protocol):
 
 
 def existing(world: _World) -> dict[str, Callable[[str], bool]]:
-    """By type of object, what reports whether an identifier stands for one. Services may add types of their own."""
+    """By type of object, a function that reports whether an identifier exists. Services may add their own types."""
     places = world.places
 
     def is_network(kind: str) -> Callable[[str], bool]:

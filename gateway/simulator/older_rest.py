@@ -1,8 +1,8 @@
-"""The dialect of REST below `/rest`, which came before `/api` and which clients such as govmomi still use.
+"""The dialect of REST below `/rest`, which preceded `/api` and which clients such as govmomi still use.
 
 `/rest/com/vmware/...` names services as the vAPI runtime does, identifiers are `id:...` and the operation is `~action`;
-below `/rest/vcenter` paths are those of `/api`, with some actions as their last segment. Parameters have their names:
-`filter.names=...`, `{"spec": {...}}`. Results are in an envelope, and maps are lists of entries, in requests too.
+below `/rest/vcenter`, paths are those of `/api`, with some actions as their last segment. Parameters have names:
+`filter.names=...`, `{"spec": {...}}`. Results are in an envelope, and maps are lists of entries, also in requests.
 """
 
 import json
@@ -29,7 +29,7 @@ _BY_VERB = {"GET": "list", "POST": "create", "PATCH": "update", "PUT": "set", "D
 
 
 class OlderRest:
-    """The translations, for what one release has."""
+    """The translations for one release."""
 
     def __init__(self, catalogue: Catalogue, router: Router) -> None:
         self._operations = catalogue.operations
@@ -41,7 +41,7 @@ class OlderRest:
         }
 
     def read(self, request: Request, path: str, query: Mapping[str, list[str]]) -> Invocation:
-        """What a request calls. NOT_FOUND for what does not exist."""
+        """The call in a request. NOT_FOUND if the operation does not exist."""
         found: Mapping[str, str]
         if path.startswith(_SERVICES):
             operation, found = self._of_service(request.method, path.removeprefix(_SERVICES), query)
@@ -56,7 +56,7 @@ class OlderRest:
         return of_parameters(operation, parameters, headers)
 
     def write(self, operation: Operation | None, response: Response) -> Response:
-        """The response of the REST API as this dialect has it."""
+        """The response of the REST API in this dialect."""
         if response.status >= HTTPStatus.BAD_REQUEST:
             return older_failure(response)
         value = json.loads(response.body) if response.body else None
@@ -97,7 +97,8 @@ class OlderRest:
         return [self._with_entries(kind.get("list") or kind["set"], item) for item in value]
 
     def _without_entries(self, kind: Type, value: Any) -> Any:
-        """The reverse of `_with_entries`. What is no list of entries stays, for the validation to complain of."""
+        """The reverse of `_with_entries`. A value that is not a list of entries stays, and the validation rejects
+        it."""
         if isinstance(value, dict):
             structure = self._structures.get(kind) if isinstance(kind, str) else None
             known = structure.fields if structure is not None else {}
@@ -120,13 +121,13 @@ def _is_entry(value: Any) -> bool:
 
 
 def session_of(headers: Mapping[str, str]) -> str | None:
-    """The session of a request: in the header field or, which only this dialect has, in a cookie."""
+    """The session of a request: in the header field or, in this dialect only, in a cookie."""
     cookie = SimpleCookie(headers.get("cookie", "")).get(SESSION_HEADER)
     return headers.get(SESSION_HEADER) or (cookie.value if cookie else None)
 
 
 def _fields(request: Request) -> dict[str, Any]:
-    """The parameters in the body, of which null has none. INVALID_REQUEST for what is no JSON object."""
+    """The parameters in the body, empty for null. INVALID_REQUEST if it is not a JSON object."""
     try:
         fields = json.loads(request.body or b"null")
     except (ValueError, RecursionError):
@@ -139,7 +140,7 @@ def _fields(request: Request) -> dict[str, Any]:
 
 
 def _from_query(operation: Operation, query: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The parameters in the query: what precedes the last dot is the filter they are in, a number counts values."""
+    """The parameters in the query: the text before the last dot is their filter, a number counts values."""
     parameters: dict[str, Any] = {}
     for name, values in query.items():
         if name in (_ACTION, "action"):
@@ -150,7 +151,7 @@ def _from_query(operation: Operation, query: Mapping[str, list[str]]) -> dict[st
 
 
 def older_failure(response: Response) -> Response:
-    """The response of a failure as this dialect has it: the name of the structure, and the structure beside it."""
+    """The response of a failure in this dialect: the name of the structure, and the structure next to it."""
     body = json.loads(response.body)
     older = {"type": f"com.vmware.vapi.std.errors.{body['error_type'].lower()}", "value": body}
     return replace(response, body=json.dumps(older).encode())

@@ -1,4 +1,4 @@
-"""The machines that are made of OVF packages."""
+"""Machines that are created from OVF packages."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -34,7 +34,7 @@ IMPORT_FLAGS = {"LAX": "Deploy the package even where it is not valid in every r
 
 
 def flags(known: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A list of flags as the services for flags return it."""
+    """A list of flags as the flag services return it."""
     return [
         {
             "option": name,
@@ -45,10 +45,10 @@ def flags(known: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def site_for_target(call: Call, target: Mapping[str, Any], datastore: str | None) -> Site:
-    """The place that a resource pool, a host, a folder and a datastore stand for; what is left open is chosen.
+    """The site for a resource pool, a host, a folder and a datastore; what is omitted is chosen.
 
-    NOT_FOUND for a place that does not exist, INVALID_ARGUMENT where they do not go together, RESOURCE_INACCESSIBLE for
-    a host or a datastore that takes nothing now.
+    NOT_FOUND for a place that does not exist, INVALID_ARGUMENT if they do not go together, RESOURCE_INACCESSIBLE for a
+    host or a datastore that is currently unusable.
     """
     places = call.inventory.places
     named = {name: value for name, value in target.items() if value is not None}
@@ -69,10 +69,10 @@ def deploy(
     site: Site,
     networks: Mapping[str, str],
 ) -> VirtualMachine:
-    """Makes the machine of a package, which is off. Raises what stops it; nothing is left over then.
+    """Creates the machine of a package, powered off. Raises what prevents it, and then leaves nothing behind.
 
-    `networks` are identifiers of networks by the names in the package; a network that is not named is one of that name
-    in the datacenter, or any.
+    `networks` are identifiers of networks by the names in the package. A network that is not named is the one with that
+    name in the datacenter, or any.
     """
     inventory = call.inventory
     backings = [_backing(inventory, networks.get(network), network) for network in package.networks]
@@ -91,17 +91,17 @@ def deploy(
 
 
 def copy_duration(inventory: Inventory, package: OvfPackage) -> timedelta:
-    """How long it takes to write the disks of a package."""
+    """How long writing the disks of a package takes."""
     return provisioning.copy_duration(inventory, package.disks)
 
 
 def nothing_to_report() -> dict[str, Any]:
-    """What a result reports when all went well: vCenter sends the lists, with nothing in them."""
+    """What a result reports if there were no problems: vCenter sends the lists, but empty."""
     return {"errors": [], "warnings": [], "information": []}
 
 
 def failed(failure: errors.VapiError) -> dict[str, Any]:
-    """A failure as a result reports it: an error of the server, or of what was given in `name` of its data."""
+    """A failure as a result reports it: an error of the server, or of the input in `name` of its data."""
     failure.messages = [_reworded(message) for message in failure.messages]
     error: dict[str, Any] = {"category": "SERVER", "error": failure.to_json()}
     if failure.data is not None and {"name", "value"} <= failure.data.keys():
@@ -110,7 +110,7 @@ def failed(failure: errors.VapiError) -> dict[str, Any]:
 
 
 def _reworded(message: errors.Message) -> errors.Message:
-    """A fault of the VIM API in the words of the OVF service."""
+    """A fault of the VIM API in the form of the OVF service."""
     match message.id:
         case "vmsg.DuplicateName.summary":
             (name,) = message.args

@@ -1,4 +1,4 @@
-"""Reads OVF descriptors: what an uploaded package has of a machine, and the files that belong to it."""
+"""Reads OVF descriptors: what an uploaded package says about a machine, and the files that it refers to."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from gateway.simulator.ovf_package import OvfPackage
 
 __all__ = ["Descriptor", "read"]
 
-# The types of hardware that count, as CIM numbers them.
+# The relevant types of hardware, by their CIM numbers.
 _CPU, _MEMORY, _NIC = "3", "4", "10"
 _UNITS = {"kb": 1 << 10, "kilobytes": 1 << 10, "mb": 1 << 20, "megabytes": 1 << 20, "gb": 1 << 30, "gigabytes": 1 << 30}
 _BYTES = "byte"
@@ -24,7 +24,7 @@ class Descriptor:
 
 
 def read(content: bytes) -> Descriptor:
-    """What a descriptor says. Raises ValueError for what is none, or lacks a machine."""
+    """The content of a descriptor. Raises ValueError if it is not one, or contains no machine."""
     try:
         envelope = ElementTree.fromstring(content)  # noqa: S314 - expat bounds how far entities expand
     except ElementTree.ParseError as error:
@@ -61,7 +61,7 @@ def _text(element: ElementTree.Element | None) -> str:
 
 
 def _attribute(element: ElementTree.Element | None, name: str) -> str:
-    """The attribute of that name in whatever namespace, empty when it is not there."""
+    """The attribute with that name in any namespace, empty if it does not exist."""
     found: Iterator[str] = (
         value for key, value in ({} if element is None else element.attrib).items() if key.rpartition("}")[2] == name
     )

@@ -1,4 +1,4 @@
-"""What is in an OVF package."""
+"""The contents of an OVF package."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class OvfPackage:
-    """What an OVF descriptor says of the machine in it. Sizes of disks are in bytes."""
+    """What an OVF descriptor says about its machine. Sizes of disks are in bytes."""
 
     name: str
     guest_os: str
@@ -21,12 +21,12 @@ class OvfPackage:
     memory_mib: int = 2048
     disks: tuple[int, ...] = (16 * _GIB,)
     networks: tuple[str, ...] = ("VM Network",)
-    """The network of each adapter, by the name that it has in the package."""
+    """The network of each adapter, by its name in the package."""
     annotation: str = ""
     eulas: tuple[str, ...] = ()
     storage_groups: tuple[str, ...] = ("group1",)
     properties: Mapping[str, str] = field(default_factory=dict)
-    """Defaults of the properties by key."""
+    """Default values of the properties, by key."""
 
     @classmethod
     def of(cls, machine: VirtualMachine, name: str, annotation: str) -> Self:
@@ -49,4 +49,4 @@ PHOTON = OvfPackage(
     eulas=("The example license: do as you like with what is not there.",),
     properties={"guestinfo.hostname": "photon"},
 )
-"""The package that the library has from the start, and that any URL leads to."""
+"""The package in the initial library, and at every URL."""

@@ -1,4 +1,4 @@
-"""What comes from the web servers in front of the API, not from the API: pages for browsers."""
+"""Responses of the web servers in front of the API, not of the API itself: pages for browsers."""
 
 from http import HTTPStatus
 
@@ -22,12 +22,12 @@ def not_found(path: str) -> Response:
 
 
 def bad_request() -> Response:
-    """For a path whose meaning would have to be guessed."""
+    """For a path with an ambiguous meaning."""
     return _page(HTTPStatus.BAD_REQUEST, "Ambiguous URI path segment")
 
 
 def unsupported_media_type() -> Response:
-    """For a body that is not said to be JSON."""
+    """For a body that is not declared as JSON."""
     return _page(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json")
 
 

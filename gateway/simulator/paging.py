@@ -1,6 +1,6 @@
-"""Lists that are read page by page: a marker says where the next page begins, and for which filter.
+"""Paged lists: a marker encodes where the next page begins, and for which filter.
 
-Markers hold what they mean, so that nothing is kept between two pages. Clients must not look into them.
+Markers contain their meaning, so that no state is kept between two pages. Clients must treat them as opaque.
 """
 
 import base64
@@ -22,12 +22,12 @@ Item = TypeVar("Item")
 
 
 def marker(*position: Any) -> str:
-    """A marker for a position, which is any JSON."""
+    """A marker for a position, which is any JSON value."""
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
 def read_marker(text: str) -> list[Any]:
-    """The position that a marker stands for. Raises ValueError for what is no marker."""
+    """The position in a marker. Raises ValueError for an invalid marker."""
     try:
         position = json.loads(base64.urlsafe_b64decode(f"{text}{'=' * (-len(text) % 4)}"))
     except (binascii.Error, UnicodeError) as error:
@@ -40,9 +40,10 @@ def read_marker(text: str) -> list[Any]:
 def names_page(
     call: Call, items: Iterable[Item], key: Callable[[Item], tuple[int, str]], show: Callable[[Item], Json]
 ) -> Json:
-    """A page of a list whose only filter is `names`; `key` gives an item's number, in whose order they are, and name.
+    """A page of a list whose only filter is `names`; `key` returns an item's number, which defines the order, and its
+    name.
 
-    NOT_FOUND for what is no marker, INVALID_ARGUMENT for a marker beside a filter and for a size that is none.
+    NOT_FOUND for an invalid marker, INVALID_ARGUMENT for a marker together with a filter and for an invalid size.
     """
     size = int(call.query["page_size"][0]) if "page_size" in call.query else _DEFAULT_SIZE
     if not 1 <= size <= _MOST:

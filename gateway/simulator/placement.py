@@ -1,7 +1,7 @@
-"""Where a machine is to live: what a placement spec names, completed and checked.
+"""Where a machine is placed: what a placement spec names, completed and validated.
 
-Creating, cloning, registering, moving and deploying machines all take such a spec. What it leaves open is where the
-machine or its source is now, or is chosen.
+Creating, cloning, registering, moving and deploying machines all use such a spec. What it omits is where the machine or
+its source currently is, or is chosen.
 """
 
 from collections.abc import Mapping
@@ -22,15 +22,15 @@ Place = TypeVar("Place")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A complete and possible placement."""
+    """A complete and valid placement."""
 
     placement: Placement
     datastore: Datastore
-    """For the machine's own files, and for all disks that have no other."""
+    """For the machine's own files, and for all disks without their own datastore."""
 
 
 def find(places: Mapping[str, Place], kind: str, identifier: str) -> Place:
-    """The place with that identifier. NOT_FOUND when there is none; `kind` is what messages call it."""
+    """The place with that identifier. NOT_FOUND if it does not exist; `kind` is its name in messages."""
     place = places.get(identifier)
     if place is None:
         raise errors.not_found(kind, identifier)
@@ -38,7 +38,7 @@ def find(places: Mapping[str, Place], kind: str, identifier: str) -> Place:
 
 
 def site_of(inventory: Inventory, machine: VirtualMachine) -> Site:
-    """Where a machine lives now."""
+    """The current site of a machine."""
     datastore = inventory.places.datastore_of(f"[{machine.datastore}]")
     if datastore is None:
         raise errors.resource_inaccessible(
@@ -50,12 +50,12 @@ def site_of(inventory: Inventory, machine: VirtualMachine) -> Site:
 def site_for(
     inventory: Inventory, spec: Mapping[str, Any] | None, current: Site | None = None, *, stays: bool = False
 ) -> Site:
-    """The site that a placement spec stands for.
+    """The site for a placement spec.
 
-    What the spec leaves open is taken from `current`; without it, the spec has to have a folder, a datastore, and
-    something to compute on. NOT_FOUND for a place that does not exist, INVALID_ARGUMENT where they do not go together,
-    RESOURCE_INACCESSIBLE for a host or a datastore that takes nothing now. With `stays`, it is the machine at `current`
-    that is moved, and it can stay wherever it is.
+    What the spec omits is taken from `current`. Without `current`, the spec must have a folder, a datastore, and a
+    host, cluster or resource pool. NOT_FOUND for a place that does not exist, INVALID_ARGUMENT if they do not go
+    together, RESOURCE_INACCESSIBLE for a host or a datastore that is currently unusable. With `stays`, the machine at
+    `current` itself is moved, and it can stay wherever it is.
     """
     named = {name: value for name, value in (spec or {}).items() if value is not None}
     folder = _folder(inventory, named.get("folder"), current)
@@ -78,9 +78,9 @@ def site_for(
 
 
 def host_to_start_on(inventory: Inventory, machine: VirtualMachine) -> str:
-    """The machine's host; another one of its cluster where that takes no machines and the cluster chooses hosts.
+    """The machine's host, or another host of its cluster if that one is unusable and the cluster chooses hosts.
 
-    RESOURCE_INACCESSIBLE when there is none.
+    RESOURCE_INACCESSIBLE if there is none.
     """
     places, present = inventory.places, inventory.places.hosts[machine.placement.host]
     if _is_usable(present):
@@ -97,7 +97,7 @@ def host_to_start_on(inventory: Inventory, machine: VirtualMachine) -> str:
 def require_room(
     inventory: Inventory, host: str, memory_mib: int, error_type: str = "UNABLE_TO_ALLOCATE_RESOURCE"
 ) -> None:
-    """An error of that type when the host has less memory left than a machine needs to run."""
+    """An error of that type if the host has less free memory than a machine needs to run."""
     if memory_mib > inventory.host_memory_mib[host] - inventory.usage.memory_mib(host):
         raise errors.of_type(
             error_type,
@@ -107,7 +107,7 @@ def require_room(
 
 
 def require_space(datastore: Datastore, size: int, error_type: str = "UNABLE_TO_ALLOCATE_RESOURCE") -> None:
-    """An error of that type when the datastore has no room for so many bytes; a full one has none for anything."""
+    """An error of that type if the datastore lacks space for this many bytes; a full datastore always does."""
     if datastore.free <= 0 or size > datastore.free:
         raise errors.of_type(
             error_type,
@@ -139,7 +139,7 @@ def _datastore(inventory: Inventory, wanted: str | None, current: Site | None) -
 def _compute(
     inventory: Inventory, named: Mapping[str, Any], datastore: Datastore, current: Site | None
 ) -> tuple[Host, ResourcePool]:
-    """Host and resource pool: those that are named, what follows from them, and what is chosen."""
+    """Host and resource pool: those in the spec, what follows from them, and what is chosen."""
     places = inventory.places
     cluster = find(places.clusters, "cluster", named["cluster"]) if "cluster" in named else None
     host = find(places.hosts, "host", named["host"]) if "host" in named else None
@@ -168,7 +168,7 @@ def _compute(
 
 
 def _chosen(inventory: Inventory, pool: ResourcePool, datastore: Datastore, current: Site | None) -> Host:
-    """The host of the pool: the only one, the present one where that is possible, or the next one in turn."""
+    """The host for the pool: the only one, the current one if possible, or the next one in turn."""
     places = inventory.places
     if pool.host is not None:
         return places.hosts[pool.host]
@@ -189,7 +189,7 @@ def _is_usable(host: Host) -> bool:
 
 
 def _require_usable(host: Host) -> None:
-    """RESOURCE_INACCESSIBLE for a host that takes no machines."""
+    """RESOURCE_INACCESSIBLE for a host that does not accept machines."""
     if not _is_usable(host):
         raise errors.resource_inaccessible(
             f"{_MESSAGES}.host_not_available",

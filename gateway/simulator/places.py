@@ -1,11 +1,11 @@
 """Where virtual machines live: datacenters, folders, clusters, hosts, resource pools, datastores and networks.
 
-The world is the same at each start; its identifiers have the form that vCenter's have. There are two datacenters:
+The inventory is the same at each start; its identifiers have vCenter's format. There are two datacenters:
 
 - `datacenter-3` (`DC0`): the cluster `domain-c8` with `host-10` and `host-13`; the root folder of machines `group-v4`
   (`vm`) and `group-v31` (`Production`) in it; the cluster's own resource pool `resgroup-9` and `resgroup-33` in it; the
   datastores `datastore-11` (`datastore1`), `datastore-12` (`datastore2`) and `datastore-15` (`nfs-isos`).
-- `datacenter-21` (`DC1`): the cluster `domain-c26` with `host-28`, and `host-29` on its own with the resource pool
+- `datacenter-21` (`DC1`): the cluster `domain-c26` with `host-28`, and the standalone `host-29` with the resource pool
   `resgroup-30`; the root folder of machines `group-v22`; the datastore `datastore-24` (`datastore3`); the network
   `dvportgroup-34`.
 """
@@ -34,7 +34,7 @@ _OTHER_SWITCH = "50 2e 77 10 4b 0f c2 18-5d 90 21 e3 6a 7c 88 0d"
 _SEGMENT = "9f2d7f0e-6a86-4d8f-b5a3-0f7a2a5f6f31"
 _GOLD = "b4ea5ab6-1d9c-4a5e-9a0b-7d2f4c0e8d11"
 
-# The letters in the identifiers of the root folders of a datacenter, their names, and what they hold.
+# The letters in the identifiers of the root folders of a datacenter, their names, and the types of their contents.
 _ROOTS = (
     ("v", "vm", "VIRTUAL_MACHINE"),
     ("h", "host", "HOST"),
@@ -45,7 +45,7 @@ _ROOTS = (
 
 @dataclass(slots=True)
 class Folder:
-    """A folder; `type` is what it holds, as vCenter's Folder.Type has it. The root of all has no parent."""
+    """A folder; `type` is the type of its contents, as in vCenter's Folder.Type. The root of all has no parent."""
 
     folder: str
     name: str
@@ -57,12 +57,12 @@ class Folder:
 
 @dataclass(slots=True)
 class Datacenter:
-    """A datacenter with the root folders that vCenter makes in it."""
+    """A datacenter with the root folders that vCenter creates in it."""
 
     datacenter: str
     name: str
     parent: str
-    """The folder it is in."""
+    """The folder that contains it."""
     vm_folder: str
     host_folder: str
     datastore_folder: str
@@ -84,7 +84,7 @@ class Cluster:
 
 @dataclass(slots=True)
 class Host:
-    """A host, in a cluster or on its own."""
+    """A host, in a cluster or standalone."""
 
     host: str
     name: str
@@ -92,7 +92,7 @@ class Host:
     folder: str
     cluster: str | None
     resource_pool: str
-    """The pool that its machines run in unless they say otherwise: that of its cluster, or its own."""
+    """The default pool of its machines: that of its cluster, or its own."""
     connection_state: str = "CONNECTED"
     power_state: str = "POWERED_ON"
     in_maintenance: bool = False
@@ -105,19 +105,19 @@ class Host:
 
 @dataclass(slots=True)
 class Shares:
-    """What a resource pool is given of CPU (MHz) or memory (MiB)."""
+    """The CPU (MHz) or memory (MiB) allocated to a resource pool."""
 
     reservation: int = 0
     expandable: bool = True
     limit: int = -1
     level: str = "NORMAL"
     shares: int | None = None
-    """Relevant only when the level is CUSTOM."""
+    """Only used if the level is CUSTOM."""
 
 
 @dataclass(slots=True)
 class ResourcePool:
-    """A resource pool; one without a parent belongs to a cluster or a host and cannot be deleted."""
+    """A resource pool. One without a parent belongs to a cluster or a host and cannot be deleted."""
 
     resource_pool: str
     name: str
@@ -125,14 +125,14 @@ class ResourcePool:
     datacenter: str
     cluster: str | None
     host: str | None
-    """The host on its own that the pool belongs to; None for the pools of a cluster."""
+    """The standalone host that the pool belongs to; None for the pools of a cluster."""
     cpu: Shares = field(default_factory=Shares)
     memory: Shares = field(default_factory=Shares)
 
 
 @dataclass(slots=True)
 class Datastore:
-    """A datastore; disk files take up its space with their whole capacity."""
+    """A datastore; disk files use its space with their whole capacity."""
 
     datastore: str
     name: str
@@ -150,13 +150,13 @@ class Datastore:
 
     @property
     def free(self) -> int:
-        """Bytes that are left."""
+        """The number of free bytes."""
         return max(0, self.capacity - self.used)
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network nics can be attached to; `type` is the nic backing type it takes."""
+    """A network that nics can be attached to; `type` is its nic backing type."""
 
     network: str
     name: str
@@ -167,14 +167,14 @@ class Network:
 
     @property
     def object_type(self) -> str:
-        """The type of the managed object that it is."""
+        """The type of its managed object."""
         return {"DISTRIBUTED_PORTGROUP": "DistributedVirtualPortgroup", "OPAQUE_NETWORK": "OpaqueNetwork"}.get(
             self.type, "Network"
         )
 
 
 class Places:
-    """All places by identifier. Names of datastores are unique, so that the path of a file tells where it is."""
+    """All places by identifier. Names of datastores are unique, so that the path of a file identifies its datastore."""
 
     def __init__(self) -> None:
         self._numbers = count(2001)
@@ -237,16 +237,16 @@ class Places:
         self.hosts_of_others = {"esx-40.vsphere.local"}
         """Names of hosts outside the inventory that another vCenter manages."""
         self.host_password = "VMware1!"  # noqa: S105 - of every host outside the inventory
-        """Of the account `root` of these hosts."""
+        """The password of the account `root` on these hosts."""
         self.unsupported_hosts = {"esx-41.vsphere.local"}
-        """Names of hosts outside the inventory whose version is too old."""
+        """Names of hosts outside the inventory with too old a version."""
 
     def new_id(self, prefix: str) -> str:
         """A free identifier, for example `group-v2001` for the prefix `group-v`."""
         return f"{prefix}{next(self._numbers)}"
 
     def new_datacenter(self, name: str, folder: str) -> Datacenter:
-        """A datacenter with its root folders and nothing in them, in a folder."""
+        """A datacenter in a folder, empty except for its root folders."""
         number = int(self.new_id(""))
         for _ in range(len(_ROOTS) - 1):
             self.new_id("")  # The roots have consecutive numbers.
@@ -267,7 +267,7 @@ class Places:
         return found
 
     def datastore_of(self, path: str) -> Datastore | None:
-        """The datastore that a path such as `[datastore1] web/web.vmdk` names; None when there is none."""
+        """The datastore in a path such as `[datastore1] web/web.vmdk`; None if it does not exist."""
         name = path.partition("]")[0].removeprefix("[")
         return next((datastore for datastore in self.datastores.values() if datastore.name == name), None)
 
@@ -280,7 +280,7 @@ def _by_id(key: str, *places: Place) -> dict[str, Place]:
 
 
 def _roots(datacenter: str, number: int) -> Iterable[Folder]:
-    """The four folders that vCenter makes in each datacenter, with consecutive numbers."""
+    """The four folders that vCenter creates in each datacenter, with consecutive numbers."""
     return [
         Folder(f"group-{letter}{number + offset}", name, kind, datacenter, datacenter)
         for offset, (letter, name, kind) in enumerate(_ROOTS)

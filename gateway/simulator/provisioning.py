@@ -1,8 +1,8 @@
-"""The making of machines: new ones, copies and running copies of others; and their end.
+"""Creates machines: new ones, copies, and running copies of others; and deletes them.
 
-Everything that brings machines into the inventory comes here: the operations that create, clone and register, and those
-that deploy templates. What is made is complete or not there at all. Nothing in here takes time: `copy_duration` tells
-the caller how long it would.
+Everything that adds machines to the inventory uses this module: the operations that create, clone and register, and
+those that deploy templates. A new machine is complete or does not exist at all. Nothing here takes time:
+`copy_duration` returns how long it would take.
 """
 
 import copy
@@ -36,24 +36,24 @@ __all__ = [
 ]
 
 _MAX_NAME = 80
-# How long copying takes: as long as a guest takes to start, and that again for every so many bytes.
+# A copy takes as long as a guest takes to start, plus that time again for every this many bytes.
 _BYTES_PER_TRANSITION = 100 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy that is to be made of a machine."""
+    """A planned copy of a machine."""
 
     name: str
     site: Site
     without: Collection[str] = ()
-    """Identifiers of disks that are left out."""
+    """Identifiers of disks that are not copied."""
     elsewhere: Mapping[str, Datastore] = field(default_factory=dict)
-    """Datastores of disks by identifier, for those that do not go with the machine."""
+    """Datastores of disks by identifier, for disks on another datastore than the machine."""
     template: bool = False
 
     def disks_of(self, source: VirtualMachine) -> Iterable[tuple[str, Disk, Datastore]]:
-        """The disks that are copied, with where they go."""
+        """The disks that are copied, with their target datastores."""
         return [
             (key, disk, self.elsewhere.get(key, self.site.datastore))
             for key, disk in source.disks.items()
@@ -62,7 +62,7 @@ class Copy:
 
 
 def require_free_name(inventory: Inventory, folder: str, name: str, error_type: str = "ALREADY_EXISTS") -> None:
-    """INVALID_ARGUMENT for what cannot be a name; an error of that type when the folder has a machine of that name."""
+    """INVALID_ARGUMENT for an invalid name; an error of that type if the folder has a machine with that name."""
     if not 0 < len(name) <= _MAX_NAME:
         raise errors.invalid_argument("vmsg.InvalidName.summary", "The name '{0}' is invalid.", name)
     if inventory.machines.named(name, folder):
@@ -70,14 +70,14 @@ def require_free_name(inventory: Inventory, folder: str, name: str, error_type: 
 
 
 def copy_duration(inventory: Inventory, sizes: Iterable[int]) -> timedelta:
-    """How long it takes to copy disks of these sizes, in bytes."""
+    """How long copying disks of these sizes, in bytes, takes."""
     return inventory.transition * (1 + sum(sizes) / _BYTES_PER_TRANSITION)
 
 
 def make(inventory: Inventory, name: str, guest_os: str, site: Site, hardware_version: str) -> VirtualMachine:
-    """Adds a machine that is off and has no hardware yet, under new identifiers.
+    """Adds a powered-off machine without hardware, under new identifiers.
 
-    ALREADY_EXISTS when the folder has a machine of that name, UNABLE_TO_ALLOCATE_RESOURCE when the datastore is full.
+    ALREADY_EXISTS if the folder has a machine with that name, UNABLE_TO_ALLOCATE_RESOURCE if the datastore is full.
     """
     require_free_name(inventory, site.placement.folder, name)
     require_space(site.datastore, 0)
@@ -100,7 +100,7 @@ def make(inventory: Inventory, name: str, guest_os: str, site: Site, hardware_ve
 
 
 def require_copyable(inventory: Inventory, source: VirtualMachine, wanted: Copy) -> None:
-    """Raises what would stop the copy now: a name that is taken, no space, a source that is out of sight."""
+    """Raises what would prevent the copy now: a name that is taken, lack of space, an inaccessible source."""
     source.require_accessible()
     require_free_name(inventory, wanted.site.placement.folder, wanted.name)
     require_space(wanted.site.datastore, 0)
@@ -108,7 +108,7 @@ def require_copyable(inventory: Inventory, source: VirtualMachine, wanted: Copy)
 
 
 def make_copy(inventory: Inventory, source: VirtualMachine, wanted: Copy) -> VirtualMachine:
-    """Adds a copy that is off: the hardware of the source, with identifiers, addresses and files of its own.
+    """Adds a powered-off copy: the hardware of the source, with its own identifiers, addresses and files.
 
     Raises what `require_copyable` does.
     """
@@ -128,7 +128,8 @@ def make_copy(inventory: Inventory, source: VirtualMachine, wanted: Copy) -> Vir
 def make_running_copy(
     inventory: Inventory, source: VirtualMachine, wanted: Copy, bios_uuid: str | None
 ) -> VirtualMachine:
-    """Adds a copy that runs on from where the source is, with its processes. Raises what `require_copyable` does."""
+    """Adds a copy that continues from the source's current state, with its processes. Raises what `require_copyable`
+    does."""
     require_copyable(inventory, source, wanted)
     machine = _twin(inventory, source, wanted)
     machine.bios_uuid = bios_uuid or machine.bios_uuid
@@ -137,7 +138,7 @@ def make_running_copy(
 
 
 def delete(inventory: Inventory, machine: VirtualMachine) -> None:
-    """Takes a machine out of the inventory, with its files: those of its disks unless another machine has them, too."""
+    """Removes a machine from the inventory, with its files: those of its disks unless another machine shares them."""
     for disk in machine.disks.values():
         if disk.vmdk_file in inventory.disk_files and inventory.usage.owners(disk.vmdk_file) == [machine]:
             del inventory.disk_files[disk.vmdk_file]
@@ -146,7 +147,7 @@ def delete(inventory: Inventory, machine: VirtualMachine) -> None:
 
 
 def unregister(inventory: Inventory, machine: VirtualMachine) -> None:
-    """Takes a machine out of the inventory; its files stay where they are."""
+    """Removes a machine from the inventory; its files stay where they are."""
     del inventory.machines[machine.vm]
     inventory.removed("VirtualMachine", machine.vm)
 
@@ -154,8 +155,8 @@ def unregister(inventory: Inventory, machine: VirtualMachine) -> None:
 def register(inventory: Inventory, directory: str, name: str | None, site: Site) -> VirtualMachine:
     """Adds the machine whose files are in the directory, under a new identifier.
 
-    NOT_FOUND when no machine's files are there, ALREADY_EXISTS when that machine is in the inventory or the folder has
-    one of that name, UNABLE_TO_ALLOCATE_RESOURCE when the datastore is full.
+    NOT_FOUND if the directory has no machine's files, ALREADY_EXISTS if that machine is in the inventory or the folder
+    has one with that name, UNABLE_TO_ALLOCATE_RESOURCE if the datastore is full.
     """
     machine = inventory.machines.directories.get(directory)
     if machine is None:
@@ -173,7 +174,7 @@ def register(inventory: Inventory, directory: str, name: str | None, site: Site)
 
 
 def move(inventory: Inventory, machine: VirtualMachine, site: Site, elsewhere: Mapping[str, Datastore]) -> None:
-    """Moves a machine, and the files that go to other datastores. Raises what `require_movable` does."""
+    """Moves a machine, and the files that move to other datastores. Raises what `require_movable` does."""
     require_movable(inventory, machine, site, elsewhere)
     moving = disks_to_move(inventory, machine, site, elsewhere)
     before = machine.directory
@@ -194,7 +195,7 @@ def move(inventory: Inventory, machine: VirtualMachine, site: Site, elsewhere: M
 def require_movable(
     inventory: Inventory, machine: VirtualMachine, site: Site, elsewhere: Mapping[str, Datastore]
 ) -> None:
-    """ERROR for what would stop the move now: a name that is taken, no space, no memory on the other host."""
+    """ERROR for what would prevent the move now: a name that is taken, lack of space or of memory on the other host."""
     folder = site.placement.folder
     if folder != machine.placement.folder:
         require_free_name(inventory, folder, machine.name, "ERROR")
@@ -207,7 +208,7 @@ def require_movable(
 def disks_to_move(
     inventory: Inventory, machine: VirtualMachine, site: Site, elsewhere: Mapping[str, Datastore]
 ) -> list[tuple[Disk, Datastore]]:
-    """The disks of a machine that a move takes to other datastores, with where they go.
+    """The disks of a machine that a move puts on other datastores, with their targets.
 
     A disk that is not named follows the machine's own files if these move, and stays where it is otherwise.
     """
@@ -219,7 +220,7 @@ def disks_to_move(
 
 
 def _require_space(needs: Iterable[tuple[Datastore, int]], error_type: str = "UNABLE_TO_ALLOCATE_RESOURCE") -> None:
-    """An error of that type when a datastore lacks the space for all that is to go there."""
+    """An error of that type if a datastore lacks the space for everything that moves there."""
     sums: dict[str, int] = {}
     for datastore, size in needs:
         sums[datastore.datastore] = sums.get(datastore.datastore, 0) + size
@@ -227,7 +228,7 @@ def _require_space(needs: Iterable[tuple[Datastore, int]], error_type: str = "UN
 
 
 def _twin(inventory: Inventory, source: VirtualMachine, wanted: Copy) -> VirtualMachine:
-    """The copy as it is in the inventory: everything that the source has, and its own what no two machines share."""
+    """The copy in the inventory: everything from the source, except for what must be unique to a machine."""
     number = inventory.next_number()
     rng = inventory.random(number)
     machine = copy.deepcopy(source)
@@ -257,7 +258,7 @@ def _twin(inventory: Inventory, source: VirtualMachine, wanted: Copy) -> Virtual
 
 
 def _renew(inventory: Inventory, nic: Nic, port: str) -> None:
-    """Gives a copied nic an address and a port of its own; a manual address was chosen by somebody and stays."""
+    """Gives a copied nic its own address and port; a manual address is deliberate and stays."""
     if nic.mac_type == "ASSIGNED":
         nic.mac_address = inventory.next_mac()
     elif nic.mac_type == "GENERATED":
@@ -268,14 +269,14 @@ def _renew(inventory: Inventory, nic: Nic, port: str) -> None:
 
 
 def _new_file(inventory: Inventory, machine: VirtualMachine, datastore: Datastore) -> str:
-    """The path of a new disk file of the machine: in its directory, or in one of that name on another datastore."""
+    """The path of a new disk file of the machine: in its directory, or in one with that name on another datastore."""
     base = f"[{datastore.name}] {machine.home or machine.name}/{machine.home or machine.name}"
     paths = (f"{base}_{number}.vmdk" if number else f"{base}.vmdk" for number in count())
     return next(path for path in paths if path not in inventory.disk_files)
 
 
 def _follow_directory(machine: VirtualMachine, before: str) -> None:
-    """Has the devices write their files where the machine is now."""
+    """Makes the devices write their files to the machine's current directory."""
     for device in machine.connectable():
         file = device.backing.get("file")
         if file is not None and file.startswith(f"{before}/"):

@@ -1,4 +1,4 @@
-"""What the simulator was asked: the proof of what a client sent, how often, and whether it was carried out."""
+"""The requests that the simulator received: proof of what a client sent, how often, and whether it was executed."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -12,26 +12,26 @@ _KEPT = 100_000
 
 @dataclass(slots=True)
 class RecordedCall:
-    """One request. Header fields and bodies may hold secrets and stay out of every representation."""
+    """One request. Header fields and bodies may contain secrets and are excluded from every representation."""
 
     method: str
     target: str
-    """Path and query as they came, still percent-encoded."""
+    """Path and query as received, still percent-encoded."""
     operation: str | None
-    """The operation's id, None for what is none."""
+    """The operation's id, None for a request that is not an operation."""
     request_id: str
-    """The client's `X-Request-ID`, empty when it sent none."""
+    """The client's `X-Request-ID`, empty if it sent none."""
     headers: Mapping[str, str] = field(repr=False)
     """By lower-case name."""
     body: bytes = field(repr=False)
-    """Empty for a file that is uploaded, which may be large."""
+    """Empty for an uploaded file, which may be large."""
     status: int | None = None
-    """Of the answer; None when none was sent."""
+    """Of the response; None if none was sent."""
     executed: bool = False
-    """Whether the operation ran and did what it should."""
+    """Whether the operation ran successfully."""
 
     def to_json(self) -> dict[str, Any]:
-        """What may be shown: everything but header fields and body."""
+        """What may be shown: everything except header fields and body."""
         return {
             "method": self.method,
             "target": self.target,
@@ -55,7 +55,7 @@ class Record:
         return len(self._calls)
 
     def add(self, call: RecordedCall) -> None:
-        """Adds a call; beyond 100,000 the oldest is forgotten."""
+        """Adds a call; beyond 100,000 calls, the oldest is dropped."""
         self._calls.append(call)
 
     def of(self, operation: str) -> list[RecordedCall]:

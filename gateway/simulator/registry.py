@@ -1,7 +1,7 @@
-"""Which function carries out which operation, and what it is given.
+"""Maps operations to the functions that implement them, and defines the arguments of these.
 
-A handler is a plain function from a `Call` to the JSON result: no HTTP, no waiting. The request has been authenticated,
-authorized and checked against the catalogue before it is called; what it raises is a `VapiError`.
+A handler is a plain function from a `Call` to the JSON result: no HTTP, no waiting. The request is authenticated,
+authorized and validated against the catalogue before the handler is called. It raises `VapiError`.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,13 +17,13 @@ from gateway.simulator.sessions import User
 
 __all__ = ["Call", "Handler", "Json", "carry_out", "handlers", "missing_operations", "operation", "perform"]
 
-# A JSON value. Any, since bodies have been validated against the catalogue before a handler sees them.
+# A JSON value. Any, because bodies are validated against the catalogue before a handler sees them.
 Json = Any
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to one operation, ready to be carried out."""
+    """One request to one operation, ready to be executed."""
 
     operation: str
     inventory: Inventory
@@ -41,7 +41,7 @@ class Call:
 
     @property
     def vm(self) -> VirtualMachine:
-        """The virtual machine of the path parameter `vm`; NOT_FOUND when there is none."""
+        """The virtual machine of the path parameter `vm`; NOT_FOUND if it does not exist."""
         identifier = self.path["vm"]
         machine = self.inventory.machines.get(identifier)
         if machine is None:
@@ -50,22 +50,22 @@ class Call:
 
     @property
     def origin(self) -> str:
-        """Where the request came to, as URLs that the simulator gives begin: it stands for hosts and services as well.
+        """The origin of the request, with which the simulator's URLs begin, also those for hosts and services.
 
-        A client that does not say where that was puts its own idea of it in the place of the asterisk.
+        If a client does not send it, the asterisk is a placeholder that the client fills in.
         """
         scheme = "https" if self.inventory.transfers.secure else "http"
         return f"{scheme}://{self.headers.get('host', '*')}"
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The request body as an object; empty when the operation takes none."""
+        """The request body as an object; empty if the operation has none."""
         return self.body if isinstance(self.body, dict) else {}
 
 
 Handler = Callable[[Call], Json]
 
-# The types of what operations name in their paths, as far as the VIM API shows it.
+# The types of the objects in operations' paths, as far as the VIM API shows them.
 _TOUCHED = {
     "vm": "VirtualMachine",
     "host": "HostSystem",
@@ -76,7 +76,7 @@ _TOUCHED = {
 }
 # What vCenter counts as a change of a machine's configuration.
 _CONFIGURATION = "com.vmware.vcenter.vm.hardware"
-# The services that make and remove what machines live in.
+# The services that create and remove places of machines.
 _PLACES = tuple(f"com.vmware.vcenter.{name}." for name in ("host", "datacenter", "resource_pool"))
 
 _HANDLERS: dict[str, Handler] = {}
@@ -85,7 +85,7 @@ _HANDLERS: dict[str, Handler] = {}
 def operation(service: str, name: str) -> Callable[[Handler], Handler]:
     """Registers the function as the handler of `service.name`.
 
-    Raises LookupError for a name that the catalogue lacks, and for a second handler.
+    Raises LookupError for a name that is not in the catalogue, and for a second handler.
     """
     key = f"{service}.{name}"
 
@@ -106,7 +106,7 @@ def handlers() -> Mapping[str, Handler]:
 
 
 def carry_out(call: Call) -> Json:
-    """Carries out a call, and notes what it may have changed; raises what the operation raises."""
+    """Executes a call, and records what it may have changed; raises what the operation raises."""
     done = False
     try:
         result = _HANDLERS[call.operation](call)
@@ -118,7 +118,7 @@ def carry_out(call: Call) -> Json:
 
 
 def perform(call: Call, operation_id: str, body: Json = None, **path: str) -> Json:
-    """Carries out an operation as a part of another call, in the same name; raises what that operation raises."""
+    """Executes an operation as a part of another call, for the same user; raises what that operation raises."""
     return carry_out(replace(call, operation=operation_id, path=path, query={}, body=body))
 
 
@@ -133,5 +133,5 @@ def _note(call: Call, *, done: bool) -> None:
 
 
 def missing_operations(catalogue: Catalogue) -> list[str]:
-    """The operations of the catalogue that nobody carries out; empty in a complete simulator."""
+    """The operations of the catalogue without a handler; empty in a complete simulator."""
     return sorted(catalogue.operations.keys() - _HANDLERS.keys())

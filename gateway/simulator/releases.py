@@ -1,6 +1,6 @@
-"""The releases of vCenter that the simulator can be.
+"""The releases of vCenter that the simulator supports.
 
-A release has what came with its version of the vSphere API or before, and nothing that came later.
+A release has what was introduced with its version of the vSphere API or before, and nothing newer.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ __all__ = ["NEWEST", "RELEASES", "Release"]
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release of vCenter, as people name it, with its version of the vSphere API."""
+    """A release of vCenter by its common name, with its version of the vSphere API."""
 
     name: str
     version: str
 
     def has(self, since: str | None) -> bool:
-        """Whether the release has what came with that version; None stands for what has always been there."""
+        """Whether the release has what that version introduced; None is what has always existed."""
         return since is None or _numbers(since) <= _numbers(self.version)
 
 
@@ -24,7 +24,7 @@ RELEASES = {
     release.name: release
     for release in (Release("7.0.3", "7.0.3.0"), Release("8.0.2", "8.0.2.0"), Release("9.1", "9.1.1.0"))
 }
-"""By name, the oldest first. 9.1 stands for all that has come with 9.1 so far."""
+"""By name, the oldest first. 9.1 includes everything known of 9.1."""
 NEWEST = RELEASES["9.1"]
 
 

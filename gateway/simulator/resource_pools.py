@@ -1,7 +1,7 @@
 """How much CPU (MHz) and memory (MiB) resource pools can still reserve.
 
-A pool at the root has what its hosts have. One below has what it reserves, and what its parent has left where its
-reservation is expandable.
+A root pool has the capacity of its hosts. A pool below has its reservation and, if that is expandable, what its parent
+has left.
 """
 
 from collections import defaultdict
@@ -18,14 +18,14 @@ _HOST_MHZ = 64 * 2400
 
 
 def hosts_of(inventory: Inventory, pool: ResourcePool) -> list[Host]:
-    """The hosts that the pool draws on."""
+    """The hosts whose capacity the pool uses."""
     if pool.host is not None:
         return [inventory.places.hosts[pool.host]]
     return [host for host in inventory.places.hosts.values() if host.cluster == pool.cluster]
 
 
 class Reservations:
-    """All reservations of one kind at one moment; `without` is a pool that is looked at as if it reserved nothing."""
+    """All reservations of one kind at one moment; `without` is a pool whose own reservation is ignored."""
 
     def __init__(self, inventory: Inventory, kind: Kind, without: ResourcePool | None = None) -> None:
         self._inventory = inventory
@@ -37,7 +37,7 @@ class Reservations:
                 self._children[pool.parent].append(pool)
 
     def capacity(self, pool: ResourcePool) -> int:
-        """What the hosts of a pool at the root have."""
+        """The capacity of a root pool's hosts."""
         hosts = hosts_of(self._inventory, pool)
         if self._kind == "cpu":
             return _HOST_MHZ * len(hosts)

@@ -1,9 +1,9 @@
 """Finds the operation for a request: by the raw path, the verb, and the query.
 
-Of the query, `action` and `vmw-task` are part of the operation's address. Where two operations share all of that, one
-has a parameter that it requires, and a request with this parameter means that one.
+The query parameters `action` and `vmw-task` are part of the operation's address. If two operations share all of that,
+one has a required parameter, and a request with this parameter selects it.
 
-Paths are matched segment by segment before anything is decoded, so an encoded slash stays inside its identifier.
+Paths are matched segment by segment before decoding, so an encoded slash stays inside its identifier.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ _IN_ADDRESS = ("action", "vmw-task")
 
 
 class AmbiguousPathError(Exception):
-    """The path has `.` or `..` segments, plain or encoded; the web server refuses to guess what is meant."""
+    """The path has `.` or `..` segments, plain or encoded; the web server rejects ambiguous paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class Router:
             node.operations.append(operation)
 
     def match(self, method: str, raw_path: str, query: Mapping[str, list[str]]) -> Match:
-        """The operation the request means.
+        """The requested operation.
 
-        Raises `AmbiguousPathError` for what never reaches the API, NOT_FOUND for a path or a verb that no service has,
-        and OPERATION_NOT_FOUND for an action that the service does not have.
+        Raises `AmbiguousPathError` for a request that never reaches the API, NOT_FOUND for a path or a verb that no
+        service has, and OPERATION_NOT_FOUND for an action that the service does not have.
         """
         segments = raw_path.removeprefix("/").split("/")
         if any(unquote(segment) in {".", ".."} for segment in segments):
@@ -81,7 +81,8 @@ class Router:
             if {name: [value] for name, value in operation.fixed_query.items()} == address
         ]
         if found:
-            # The most particular one whose required parameters are there; without any, the one that says what lacks.
+            # The most specific one whose required parameters are present; if there is none, the one that reports what
+            # is missing.
             operation = max(found, key=lambda item: _fit(item, query))
             return Match(operation, dict(zip(operation.path_names, values, strict=True)))
         service = same_method[0].service
@@ -94,6 +95,6 @@ class Router:
 
 
 def _fit(operation: Operation, query: Mapping[str, list[str]]) -> int:
-    """How many required parameters a request has; -1 when it lacks one."""
+    """How many required parameters a request has; -1 if it lacks one."""
     required = [name for name, parameter in operation.query.items() if parameter.required]
     return len(required) if all(name in query for name in required) else -1

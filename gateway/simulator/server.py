@@ -1,4 +1,5 @@
-"""The simulated vCenter on a socket: HTTP/1.1 or HTTPS around the endpoint, with the faults only a socket can have."""
+"""The simulated vCenter on a socket: HTTP/1.1 or HTTPS around the endpoint, with the faults that only a socket can
+have."""
 
 import asyncio
 import logging
@@ -33,7 +34,7 @@ __all__ = ["Simulator", "SimulatorOptions"]
 
 _MAX_HEAD = 64 * 1024
 _SHUTDOWN_SECONDS = 1.0
-# Since when a session of the REST API is one of the VIM API too, and the other way round.
+# Since this release, a session of the REST API is also valid for the VIM API, and vice versa.
 _SHARED_SESSIONS = "8.0.3.0"
 
 _log = logging.getLogger(__name__)
@@ -41,34 +42,34 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SimulatorOptions:
-    """What the simulated vCenter is like."""
+    """The configuration of the simulated vCenter."""
 
     vms: int = SimulatorSettings().vms
     """Number of virtual machines."""
     release: str = SimulatorSettings().release
-    """The release of vCenter that it is, one of `RELEASES`. What came later is not there."""
+    """The release of vCenter, one of `RELEASES`. Newer features do not exist."""
     host: str = "127.0.0.1"
     port: int = 0
-    """0 takes a free one."""
+    """0 selects a free one."""
     tls: bool = False
-    """HTTPS with a certificate of its own, made at each start."""
+    """HTTPS with the simulator's own certificate, created at each start."""
     seed: int = 1
     """The same seed and number give the same inventory."""
     latency: float = 0.0
-    """Seconds that every answer takes at least."""
+    """Minimum duration of every response, in seconds."""
     transition: float = 2.0
-    """Seconds that a guest takes to shut down, to reboot, or to start its tools."""
+    """How long a guest takes to shut down, to reboot, or to start its tools, in seconds."""
     task_seconds: float = 0.0
-    """Seconds that a task of the VIM API takes; what the REST API starts takes its own time."""
+    """Duration of a task of the VIM API, in seconds; tasks of the REST API have their own durations."""
     limits: SessionLimits = field(default_factory=SessionLimits)
     users: tuple[User, ...] = DEFAULT_USERS
     """The accounts; `Simulator.user` is the first."""
     clock: Callable[[], datetime] = field(default=system_clock, repr=False)
-    """The time, in UTC. Tests give a `ManualClock`."""
+    """The time, in UTC. Tests use a `ManualClock`."""
 
 
 class Simulator:
-    """One simulated vCenter. Start and stop it within one event loop."""
+    """A simulated vCenter. Start and stop it within one event loop."""
 
     def __init__(self, options: SimulatorOptions | None = None) -> None:
         self.options = options or SimulatorOptions()
@@ -93,13 +94,13 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """Where clients reach it. To be asked for after the start."""
+        """The URL for clients. Only valid after the start."""
         scheme = "https" if self.options.tls else "http"
         return f"{scheme}://{join_address(reachable(self.options.host), self.port)}"
 
     @property
     def user(self) -> str:
-        """The name of the first account, which may do everything unless the options say otherwise."""
+        """The name of the first account, which has all privileges unless the options say otherwise."""
         return self.options.users[0].name
 
     @property
@@ -109,7 +110,7 @@ class Simulator:
 
     @property
     def changes(self) -> Changes:
-        """What has changed at machines since the start, by whichever API."""
+        """All changes of machines since the start, by any API."""
         return self.inventory.changes
 
     async def __aenter__(self) -> Self:
@@ -120,7 +121,7 @@ class Simulator:
         await self.stop()
 
     async def start(self) -> None:
-        """Starts serving. Raises OSError when the address cannot be used."""
+        """Starts serving. Raises OSError if the address cannot be used."""
         tls = None
         if self.options.tls:
             hosts = (reachable(self.options.host), "localhost", "127.0.0.1")
@@ -141,7 +142,7 @@ class Simulator:
         self.port = int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Stops serving; requests under way get a second."""
+        """Stops serving; requests in progress get a second to finish."""
         runner, self._runner = self._runner, None
         if runner is not None:
             self._vim.world.close()
@@ -180,7 +181,7 @@ class Simulator:
         fault = next((fault for fault in faults if fault.kind != "latency"), None)
         kind = fault.kind if fault else ""
         if kind == "hang":
-            await asyncio.Event().wait()  # Ends by the cancellation when the client closes the connection.
+            await asyncio.Event().wait()  # Cancelled when the client closes the connection.
         if kind == "reset_before":
             await asyncio.sleep(latency)
             _reset(incoming)
@@ -198,7 +199,7 @@ class Simulator:
             await wait_until(self.options.clock, response.later.due)
             response = response.later.response()
         call.executed = response.executed
-        # The answer is late, not the operation: it has run even if the client does not wait for the answer.
+        # The response is late, not the operation: it has run even if the client does not wait for the response.
         if latency:
             await asyncio.sleep(latency)
         if kind == "reset_after":
@@ -217,7 +218,7 @@ def _to_web(response: Response) -> web.Response:
 
 
 def _reset(incoming: web.BaseRequest) -> None:
-    """Closes the connection with a RST, as a crashed server's kernel does, and ends the handler."""
+    """Closes the connection with a RST, as the kernel of a crashed server does, and ends the handler."""
     transport = incoming.transport
     if transport is not None:
         connection = transport.get_extra_info("socket")
@@ -227,7 +228,7 @@ def _reset(incoming: web.BaseRequest) -> None:
 
 
 async def _cut(incoming: web.BaseRequest, response: Response) -> web.StreamResponse:
-    """Promises the whole body, sends half of it, and closes the connection; without a body the head is what is cut."""
+    """Announces the whole body, sends half of it, and closes the connection; without a body, the head is cut."""
     transport = incoming.transport
     if transport is None:
         raise asyncio.CancelledError

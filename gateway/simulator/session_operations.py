@@ -1,4 +1,4 @@
-"""What both kinds of sessions about library items can do: they are two services with the same operations."""
+"""The operations that both kinds of library item sessions have: they are two services with the same operations."""
 
 from collections.abc import Callable
 
@@ -14,9 +14,10 @@ _MESSAGES = "com.vmware.vdcs.cls-main"
 def session_operations(
     service: str, parameter: str, progress: str, *, uploads: bool
 ) -> Callable[[Call], LibrarySession]:
-    """Registers list, get, keep_alive, cancel and fail of a service; returns what finds the session of a call.
+    """Registers list, get, keep_alive, cancel and fail of a service; returns the function that finds the session of a
+    call.
 
-    `parameter` names the session in the path, `progress` the progress that a client tells in its body.
+    `parameter` is the path parameter of the session, `progress` the field with the client's progress in the body.
     """
 
     def session_of(call: Call) -> LibrarySession:
@@ -45,19 +46,19 @@ def session_operations(
 
     @operation(service, "keep_alive")
     def keep_alive(call: Call) -> None:
-        """Puts off the end of a session, and notes how far its client is."""
+        """Extends the lifetime of a session, and records the client's progress."""
         session, told = active(call), call.spec.get(progress)
         session.progress = session.progress if told is None else told
         session.keep_alive(call.now())
 
     @operation(service, "cancel")
     def cancel(call: Call) -> None:
-        """Ends a session and leaves the item as it was."""
+        """Ends a session and leaves the item unchanged."""
         call.inventory.library_sessions.end(active(call), "CANCELED")
 
     @operation(service, "fail")
     def fail(call: Call) -> None:
-        """Ends a session with the error that its client tells."""
+        """Ends a session with the error that its client reports."""
         text = call.spec["client_error_message"]
         error = errors.Message(f"{_MESSAGES}.client_error", text, (text,))
         call.inventory.library_sessions.end(active(call), "ERROR", error)
@@ -66,7 +67,7 @@ def session_operations(
 
 
 def require_item_named(call: Call) -> str:
-    """The identifier of the item that a new session is for; INVALID_ARGUMENT without."""
+    """The identifier of the item for a new session; INVALID_ARGUMENT if it is missing."""
     item: str | None = call.spec.get("library_item_id")
     if item is None:
         text = "The field '{0}' of the session is missing."

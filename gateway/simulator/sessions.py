@@ -1,4 +1,4 @@
-"""Users, their sessions, and all the ways vCenter refuses to give one: wrong password, lockout, session cap, expiry."""
+"""Users, their sessions, and all ways in which vCenter rejects them: wrong password, lockout, session cap, expiry."""
 
 import secrets
 import uuid
@@ -25,14 +25,14 @@ CHALLENGE = (
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account: what it may do, and the password it logs in with."""
+    """An account: its privileges, and the password it logs in with."""
 
     name: str
     password: str = field(repr=False)
     privileges: frozenset[Privilege] = frozenset({READ, WRITE})
 
     def require(self, privilege: Privilege, operation: str) -> None:
-        """UNAUTHORIZED unless the user holds the privilege."""
+        """UNAUTHORIZED unless the user has the privilege."""
         if privilege not in self.privileges:
             raise errors.unauthorized(
                 "vapi.security.authorization.invalid",
@@ -51,7 +51,7 @@ DEFAULT_USERS: tuple[User, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """When sessions end and logins are refused; times in seconds, with the defaults of vCenter 7."""
+    """When sessions end and logins are rejected; times in seconds, with the defaults of vCenter 7."""
 
     idle: float = 1800
     absolute: float = 86400
@@ -64,28 +64,28 @@ class SessionLimits:
 
 @dataclass(slots=True)
 class Session:
-    """One login; its identifier is a secret and stays out of every representation."""
+    """One login; its identifier is a secret and is excluded from every representation."""
 
     identifier: str = field(repr=False)
     user: User
     created: datetime
     last_accessed: datetime
     api: Api = "REST"
-    """Where it was opened."""
+    """The API where it was opened."""
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
-    """What it is called in lists of sessions: no secret, and of no use to log in."""
+    """Its name in lists of sessions: not a secret, and useless for logging in."""
     locale: str = "en"
     user_agent: str = ""
     calls: int = 0
     ended: bool = False
     objects: dict[str, Any] = field(default_factory=dict, repr=False)
-    """What it made for itself in the VIM API, by identifier: views, collectors and filters. They end with it."""
+    """The objects that it created in the VIM API, by identifier: views, collectors and filters. They end with it."""
 
 
 class Sessions:
-    """Every open session of the simulated vCenter, with counters for whoever wants to know who logged in how often.
+    """Every open session of the simulated vCenter, with counters of each user's logins.
 
-    A session that is not `shared` is good for the API where it was opened, and no other.
+    A session that is not `shared` is only valid for the API where it was opened.
     """
 
     def __init__(
@@ -103,12 +103,12 @@ class Sessions:
         self.refused_by_cap = 0
         self.logouts = 0
         self.begin_listeners: list[Callable[[Session], None]] = []
-        """Who wants to know of each session that begins."""
+        """Called for each session that begins."""
         self.end_listeners: list[Callable[[Session], None]] = []
-        """Who wants to know of each session that ends, however it ends."""
+        """Called for each session that ends, however it ends."""
 
     def counts(self) -> Mapping[str, int]:
-        """How many logins there were, and how many sessions are open now."""
+        """The numbers of logins and of open sessions."""
         return {
             "logins": self.logins,
             "rejected_logins": self.rejected_logins,
@@ -125,12 +125,12 @@ class Sessions:
         return list(self._sessions.values())
 
     def set_password(self, user: str, password: str) -> None:
-        """Changes a user's password; open sessions stay, as they do in vCenter."""
+        """Changes a user's password; open sessions stay, as in vCenter."""
         old = self._users[user.casefold()]
         self._users[user.casefold()] = User(old.name, password, old.privileges)
 
     def expire_all(self) -> None:
-        """Ends every session at once, as a restart of vCenter does."""
+        """Ends all sessions, like a restart of vCenter."""
         for session in list(self._sessions.values()):
             self._end(session)
 
@@ -166,7 +166,7 @@ class Sessions:
         return user
 
     def find(self, identifier: str | None, api: Api = "REST") -> Session:
-        """The live session with that identifier, marked as used now; UNAUTHENTICATED when the API has none."""
+        """The live session with that identifier, marked as used now; UNAUTHENTICATED if the API has none."""
         now = self._clock()
         session = self._sessions.get(identifier or "")
         if session is not None and self._expired(session, now):
@@ -183,19 +183,19 @@ class Sessions:
         return session
 
     def logout(self, identifier: str | None, api: Api = "REST") -> None:
-        """Ends a session; UNAUTHENTICATED when the API has none."""
+        """Ends a session; UNAUTHENTICATED if the API has none."""
         self._end(self.find(identifier, api))
         self.logouts += 1
 
     def terminate(self, key: str) -> bool:
-        """Ends the session that lists name so, as administrators do; False when there is none."""
+        """Ends the session with that name in lists, as administrators do; False if it does not exist."""
         session = next((session for session in self.open_sessions() if session.key == key), None)
         if session is not None:
             self._end(session)
         return session is not None
 
     def shown(self, api: Api) -> list[Session]:
-        """The open sessions that are good for an API."""
+        """The open sessions that are valid for an API."""
         return [session for session in self.open_sessions() if self._shared or session.api == api]
 
     def _end(self, session: Session) -> None:

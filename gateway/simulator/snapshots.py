@@ -1,6 +1,6 @@
-"""Snapshots: states of machines that they really go back to, with hardware, settings, and the files of the guest.
+"""Snapshots: states to which machines are really reverted, with hardware, settings, and the files of the guest.
 
-A snapshot is a copy of the machine. What says where the machine is and who it is stays as it is when it goes back.
+A snapshot is a copy of the machine. A revert keeps the machine's location and identity.
 """
 
 from copy import deepcopy
@@ -12,7 +12,7 @@ from gateway.simulator.machine import Snapshot, VirtualMachine
 
 __all__ = ["remove", "revert", "take"]
 
-# What a machine keeps when it goes back to a snapshot.
+# What a machine keeps when it is reverted to a snapshot.
 _KEPT = frozenset(
     {
         "vm", "name", "placement", "datastore", "home", "instance_uuid", "template", "snapshots", "custom_values",
@@ -32,7 +32,8 @@ def take(
     memory: bool,
     quiesced: bool,
 ) -> Snapshot:
-    """Takes a snapshot, from which the machine goes on. With its memory, a running machine comes back running."""
+    """Takes a snapshot, which becomes the current one. With memory, a running machine is running again after a
+    revert."""
     snapshots = machine.snapshots
     snapshots.made += 1
     snapshot = Snapshot(
@@ -54,14 +55,15 @@ def take(
 def revert(
     inventory: Inventory, machine: VirtualMachine, snapshot: Snapshot, now: datetime, *, suppress_power_on: bool = False
 ) -> None:
-    """Takes a machine back to a snapshot. One that ran goes on where it was, unless it is to be left suspended."""
+    """Reverts a machine to a snapshot. A machine that was running continues from there, unless it should stay
+    suspended."""
     saved = deepcopy(snapshot.machine)
     omitted = {key: item for key, item in machine.data_sets.sets.items() if item.omit_from_snapshot_and_clone}
     kept = {key: item for key, item in saved.data_sets.sets.items() if not item.omit_from_snapshot_and_clone}
     for name in (item.name for item in fields(VirtualMachine) if item.name not in _KEPT):
         setattr(machine, name, getattr(saved, name))
     machine.data_sets.sets = {**kept, **omitted}
-    machine.guest.changes += 1  # Whatever was planned for the guest that ends here will not happen.
+    machine.guest.changes += 1  # Nothing that was planned for the guest that ends here will happen.
     saved.guest.changes = machine.guest.changes
     machine.guest, machine.power_state = saved.guest, saved.power_state
     for disk in machine.disks.values():
@@ -69,7 +71,7 @@ def revert(
     if snapshot.state == "POWERED_OFF" and machine.power_state != "POWERED_OFF":
         machine.set_power_state("POWERED_OFF", now)
     if snapshot.state == "POWERED_ON":
-        # It goes on as a machine does that was suspended when the snapshot was taken.
+        # It resumes like a machine that was suspended when the snapshot was taken.
         machine.set_power_state("SUSPENDED", snapshot.created)
         if not suppress_power_on:
             machine.set_power_state("POWERED_ON", now)
@@ -77,7 +79,7 @@ def revert(
 
 
 def remove(machine: VirtualMachine, snapshot: Snapshot, *, children: bool) -> None:
-    """Removes a snapshot, with those that were made from it, or else these follow the one before."""
+    """Removes a snapshot, either with its children, or the children are attached to its parent."""
     snapshots = machine.snapshots
     for child in snapshots.children(snapshot.snapshot):
         if children:

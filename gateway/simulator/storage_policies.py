@@ -1,7 +1,7 @@
-"""Storage policies, which datastores suit them, and whether machines comply with them.
+"""Storage policies, which datastores are compatible with them, and whether machines comply with them.
 
 The simulated policies look at the kind of a datastore. vCenter keeps the result of a check until the next one. A part
-of a machine that has got another policy, or that was never looked at, is checked when somebody asks.
+of a machine that has got another policy, or was never checked, is checked on the next request.
 """
 
 from collections import UserDict
@@ -14,22 +14,22 @@ from gateway.simulator.places import Datastore, Places
 __all__ = ["HOME", "KNOWN", "StoragePolicies", "StoragePolicy", "overall"]
 
 HOME = "home"
-"""Stands for the home directory of a machine beside the identifiers of its disks."""
+"""The key of a machine's home directory, next to the identifiers of its disks."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoragePolicy:
-    """A policy: kinds of datastores that it has rules for, and those of them that suit it."""
+    """A policy: kinds of datastores that it has rules for, and those of them that are compatible."""
 
     policy: str
     name: str
     description: str
     applies_to: frozenset[str] | None = None
-    """None stands for every kind."""
+    """None means every kind."""
     suits: frozenset[str] = frozenset()
 
     def status_on(self, datastore: Datastore | None) -> str:
-        """What a check says of something on that datastore."""
+        """The result of a check for something on that datastore."""
         if datastore is None or not datastore.accessible:
             return "UNKNOWN_COMPLIANCE"
         if self.applies_to is not None and datastore.type not in self.applies_to:
@@ -59,14 +59,14 @@ KNOWN = (
 
 
 class StoragePolicies(UserDict[str, StoragePolicy]):
-    """All policies by identifier, and what the machines are according to them."""
+    """All policies by identifier, and the machines' compliance with them."""
 
     def __init__(self, places: Places) -> None:
         super().__init__({policy.policy: policy for policy in KNOWN})
         self._places = places
 
     def parts_of(self, machine: VirtualMachine) -> dict[str, str]:
-        """The policies that the home directory and the disks follow; what follows none is left out."""
+        """The policies of the home directory and the disks; parts without a policy are omitted."""
         parts = {HOME: machine.home_storage_policy} | {key: disk.storage_policy for key, disk in machine.disks.items()}
         return {part: policy for part, policy in parts.items() if policy is not None}
 
@@ -79,7 +79,7 @@ class StoragePolicies(UserDict[str, StoragePolicy]):
         return machine.compliance
 
     def check(self, machine: VirtualMachine, parts: set[str], now: datetime) -> None:
-        """Checks these parts anew."""
+        """Checks these parts again."""
         for part, policy in self.parts_of(machine).items():
             if part in parts:
                 path = machine.directory if part == HOME else machine.disks[part].vmdk_file

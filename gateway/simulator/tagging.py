@@ -1,11 +1,11 @@
-"""Categories, tags, and what the tags are attached to.
+"""Categories, tags, and the objects that the tags are attached to.
 
-A category decides how many of its tags an object can have, and objects of which types can have them. Objects are pairs
-of type and identifier, since tags go onto everything: machines, hosts, datastores, libraries. What has been deleted
-keeps no tags: `objects` tells what there is, and whatever is gone is left out.
+A category decides how many of its tags an object can have, and which types of objects can have them. Objects are pairs
+of type and identifier, because tags can be attached to anything: machines, hosts, datastores, libraries. Deleted
+objects keep no tags: `objects` reports which ones exist, and all others are omitted.
 
-The world begins with two categories, `Environment` (one tag an object, machines only; `production`, `development`) and
-`Role` (any number, any type; `web`, `database`). The first machine is in production.
+The initial inventory has two categories, `Environment` (one tag per object, machines only; `production`, `development`)
+and `Role` (any number, any type; `web`, `database`). The first machine is in production.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,7 +36,7 @@ class Category:
     cardinality: str
     types: set[str]
     number: int
-    """Numbers grow with each category, tag and attachment: lists are read page by page in their order."""
+    """Numbers grow with each category, tag and attachment: paged lists are in their order."""
     used_by: set[str] = field(default_factory=set)
     tags: dict[str, str] = field(default_factory=dict)
     """Identifiers of its tags by their names."""
@@ -44,7 +44,7 @@ class Category:
 
 @dataclass(slots=True)
 class Tag:
-    """A tag, with the objects that have it in the order in which they got it, each with the attachment's number."""
+    """A tag, with the objects that have it in the order of attachment, each with the attachment's number."""
 
     tag: str
     name: str
@@ -56,7 +56,7 @@ class Tag:
 
 
 class Tagging:
-    """All categories, tags and attachments. `objects` tells by type whether an identifier stands for something."""
+    """All categories, tags and attachments. `objects` reports by type whether an identifier exists."""
 
     def __init__(self, objects: Mapping[str, Callable[[str], bool]]) -> None:
         self._exists = objects
@@ -82,19 +82,19 @@ class Tagging:
     # --- categories and tags ---
 
     def category(self, identifier: str) -> Category:
-        """The category; NOT_FOUND when there is none."""
+        """The category; NOT_FOUND if it does not exist."""
         if identifier not in self.categories:
             raise _not_found(identifier)
         return self.categories[identifier]
 
     def tag(self, identifier: str) -> Tag:
-        """The tag; NOT_FOUND when there is none."""
+        """The tag; NOT_FOUND if it does not exist."""
         if identifier not in self.tags:
             raise _not_found(identifier)
         return self.tags[identifier]
 
     def tag_by_name(self, category: str, name: str) -> Tag:
-        """The tag with that name in the category with that name; NOT_FOUND when there is none."""
+        """The tag with that name in the category with that name; NOT_FOUND if it does not exist."""
         if category not in self._category_names:
             raise _not_found(category)
         tags = self.categories[self._category_names[category]].tags
@@ -105,7 +105,7 @@ class Tagging:
     def given(self, spec: Mapping[str, Any]) -> Tag:
         """The tag that is given by its identifier, by its name, or by both.
 
-        NOT_FOUND when there is none, INVALID_ARGUMENT for neither, and for two tags.
+        NOT_FOUND if it does not exist, INVALID_ARGUMENT for neither, and for two different tags.
         """
         identifier, name = spec.get("tag_id"), spec.get("tag_name_spec")
         found = [] if identifier is None else [self.tag(identifier)]
@@ -138,7 +138,8 @@ class Tagging:
         cardinality: str | None = None,
         types: Iterable[str] = (),
     ) -> None:
-        """Changes what is given, or nothing: ALREADY_EXISTS for a taken name, INVALID_ARGUMENT for what narrows it."""
+        """Changes what is given, or nothing: ALREADY_EXISTS for a taken name, INVALID_ARGUMENT for a change that
+        narrows it."""
         grown = set(types)
         if name is not None and name != category.name:
             _check_name(name)
@@ -195,14 +196,14 @@ class Tagging:
     # --- attachments ---
 
     def exists(self, item: ObjectId) -> bool:
-        """Whether there is such an object. Services whose objects are not told of here are believed."""
+        """Whether the object exists. Objects of services that are unknown here are assumed to exist."""
         kind, identifier = item
         return self._exists[kind](identifier) if kind in self._exists else kind.startswith(_FOREIGN)
 
     def refusal(self, tag: Tag, item: ObjectId) -> errors.VapiError | None:
-        """Why the tag cannot be attached to the object, None when it can."""
+        """Why the tag cannot be attached to the object, None if it can."""
         category = tag.category
-        # vCenter checks the types of its own inventory only.
+        # vCenter only checks the types of its own inventory.
         if category.types and item[0] not in category.types and not item[0].startswith(_FOREIGN):
             return _refused("cis.tagging.invalidAssociableType.error", tag, item, "its type is not associable")
         others = self._attached.get(item, {}).keys() - {tag.tag}
@@ -211,7 +212,7 @@ class Tagging:
         return None
 
     def attach(self, tag: Tag, item: ObjectId) -> bool:
-        """Attaches a tag, and says whether it was not attached before. INVALID_ARGUMENT when it cannot be."""
+        """Attaches a tag; returns whether it was not attached before. INVALID_ARGUMENT if that is impossible."""
         if item in tag.objects:
             return False
         refusal = self.refusal(tag, item)
@@ -222,7 +223,7 @@ class Tagging:
         return True
 
     def detach(self, tag: Tag, item: ObjectId) -> bool:
-        """Detaches a tag, and says whether it was attached before."""
+        """Detaches a tag; returns whether it was attached before."""
         if item not in tag.objects:
             return False
         del tag.objects[item]
@@ -232,7 +233,7 @@ class Tagging:
         return True
 
     def tags_of(self, item: ObjectId) -> list[Tag]:
-        """The tags of an object, in the order in which it got them."""
+        """The tags of an object, in the order of attachment."""
         return [self.tags[tag] for tag in self._attached.get(item, ())] if self.exists(item) else []
 
     def objects_of(self, tag: Tag) -> list[ObjectId]:
@@ -240,7 +241,7 @@ class Tagging:
         return [item for item in tag.objects if self.exists(item)]
 
     def associations(self, after: tuple[int, int] = (0, 0)) -> Iterator[tuple[Tag, ObjectId]]:
-        """All pairs of tags and objects, in the order of their numbers, from behind the numbers that are given."""
+        """All pairs of tags and objects after the given numbers, in the order of their numbers."""
         for tag in self.tags.values():
             if tag.number >= after[0]:
                 for item, number in tag.objects.items():
@@ -248,7 +249,7 @@ class Tagging:
                         yield tag, item
 
     def _identifier(self, kind: str, given: str | None) -> str:
-        """The identifier that a caller chose, if it has the form that it must have, or a new one."""
+        """The identifier that a caller chose, if it has the required form, or a new one."""
         if given is None:
             return f"urn:vmomi:{kind}:{UUID(int=self._random.getrandbits(128), version=4)}:GLOBAL"
         prefix, suffix = f"urn:vmomi:{kind}:", ":GLOBAL"

@@ -1,10 +1,10 @@
-"""Tasks: operations that go on after their answer, with a progress that anybody can look at.
+"""Tasks: operations that continue after their response, with a visible progress.
 
-A task runs over simulated time. Its work is done in one go when its time is over, so that nobody sees it half done;
-what the work raises is the error that the task ends in. A task that has ended stays known for an hour.
+A task runs in simulated time. Its work is done in one step when its time has passed, so that partial effects are never
+visible; what the work raises is the error of the task. A finished task stays known for an hour.
 
-The plain form of a long operation is a task as well, one that is in no list: its handler returns the task, and the
-endpoint answers when that has ended.
+The plain form of a long operation is also a task, but an unlisted one: its handler returns the task, and the endpoint
+responds when the task has ended.
 """
 
 import logging
@@ -20,10 +20,10 @@ from gateway.simulator import errors
 __all__ = ["Task", "Tasks", "provider_of"]
 
 _KEPT = timedelta(hours=1)
-# A task that is nearly done can no longer be stopped, in percent.
+# From this progress on, in percent, a task can no longer be canceled.
 _POINT_OF_NO_RETURN = 90
 _LABELS_OF_PROVIDER = 3
-# After which parts of its time those who watch a task are told of its progress.
+# The parts of its duration after which a task's watchers are notified of its progress.
 _TOLD = (0.25, 0.5, 0.75)
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Task:
-    """One task, with what it is about."""
+    """A task, with the object that it works on."""
 
     task: str
     service: str
@@ -40,7 +40,7 @@ class Task:
     started: datetime
     due: datetime
     target: tuple[str, str] | None = None
-    """Type and identifier of the thing that it works on, for example ("VirtualMachine", "vm-1001")."""
+    """Type and identifier of its object, for example ("VirtualMachine", "vm-1001")."""
     can_be_canceled: bool = True
     """Whether this kind of task can be canceled at all."""
     status: str = "RUNNING"
@@ -48,14 +48,14 @@ class Task:
     result: Any = None
     error: errors.VapiError | None = None
     method: str = ""
-    """The method of the VIM API that began it, empty for an operation of the REST API."""
+    """The method of the VIM API that started it, empty for an operation of the REST API."""
     value: Any = field(default=None, repr=False)
-    """The result as the VIM API has it, where the result alone does not tell."""
+    """The VIM API's form of the result, if it cannot be derived from the result."""
     inaccessible: bool = False
-    """Whether vCenter has lost sight of its state; for tests."""
+    """Whether vCenter has lost its state; for tests."""
     work: Callable[[], Any] | None = field(default=None, repr=False)
     release: Callable[[], None] | None = field(default=None, repr=False)
-    """Gives free what the task held while it ran; called once, however it ends."""
+    """Releases what the task held while it ran; called once, however it ends."""
 
     @property
     def provider(self) -> str:
@@ -63,7 +63,7 @@ class Task:
         return provider_of(self.service)
 
     def progress(self, now: datetime) -> int:
-        """How much of the time has passed, in percent; 100 only at the end."""
+        """The elapsed part of its duration, in percent; 100 only at the end."""
         if self.status == "SUCCEEDED":
             return 100
         whole = (self.due - self.started).total_seconds()
@@ -75,7 +75,7 @@ class Task:
         return self.can_be_canceled and self.ended is None and self.progress(now) < _POINT_OF_NO_RETURN
 
     def outcome(self) -> Any:
-        """What it ended with: the result is returned, the error raised. Only for a task that has ended."""
+        """Its outcome: returns the result, or raises the error. Only for a task that has ended."""
         if self.ended is None:
             raise LookupError(f"the task {self.task} has not ended")
         if self.error is not None:
@@ -84,8 +84,8 @@ class Task:
 
 
 class Tasks:
-    """All tasks by identifier. `schedule` has something carried out when the clock has reached a time; `touched` is
-    told type and identifier of what may have changed: the task itself, and what it worked on."""
+    """All tasks by identifier. `schedule` executes an action when the clock has reached a time; `touched` is called
+    with type and identifier of what may have changed: the task itself, and its object."""
 
     def __init__(
         self, schedule: Callable[[datetime, Callable[[], None]], None], touched: Callable[[str, str], None]
@@ -110,8 +110,8 @@ class Tasks:
     ) -> Task:
         """Starts a task for an operation such as `com.vmware.vcenter.VM.clone_task`; `work` returns its result.
 
-        The task of an operation that is none of the task forms is in no list: a handler returns it to have the endpoint
-        answer when it has ended. One that is given its identifier is in the list in any case.
+        The task of an operation that is not a task form is unlisted: a handler returns it, and the endpoint responds
+        when it has ended. A task with a given identifier is always listed.
         """
         service, _, name = operation_id.rpartition(".")
         operation = name.replace("_task", "$task")
@@ -130,13 +130,13 @@ class Tasks:
         return task
 
     def cancel(self, task: Task, now: datetime) -> None:
-        """Ends a running task; what it would have done is not done."""
+        """Cancels a running task; its work is not done."""
         task.status, task.work = "FAILED", None
         task.error = errors.of_type("CANCELED", "vmsg.RequestCanceled.summary", "The task was canceled by a user.")
         self._ended(task, now)
 
     def _tell(self, task: Task) -> None:
-        """Its progress may have changed."""
+        """Reports that its progress may have changed."""
         if task.ended is None:
             self._touched("Task", task.task)
 
@@ -149,7 +149,7 @@ class Tasks:
         except errors.VapiError as failure:
             task.status, task.error = "FAILED", failure
         except Exception:
-            # Whoever's request comes next has nothing to do with it.
+            # The next request, which triggers this, is unrelated to it.
             _log.exception("the simulator failed at the task %s of %s", task.operation, task.service)
             text = "The simulated vCenter failed; see its log."
             task.status, task.error = "FAILED", errors.internal_server_error("vapi.internal.error", text)

@@ -1,6 +1,6 @@
-"""In what the hardware of a machine differs from the template that it is deployed from.
+"""How the hardware of a machine differs from the template that it is deployed from.
 
-The changes are checked against the template before anything is copied, and made to the copy afterwards.
+The changes are validated against the template before anything is copied, and applied to the copy afterwards.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ def require_fitting(inventory: Inventory, spec: Mapping[str, Any], template: Vir
 
 
 def change_hardware(inventory: Inventory, spec: Mapping[str, Any], machine: VirtualMachine) -> None:
-    """Makes the changes to a copy of the template; disks that are to be left out have not been copied at all."""
+    """Applies the changes to a copy of the template; omitted disks have not been copied at all."""
     for key, nic in (spec.get("nics") or {}).items():
         if nic.get("network") is not None:
             machine.nics[key].backing = nic_backing(inventory, nic["network"], machine.vm.rpartition("-")[2])

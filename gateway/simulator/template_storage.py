@@ -1,7 +1,7 @@
-"""Where the files of templates and of machines made from them go: the storage specs of virtual machine templates.
+"""Where the files of templates and of machines deployed from them are stored: the storage specs of templates.
 
 Both kinds of specs have the same form: a storage for the machine's own files, one for all disks, and others for single
-disks. What they leave open differs: a new template goes where its library is, a new machine where its template is.
+disks. Their defaults differ: a new template is stored where its library is, a new machine where its template is.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _MESSAGES = "com.vmware.vdcs.vmtx-main"
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where files are, and which storage policy they follow."""
+    """Where files are stored, and which storage policy they follow."""
 
     datastore: Datastore
     policy: str | None
@@ -36,7 +36,7 @@ class StoragePlan:
 
 
 def datastore_of(inventory: Inventory, path: str) -> Datastore:
-    """The datastore of a path; RESOURCE_INACCESSIBLE when it is gone."""
+    """The datastore of a path; RESOURCE_INACCESSIBLE if it is gone."""
     datastore = inventory.places.datastore_of(path)
     if datastore is None:
         raise errors.resource_inaccessible(
@@ -46,7 +46,7 @@ def datastore_of(inventory: Inventory, path: str) -> Datastore:
 
 
 def source_storage(inventory: Inventory, machine: VirtualMachine) -> StoragePlan:
-    """Where a machine's files are."""
+    """Where a machine's files are stored."""
     return StoragePlan(
         Storage(datastore_of(inventory, machine.directory), machine.home_storage_policy),
         {
@@ -57,7 +57,7 @@ def source_storage(inventory: Inventory, machine: VirtualMachine) -> StoragePlan
 
 
 def plan_storage(inventory: Inventory, spec: Mapping[str, Any], default: StoragePlan) -> StoragePlan:
-    """What a spec stands for; what it leaves open is as in `default`, which has all disks.
+    """The storage for a spec; `default`, which has all disks, provides what it omits.
 
     NOT_FOUND for a datastore that does not exist, INVALID_ARGUMENT for a policy or a disk that does not.
     """

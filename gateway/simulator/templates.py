@@ -1,6 +1,6 @@
 """The virtual machine templates of library items: their machines, versions and check-outs.
 
-An item holds the machine of its latest version, and that of the version before it; older ones are deleted.
+An item has the machines of its latest two versions; older ones are deleted.
 """
 
 from collections.abc import Callable
@@ -30,9 +30,9 @@ _VERSIONS_KEPT = 2
 
 
 def template_item(call: Call) -> Item:
-    """The item of the path, which has to hold a virtual machine template.
+    """The item in the path, which must contain a virtual machine template.
 
-    NOT_FOUND when there is no such item, INVALID_ARGUMENT when it is another kind of item.
+    NOT_FOUND if the item does not exist, INVALID_ARGUMENT if it is another kind of item.
     """
     item = call.inventory.libraries.item(call.path["template_library_item"])
     if item.type != VM_TEMPLATE:
@@ -45,7 +45,7 @@ def template_item(call: Call) -> Item:
 
 
 def machine_of(inventory: Inventory, item: Item, version: str | None = None) -> VirtualMachine:
-    """The template of a version, or of the latest; RESOURCE_INACCESSIBLE when its files cannot be read, or are gone."""
+    """The template of a version, or of the latest; RESOURCE_INACCESSIBLE if its files are unreadable, or gone."""
     machine = inventory.machines.get((item.template if version is None else item.templates[version]) or "")
     if machine is None:
         raise errors.resource_inaccessible(
@@ -58,9 +58,9 @@ def machine_of(inventory: Inventory, item: Item, version: str | None = None) -> 
 
 
 def copying(call: Call, source: VirtualMachine, wanted: provisioning.Copy, finish: Callable[[], str]) -> Task:
-    """Lets the time pass that it takes to copy a machine, and then has the copy made by `finish`.
+    """A task that takes as long as copying a machine, and then copies it with `finish`.
 
-    Raises what would stop the copy already now.
+    Raises beforehand what would prevent the copy.
     """
     provisioning.require_copyable(call.inventory, source, wanted)
     source.copies += 1
@@ -80,7 +80,7 @@ def copying(call: Call, source: VirtualMachine, wanted: provisioning.Copy, finis
 
 
 def add_version(inventory: Inventory, item: Item, machine: VirtualMachine, now: datetime) -> str:
-    """Makes a machine the latest version of the item, and discards the versions that are too many."""
+    """Makes a machine the latest version of the item, and discards excess versions."""
     machine.template = True
     version = item.add_version(machine.vm, now)
     for old in list(item.templates)[:-_VERSIONS_KEPT]:
@@ -89,7 +89,7 @@ def add_version(inventory: Inventory, item: Item, machine: VirtualMachine, now: 
 
 
 def copy_template(inventory: Inventory, source: Item, item: Item) -> None:
-    """Copies the latest template of an item into a new one, beside its machine. Raises what stops the copy."""
+    """Copies the latest template of an item to a new one, next to its machine. Raises what prevents the copy."""
     template = machine_of(inventory, source)
     machine = provisioning.make_copy(
         inventory, template, provisioning.Copy(item.name, site_of(inventory, template), template=True)
@@ -113,7 +113,7 @@ def remove_item(inventory: Inventory, item: Item) -> None:
 
 
 def require_not_checked_out(item: Item) -> None:
-    """NOT_ALLOWED_IN_CURRENT_STATE while a machine is checked out of the item."""
+    """NOT_ALLOWED_IN_CURRENT_STATE while a machine is checked out from the item."""
     if item.check_out is not None:
         raise errors.not_allowed(
             f"{_MESSAGES}.item_checked_out",

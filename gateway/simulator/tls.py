@@ -1,4 +1,4 @@
-"""A certificate of the simulator's own, made anew at each start: vCenter's default is self-signed too."""
+"""The simulator's own certificate, created at each start: vCenter's default is also self-signed."""
 
 import ipaddress
 import ssl

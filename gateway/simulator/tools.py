@@ -1,4 +1,4 @@
-"""VMware Tools as they are installed in a guest: their version, how they came there, and their upgrades."""
+"""VMware Tools in a guest: their version, how they were installed, and their upgrades."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from gateway.simulator.guest_systems import Family
 __all__ = ["NEWEST", "Tools", "tools_for"]
 
 NEWEST = 12389
-"""The version that the hosts offer; numbers are made of major, minor and revision, see `Tools.version_text`."""
+"""The version that the hosts offer; numbers consist of major, minor and revision, see `Tools.version_text`."""
 _OLDER = 12320
 _PACKAGED = 12352
 
@@ -25,18 +25,19 @@ class Tools:
     error: errors.VapiError | None = field(default=None, repr=False)
     """Why the last attempt to upgrade them failed."""
     upgrade_ends: datetime | None = None
-    """When the upgrade that runs now will have ended."""
+    """When the running upgrade ends."""
     upgrades_fail: bool = False
     """Whether the installer fails in this guest; for tests."""
 
     @property
     def managed(self) -> bool:
-        """Whether vCenter can upgrade them: they came by VMware's installer, not by a package of the system."""
+        """Whether vCenter can upgrade them: they were installed by VMware's installer, not from a package of the
+        system."""
         return self.install_type in {"MSI", "TAR"}
 
     @property
     def version_text(self) -> str:
-        """The version for people."""
+        """The readable version."""
         return f"{self.version >> 10}.{self.version >> 5 & 31}.{self.version & 31}"
 
     @property
@@ -55,12 +56,12 @@ class Tools:
         self.upgrade_ends = start + duration
 
     def booted(self, tools_start: datetime, duration: timedelta) -> None:
-        """The guest starts, and with it the upgrade that the policy asks for."""
+        """The guest starts, and with it the upgrade that the policy requires."""
         if self.upgrade_policy == "UPGRADE_AT_POWER_CYCLE" and self.managed and self.version < NEWEST:
             self.begin_upgrade(tools_start, duration)
 
     def stopped(self) -> None:
-        """The guest went down; an upgrade that was running has failed."""
+        """The guest went down; a running upgrade has failed."""
         if self.upgrade_ends is not None:
             self._fail()
 
@@ -79,5 +80,5 @@ class Tools:
 
 
 def tools_for(family: Family) -> Tools:
-    """What guests of the family usually have: Windows an installed version, Linux the open-vm-tools of the system."""
+    """The usual tools of the guest family: Windows an installed version, Linux the open-vm-tools of the system."""
     return Tools(_OLDER, "MSI") if family == "WINDOWS" else Tools(_PACKAGED, "OPEN_VM_TOOLS")

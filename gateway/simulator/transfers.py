@@ -1,7 +1,7 @@
-"""Transfers of files into and out of guests: the URLs that stand for them, and what happens when they are requested.
+"""Transfers of files into and out of guests: their URLs, and what happens when these are requested.
 
-A URL is good for ten minutes, and for one request that succeeds. It is bound to the machine as it was: when the machine
-was switched off, suspended or moved to another host since, the URL is no longer valid. It needs no session.
+A URL is valid for ten minutes, and for one successful request. It is bound to the machine's state: if the machine was
+powered off, suspended or moved to another host since, the URL is no longer valid. It needs no session.
 """
 
 import secrets
@@ -28,7 +28,7 @@ _MODE = 0o644
 
 @dataclass(slots=True)
 class Transfer:
-    """One transfer that may still happen; with `attributes`, it goes into the guest."""
+    """A pending transfer; with `attributes`, into the guest."""
 
     number: int
     token: str = field(repr=False)
@@ -39,10 +39,10 @@ class Transfer:
     expires: datetime
     host: str
     changes: int
-    """How often the power of the guest had changed."""
+    """How often the power state of the guest had changed."""
 
     def is_valid(self, machine: VirtualMachine | None, now: datetime) -> bool:
-        """Whether its time is not over, and the machine still there and running as before."""
+        """Whether it has not expired, and the machine still exists and has been running since."""
         return (
             now < self.expires
             and machine is self.machine
@@ -53,7 +53,7 @@ class Transfer:
 
 
 class Transfers:
-    """All transfers that are prepared. `secure` says whether the URLs begin with https."""
+    """All prepared transfers. `secure` is whether the URLs begin with https."""
 
     def __init__(self, *, secure: bool = True) -> None:
         self.secure = secure
@@ -89,7 +89,7 @@ class Transfers:
         return f"{origin}{PATH}?id={transfer.number}&token={transfer.token}"
 
     def find(self, request: Request, machines: Mapping[str, VirtualMachine], now: datetime) -> Transfer | Response:
-        """The transfer that a request means, or what it is refused with."""
+        """The transfer for a request, or the response that rejects it."""
         query = parse_qs(request.target.partition("?")[2])
         transfer = self._prepared.get(query.get("token", [""])[0])
         if transfer is None or query.get("id") != [str(transfer.number)]:
@@ -111,7 +111,7 @@ class Transfers:
 def transfer_file(
     transfers: Transfers, machines: Mapping[str, VirtualMachine], request: Request, now: datetime
 ) -> Response:
-    """Answers the request to such a URL: the content of a file, or nothing once it is stored."""
+    """Handles a request to such a URL: returns the content of a file, or stores it."""
     found = transfers.find(request, machines, now)
     if isinstance(found, Response):
         return found
@@ -124,7 +124,7 @@ def transfer_file(
 
 
 def without_token(target: str) -> str:
-    """The target of a request as it may be shown: whoever has the token needs nothing else."""
+    """The target of a request for display: the token alone grants access."""
     return target.partition("&token=")[0] if target.startswith(f"{PATH}?") else target
 
 
@@ -137,7 +137,7 @@ def _read(transfer: Transfer, now: datetime) -> bytes:
 
 
 def _store(transfer: Transfer, content: bytes, now: datetime) -> bytes:
-    """Creates the file, and gives it its attributes then."""
+    """Creates the file, then sets its attributes."""
     guest, attributes = transfer.machine.guest, transfer.attributes or {}
     node = new_node(guest, transfer.account, transfer.path, "FILE", now, _MODE)
     node.content = content

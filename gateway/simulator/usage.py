@@ -1,8 +1,8 @@
-"""What machines use: which of them have a disk file, how much memory those that run take of each host, and which ports
-of distributed networks their nics have.
+"""What machines use: the owners of disk files, the memory that running machines use on each host, and the ports of
+distributed networks that their nics have.
 
-With many machines it would take too long to look at all of them for each that starts or goes. What is known is brought
-up to date by the machines that were touched since, once it is asked for: see `Changes`.
+With many machines, looking at all of them for each power operation would take too long. On access, the known values are
+updated for the machines that were touched since: see `Changes`.
 """
 
 from collections import Counter, defaultdict
@@ -20,7 +20,7 @@ class _Used(NamedTuple):
 
     files: frozenset[str]
     ports: tuple[tuple[str, str], ...]
-    """Networks with the ports in them."""
+    """Networks with the used ports."""
     host: str
     memory_mib: int
 
@@ -54,17 +54,17 @@ class Usage:
         return [self._machines[vm] for vm in sorted(self._owners.get(vmdk_file, ()))]
 
     def memory_mib(self, host: str) -> int:
-        """The memory of the host's machines that are on."""
+        """The memory of the host's powered-on machines."""
         self._follow()
         return self._memory_mib[host]
 
     def ports(self, network: str) -> Counter[str]:
-        """How many nics have each port of a network."""
+        """How many nics use each port of a network."""
         self._follow()
         return self._ports[network].copy()
 
     def settled(self) -> None:
-        """Nothing is half done: what is touched later may still change after its touch, what was touched before not."""
+        """No change is in progress: everything touched so far has its final state."""
         self._settled = self._changes.revision
 
     def _follow(self) -> None:

@@ -1,8 +1,8 @@
-"""Checks JSON values against the catalogue: requests from clients, and the simulator's own results.
+"""Validates JSON values against the catalogue: requests from clients, and the simulator's own results.
 
-A request that does not fit is the client's fault (INVALID_ARGUMENT, or UNEXPECTED_INPUT for what nobody knows); a
-result that does not fit is a defect of the simulator. Both use the same rules, so that the simulator cannot answer what
-it would not accept itself.
+A request that does not match is the client's fault (INVALID_ARGUMENT, or UNEXPECTED_INPUT for unknown fields). A result
+that does not match is a defect of the simulator. Both use the same rules, so that the simulator never returns what it
+would not accept itself.
 """
 
 import re
@@ -18,7 +18,7 @@ _INT64 = range(-(2**63), 2**63)
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _INTEGER = re.compile(r"-?\d{1,19}")
 _STRINGS = frozenset({"string", "uri", "password"})
-# vCenter takes this value, which only the enumerations of deployments have: govc sends it with each template it makes.
+# vCenter accepts this value, which only the enumerations of deployments have: govc sends it with each new template.
 _ALSO_ACCEPTED = {
     f"VcenterVmTemplateLibraryItemsCreateSpec{storage}StoragePolicyType": "USE_SOURCE_POLICY"
     for storage in ("Disk", "VmHome")
@@ -26,7 +26,7 @@ _ALSO_ACCEPTED = {
 
 
 class Mismatch(Exception):  # noqa: N818 - it is the finding, what it leads to is decided by the caller
-    """A value that does not fit its type: where, and the vAPI message that says why."""
+    """A value that does not match its type: where, and the vAPI message with the reason."""
 
     def __init__(self, path: str, message: errors.Message, *, unexpected: bool = False) -> None:
         super().__init__(f"{path}: {message.default_message}")
@@ -55,7 +55,7 @@ class Validator:
         self._has_newer = any(self._newer.values())
 
     def request(self, operation: Operation, query: Mapping[str, list[str]], body: Any, *, has_body: bool) -> None:
-        """Raises the error vCenter answers with when query or body do not fit the operation."""
+        """Raises vCenter's error if query or body do not match the operation."""
         try:
             self._query(operation, query)
             if operation.body is not None:
@@ -69,7 +69,7 @@ class Validator:
             raise _rejection(operation, found) from None
 
     def result(self, operation: Operation, value: Any) -> None:
-        """Raises `Mismatch` when the result is not what the catalogue promises, or has null for what is not set."""
+        """Raises `Mismatch` if the result does not match the catalogue, or has null for unset fields."""
         if value is None and operation.result_is_optional:
             return
         _require_no_nulls(value, "")
@@ -79,7 +79,7 @@ class Validator:
             raise _mismatch("", "VOID", value)
 
     def without_newer(self, operation: Operation, value: Any) -> Any:
-        """The result without the fields that the release does not have yet."""
+        """The result without fields that are newer than the release."""
         if not self._has_newer or operation.result is None:
             return value
         return self._without_newer(operation.result, value)
@@ -218,7 +218,7 @@ class Validator:
 
 
 def _query_value(kind: str, text: str) -> Any:
-    """What a text of the query means: a boolean or an integer where the parameter is one."""
+    """The value of a query text: a boolean or an integer if the parameter is one."""
     if kind == "boolean":
         return {"true": True, "false": False}.get(text.lower(), text)
     if kind == "int64" and _INTEGER.fullmatch(text):
@@ -227,7 +227,7 @@ def _query_value(kind: str, text: str) -> Any:
 
 
 def _require_no_nulls(value: Any, path: str) -> None:
-    """Clients may send null for what they do not set; vCenter leaves it out."""
+    """Clients may send null for unset fields; vCenter omits them."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         if item is None:

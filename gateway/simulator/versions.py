@@ -1,4 +1,5 @@
-"""The list of the SOAP API's versions, which vCenter gives to everybody: SDKs choose the newest that they know too."""
+"""The list of the SOAP API's versions, which vCenter serves without authentication: SDKs choose the newest known
+one."""
 
 from gateway.simulator.exchange import Response
 from gateway.simulator.releases import Release
@@ -7,7 +8,7 @@ __all__ = ["PATH", "version_list"]
 
 PATH = "/sdk/vimServiceVersions.xml"
 
-# All that there have been, the newest first.
+# All versions, the newest first.
 _VERSIONS = (
     "9.1.1.0", "9.1.0.0", "9.0.0.0", "8.0.3.0", "8.0.2.0", "8.0.1.0", "8.0.0.2", "8.0.0.1", "8.0.0.0", "7.0.3.0",
     "7.0.2.1", "7.0.2.0", "7.0.1.1", "7.0.1.0", "7.0.0.2", "7.0.0.0", "6.9.1", "6.8.7", "6.7.3", "6.7.2", "6.7.1",
@@ -16,7 +17,7 @@ _VERSIONS = (
 
 
 def version_list(release: Release) -> Response:
-    """The version of the release first, and behind it those that clients may still ask for."""
+    """The version of the release first, then those that clients may still request."""
     newest, *earlier = _VERSIONS[_VERSIONS.index(release.version) :]
     prior = "".join(f"<version>{version}</version>" for version in earlier)
     text = (

@@ -44,6 +44,6 @@ def update(call: Call) -> None:
 
 
 def _default_type(machine: VirtualMachine) -> str:
-    """The type for the guest; UNSUPPORTED when the hosts do not support that guest."""
+    """The type for the guest; UNSUPPORTED if the hosts do not support that guest."""
     guest_defaults(machine)
     return next((kind for kind, guests in _OLDER.items() if machine.guest_os.startswith(guests)), "PVSCSI")

@@ -52,7 +52,7 @@ def delete(call: Call) -> None:
 
 
 def _require_changeable(machine: VirtualMachine, adapter: str) -> None:
-    """NOT_ALLOWED_IN_CURRENT_STATE where the power state forbids to add or remove a device on that adapter."""
+    """NOT_ALLOWED_IN_CURRENT_STATE if the power state forbids to add or remove a device on that adapter."""
     if machine.power_state == "SUSPENDED":
         raise machine.not_allowed_in_power_state(
             "com.vmware.api.vcenter.vm.device.suspended",

@@ -33,7 +33,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "create")
 def create(call: Call) -> Json:
-    """Makes a policy and returns its identifier."""
+    """Creates a policy and returns its identifier."""
     return call.inventory.compute_policies.create(call.body).policy
 
 

@@ -126,7 +126,7 @@ def migrate(call: Call) -> None:
 
 @operation(_SERVICE, "convert")
 def convert(call: Call) -> None:
-    """Makes a published local library of a subscribed one that has everything that its publisher has."""
+    """Creates a published local library of a subscribed one that has everything that its publisher has."""
     libraries, library = call.inventory.libraries, _library(call)
     if library.local:
         text = "The library '{0}' is not a subscribed library."

@@ -31,7 +31,7 @@ def get(call: Call) -> Json:
 
 
 def find_file(item: Item, name: str) -> File:
-    """The file of that name; NOT_FOUND when there is none."""
+    """The file of that name; NOT_FOUND if it does not exist."""
     file = item.files.get(name)
     if file is None:
         text = "The library item '{0}' has no file '{1}'."

@@ -75,7 +75,7 @@ def delete(call: Call) -> None:
 
 
 def find(call: Call) -> DataSet:
-    """The data set that the path names; UNSUPPORTED where the machine can have none, NOT_FOUND without such a one."""
+    """The data set that the path names; UNSUPPORTED if the machine can have none, NOT_FOUND without such a one."""
     identifier = call.path["data_set"]
     item = _supporting(call.vm).data_sets.sets.get(identifier)
     if item is None:

@@ -25,7 +25,7 @@ _FILTERS: Mapping[str, Callable[[Datastore], Collection[str | None]]] = {
 
 
 def datastore_of(call: Call) -> Datastore:
-    """The datastore of the path; NOT_FOUND when there is none."""
+    """The datastore of the path; NOT_FOUND if it does not exist."""
     datastore = call.inventory.places.datastores.get(call.path["datastore"])
     if datastore is None:
         raise errors.not_found("datastore", call.path["datastore"])

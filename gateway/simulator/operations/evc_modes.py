@@ -71,7 +71,7 @@ def _hosts_of(
 
 
 def _peer(locator: Mapping[str, Any]) -> Peer:
-    """The other vCenter. SERVICE_UNAVAILABLE where none answers, UNVERIFIED_PEER when it is not the expected one."""
+    """The other vCenter. SERVICE_UNAVAILABLE if none answers, UNVERIFIED_PEER if it is not the expected one."""
     peer = PEERS.get(locator["url"].rstrip("/"))
     if peer is None:
         raise errors.service_unavailable(

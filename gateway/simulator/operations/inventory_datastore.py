@@ -8,7 +8,7 @@ __all__ = ["find"]
 
 @operation("com.vmware.vcenter.inventory.datastore", "find")
 def find(call: Call) -> Json:
-    """The kind of each datastore; NOT_FOUND when one of them is none."""
+    """The kind of each datastore; NOT_FOUND if one of them is none."""
     wanted = call.query["datastores"]
     for identifier in wanted:
         if identifier not in call.inventory.places.datastores:

@@ -8,7 +8,7 @@ __all__ = ["find"]
 
 @operation("com.vmware.vcenter.inventory.network", "find")
 def find(call: Call) -> Json:
-    """The kind of each network; NOT_FOUND when one of them is none."""
+    """The kind of each network; NOT_FOUND if one of them is none."""
     networks, wanted = call.inventory.places.networks, call.query["networks"]
     for identifier in wanted:
         if identifier not in networks:

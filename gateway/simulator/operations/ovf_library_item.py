@@ -44,7 +44,7 @@ def filter_(call: Call) -> Json:
 
 @operation(_SERVICE, "deploy")
 def deploy(call: Call) -> Task:
-    """Makes a machine of the package; the answer comes when its disks are in place."""
+    """Creates a machine of the package; the answer comes when its disks are in place."""
     return once(call, lambda: _deploy(call))
 
 

@@ -85,7 +85,7 @@ def _require_powered_on(machine: VirtualMachine) -> None:
 
 
 def _require_free_disks(inventory: Inventory, machine: VirtualMachine) -> None:
-    """RESOURCE_IN_USE when a running machine holds the lock on one of the disk files."""
+    """RESOURCE_IN_USE if a running machine holds the lock on one of the disk files."""
     for disk in machine.disks.values():
         for owner in inventory.usage.owners(disk.vmdk_file):
             if owner is not machine and owner.power_state == "POWERED_ON":

@@ -50,7 +50,7 @@ def check_compatibility(call: Call) -> Json:
 
 
 def policy_of(call: Call) -> StoragePolicy:
-    """The policy that the path names; NOT_FOUND when there is none."""
+    """The policy that the path names; NOT_FOUND if it does not exist."""
     identifier = call.path["policy"]
     policy = call.inventory.storage_policies.get(identifier)
     if policy is None:

@@ -43,7 +43,7 @@ def _dynamic(item: ObjectId) -> dict[str, str]:
 
 
 def _object(call: Call, dynamic: Mapping[str, str]) -> ObjectId:
-    """The object; UNAUTHORIZED when there is none."""
+    """The object; UNAUTHORIZED if there is none."""
     item = _id(dynamic)
     if not call.inventory.tagging.exists(item):
         text = "User {0} does not have the privilege System.Read on object {1}."
@@ -64,13 +64,13 @@ def _batch(items: Iterable[_Item], step: Callable[[_Item], object]) -> Json:
 
 @operation(_SERVICE, "attach")
 def attach(call: Call) -> None:
-    """Attaches a tag to an object; a tag that is attached already is no error."""
+    """Attaches a tag to an object; a tag that is attached already is not an error."""
     call.inventory.tagging.attach(_tag(call), _object(call, call.spec["object_id"]))
 
 
 @operation(_SERVICE, "detach")
 def detach(call: Call) -> None:
-    """Detaches a tag from an object; a tag that is not attached is no error."""
+    """Detaches a tag from an object; a tag that is not attached is not an error."""
     call.inventory.tagging.detach(_tag(call), _object(call, call.spec["object_id"]))
 
 

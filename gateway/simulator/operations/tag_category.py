@@ -86,7 +86,7 @@ def add_to_used_by(call: Call) -> None:
 
 @operation(_SERVICE, "remove_from_used_by")
 def remove_from_used_by(call: Call) -> None:
-    """Forgets a user; an unknown one is no error."""
+    """Forgets a user; an unknown one is not an error."""
     _category(call).used_by.discard(call.spec["used_by_entity"])
 
 

@@ -82,7 +82,7 @@ def _require_accessible(task: Task) -> None:
 
 
 def _require_one_provider(wanted: Mapping[str, Any]) -> None:
-    """INVALID_ARGUMENT when tasks or services of the filter are kept by different parts of vCenter."""
+    """INVALID_ARGUMENT if tasks or services of the filter are kept by different parts of vCenter."""
     providers = {key.partition(":")[2] for key in wanted.get("tasks", ())}
     providers |= {provider_of(service) for service in wanted.get("services", ())}
     if len(providers) > 1:

@@ -65,7 +65,7 @@ def connect(call: Call) -> None:
 
 @operation(_SERVICE, "disconnect")
 def disconnect(call: Call) -> None:
-    """Takes the installer out and gives the drive back what it had; nothing to take out is no error."""
+    """Takes the installer out and gives the drive back what it had; nothing to take out is not an error."""
     machine = call.vm
     _require_powered_on(machine)
     _restore(machine)

@@ -24,13 +24,13 @@ _CONFIGURATION = ".vmx"
 
 @operation(_SERVICE, "create")
 def create_machine(call: Call) -> Json:
-    """Makes a machine from a specification."""
+    """Creates a machine from a specification."""
     return create(call, call.spec, site_for(call.inventory, call.spec.get("placement"))).vm
 
 
 @operation(_SERVICE, "clone")
 def clone(call: Call) -> Task:
-    """Makes a copy; answers when it is complete."""
+    """Creates a copy; answers when it is complete."""
     return _start_clone(call)
 
 
@@ -42,7 +42,7 @@ def clone_task(call: Call) -> Json:
 
 @operation(_SERVICE, "instant_clone")
 def instant_clone(call: Call) -> Json:
-    """Makes a copy of a running machine that runs on from the same point, on the same host."""
+    """Creates a copy of a running machine that runs on from the same point, on the same host."""
     spec, inventory = call.spec, call.inventory
     source = _source(call)
     if source.power_state != "POWERED_ON":

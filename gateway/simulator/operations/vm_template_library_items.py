@@ -133,7 +133,7 @@ def deploy(call: Call) -> Task:
 
 
 def _require_free_name(libraries: Libraries, library: Library, name: str) -> None:
-    """NOT_FOUND when the library is gone, ALREADY_EXISTS when it has an item of that name."""
+    """NOT_FOUND if the library is gone, ALREADY_EXISTS if it has an item of that name."""
     libraries.library(library.library)
     if libraries.is_named(library, name):
         text = "The library '{0}' has an item of the name '{1}' already."

@@ -91,7 +91,7 @@ def account(user: User) -> str:
 
 
 def _check_out(call: Call) -> tuple[Item, CheckOut]:
-    """The item and its check-out; INVALID_ARGUMENT when it is another machine that is checked out, or none."""
+    """The item and its check-out; INVALID_ARGUMENT if it is another machine that is checked out, or none."""
     item, machine = template_item(call), call.vm
     found = item.check_out
     if found is None or found.vm != machine.vm:

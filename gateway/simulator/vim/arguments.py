@@ -43,7 +43,7 @@ class Arguments:
         return [child for child in self.children if child.name == name]
 
     def need(self, name: str) -> "Arguments":
-        """The member of that name; InvalidArgument when there is none."""
+        """The member of that name; InvalidArgument if it does not exist."""
         found = self.find(name)
         if found is None:
             raise invalid_argument(name)

@@ -36,14 +36,14 @@ class CustomFields:
         return [field.to_data() for field in self.fields.values()]
 
     def find(self, key: int | None) -> CustomField:
-        """The attribute with that key; InvalidArgument when there is none."""
+        """The attribute with that key; InvalidArgument if it does not exist."""
         field = self.fields.get(-1 if key is None else key)
         if field is None:
             raise invalid_argument("key")
         return field
 
     def add(self, name: str, type: str | None) -> CustomField:  # noqa: A002
-        """A new attribute; DuplicateName when there is one of that name."""
+        """A new attribute; DuplicateName if there is one of that name."""
         self._require_free(name)
         field = CustomField(next(self._keys), name, type)
         self.fields[field.key] = field

@@ -50,7 +50,7 @@ def start(
 
 
 def start_on(call: VimCall, machine: VirtualMachine, name: str, work: Callable[[], Any]) -> Ref:
-    """Begins a task on a machine, which is busy while it runs; TaskInProgress when it is busy already."""
+    """Begins a task on a machine, which is busy while it runs; TaskInProgress if it is busy already."""
     require_free(call, machine)
 
     def release() -> None:
