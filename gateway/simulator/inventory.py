@@ -8,9 +8,9 @@ The same options always give the same inventory. Machines are `vm-1001`, `vm-100
 - `vm-1002` (`LINUX_OFF`): the same hardware, powered off.
 - `vm-1003` (`NO_HOT_ADD`): powered on, Linux, neither CPU nor memory hot-add.
 - With eight machines or more, the last ones are, counted from the end: one whose configuration is inaccessible
-  (`INACCESSIBLE`), one that is busy (`BUSY`), one that is suspended (`SUSPENDED`) and one with Windows, powered on (`WINDOWS`).
-  After them comes a template (`TEMPLATE`), which is not listed, as in vCenter, and is not counted. So with twenty
-  machines, `vm-1017` is the one with Windows, `vm-1020` the inaccessible one, and `vm-1021` the template.
+  (`INACCESSIBLE`), one that is busy (`BUSY`), one that is suspended (`SUSPENDED`) and one with Windows, powered on
+  (`WINDOWS`). After them comes a template (`TEMPLATE`), which is not listed, as in vCenter, and is not counted. So with
+  twenty machines, `vm-1017` is the one with Windows, `vm-1020` the inaccessible one, and `vm-1021` the template.
 
 The other machines vary in power state, guest, and kinds of disks, CD-ROMs and ports.
 """

@@ -2,9 +2,9 @@
 
 Initially, there are two libraries:
 
-- `templates` (`TEMPLATES`): local, on `datastore-11`, not published. It contains the OVF template `photon-5` (`OVF_ITEM`)
-  and, in an inventory that has a template, the virtual machine template `golden-image` (`VM_TEMPLATE_ITEM`), whose only
-  version is that template.
+- `templates` (`TEMPLATES`): local, on `datastore-11`, not published. It contains the OVF template `photon-5`
+  (`OVF_ITEM`) and, in an inventory that has a template, the virtual machine template `golden-image`
+  (`VM_TEMPLATE_ITEM`), whose only version is that template.
 - `mirror` (`MIRROR`): subscribed, on `datastore-12`. It contains the ISO image `debian-12` (`ISO_ITEM`).
 
 A file of an item uses space of the datastore of its library. The disks of virtual machine templates are files of

@@ -1,7 +1,7 @@
-"""Requests: the XML of a call as a tree, and its members as the types that a method takes.
+"""Requests: the XML of a call as a tree, and its members as the types that a method needs.
 
-What a method does not know is ignored, as vCenter does within a release; what it needs and does not get, or cannot
-read, is InvalidArgument.
+Unknown members are ignored, as vCenter does within a release. A required member that is missing or cannot be read is
+InvalidArgument.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _DEEPEST = 100
 
 @dataclass(slots=True)
 class Arguments:
-    """An element: its type where it tells one, its text, and the elements in it."""
+    """An element: its type if it states one, its text, and its child elements."""
 
     name: str
     type: str = ""
@@ -35,26 +35,26 @@ class Arguments:
     children: list["Arguments"] = field(default_factory=list, repr=False)
 
     def find(self, name: str) -> "Arguments | None":
-        """The first member of that name."""
+        """The first member with that name."""
         return next((child for child in self.children if child.name == name), None)
 
     def all(self, name: str) -> list["Arguments"]:
-        """All members of that name."""
+        """All members with that name."""
         return [child for child in self.children if child.name == name]
 
     def need(self, name: str) -> "Arguments":
-        """The member of that name; InvalidArgument if it does not exist."""
+        """The member with that name; InvalidArgument if it does not exist."""
         found = self.find(name)
         if found is None:
             raise invalid_argument(name)
         return found
 
     def has(self, name: str) -> bool:
-        """Whether there is a member of that name."""
+        """Whether a member with that name exists."""
         return self.find(name) is not None
 
     def text(self, name: str) -> str:
-        """A text that has to be there."""
+        """A required text."""
         return self.need(name).content
 
     def texts(self, name: str) -> list[str]:
@@ -62,7 +62,7 @@ class Arguments:
         return [child.content for child in self.all(name)]
 
     def optional_text(self, name: str) -> str | None:
-        """A text that may be missing."""
+        """An optional text."""
         found = self.find(name)
         return None if found is None else found.content
 
@@ -71,23 +71,23 @@ class Arguments:
         return self._read(name, int, default)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """A truth value."""
+        """A boolean."""
         return bool(self._read(name, _boolean, default))
 
     def optional_flag(self, name: str) -> bool | None:
-        """A truth value that may be missing."""
+        """An optional boolean."""
         return self._read(name, _boolean, None)
 
     def time(self, name: str) -> datetime | None:
-        """A time; one without a zone is in UTC."""
+        """A time; without a time zone, it is in UTC."""
         return self._read(name, _time, None)
 
     def ref(self, name: str) -> Ref:
-        """A reference that has to be there."""
+        """A required reference."""
         return self.need(name).as_ref()
 
     def optional_ref(self, name: str) -> Ref | None:
-        """A reference that may be missing."""
+        """An optional reference."""
         found = self.find(name)
         return None if found is None else found.as_ref()
 
@@ -100,7 +100,7 @@ class Arguments:
         return Ref(self.ref_type, self.content.strip())
 
     def as_value(self) -> Any:
-        """This element as what it was sent as, to be sent back: for values that nobody here looks into."""
+        """This element unchanged, to be sent back: for values that the simulator does not interpret."""
         if self.children:
             data = Data(self.type)
             for child in self.children:
@@ -123,7 +123,7 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True)
 class SoapCall:
-    """The call that a request holds."""
+    """The call in a request."""
 
     method: str
     this: Ref
@@ -131,7 +131,7 @@ class SoapCall:
 
 
 def read_call(body: bytes) -> SoapCall:
-    """The call in a SOAP envelope. InvalidRequest for everything else, and for XML that declares anything."""
+    """The call in a SOAP envelope. InvalidRequest for everything else, and for XML with declarations."""
     root = _tree(body)
     bodies = [] if root.name != "Envelope" else root.all("Body")
     calls = bodies[0].children if bodies else []

@@ -1,7 +1,7 @@
-"""A property collector: filters, waits for what is new, and pages of what there is.
+"""A property collector: filters, waits for changes, and pages of results.
 
-Versions count the answers. The one that was answered last is where the next wait begins. The one before it is answered
-again with the same updates, for a client that has lost the answer; a page of a cut answer is given once.
+Versions count the responses. The next wait begins at the version of the last response. For the version before it, the
+same updates are sent again, for a client that has lost the response; a page of a truncated response is sent once.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from gateway.simulator.vim.world import World
 __all__ = ["DEFAULT", "Collector"]
 
 DEFAULT = "propertyCollector"
-"""The identifier of the collector that each session has from the start."""
+"""The identifier of each session's initial collector."""
 
 _MOST_UPDATES = 100
-"""How many updates of objects vCenter gives at once, whatever is asked for."""
+"""Maximum number of object updates in one response of vCenter, whatever the request allows."""
 _LONGEST_WAIT = 1800.0
 _EVERYTHING = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An answer that may be asked for again, by the version that it followed."""
+    """A response that may be requested again, by the version that it followed."""
 
     after: str
     updates: Raw
@@ -52,16 +52,16 @@ class Collector:
         self._rest: tuple[str, Iterator[Raw], int] | None = None
 
     def cancel(self, world: World) -> None:
-        """Ends a wait that is under way."""
+        """Cancels a wait in progress."""
         self._cancellations += 1
         world.inventory.changes.wake()
 
     async def wait(
         self, world: World, session: Session, version: str, seconds: float | None, most: int | None
     ) -> Raw | None:
-        """An UpdateSet of what is new after a version; None when nothing is for so many seconds.
+        """An UpdateSet with the changes after a version; None if there are none within this many seconds.
 
-        InvalidCollectorVersion for a version that is not known any longer, RequestCanceled for a wait that is canceled.
+        InvalidCollectorVersion for a version that is no longer known, RequestCanceled for a wait that is canceled.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(_LONGEST_WAIT, _LONGEST_WAIT if seconds is None else seconds)
@@ -87,28 +87,28 @@ class Collector:
                 await world.inventory.changes.wait(min(remaining, _until(world.inventory.next_due(), world.clock)))
 
     def retrieve(self, world: World, selections: list[Selection], most: int | None) -> Raw | None:
-        """A RetrieveResult with the first page of what the selections select; None for nothing."""
+        """A RetrieveResult with the first page of the selected objects; None if there are none."""
         return self._page(_contents(world, selections), most or _EVERYTHING)
 
     def contents(self, world: World, selections: list[Selection]) -> list[Raw]:
-        """All that the selections select, in one list."""
+        """All selected objects, in one list."""
         return list(_contents(world, selections))
 
     def proceed(self, token: str) -> Raw | None:
-        """The page that a token stands for. InvalidArgument for any but the latest one."""
+        """The page for a token. InvalidArgument for any but the latest one."""
         if self._rest is None or self._rest[0] != token:
             raise invalid_argument("token")
         _, contents, most = self._rest
         return self._page(contents, most)
 
     def drop(self, token: str) -> None:
-        """Gives up the pages that a token stands for. InvalidArgument for any but the latest one."""
+        """Drops the pages for a token. InvalidArgument for any but the latest one."""
         if self._rest is None or self._rest[0] != token:
             raise invalid_argument("token")
         self._rest = None
 
     def _begin(self, world: World, version: str) -> Raw | None:
-        """Makes ready for updates after a version; gives the answer that was given for it already, if so."""
+        """Prepares updates after a version; returns the response that was already sent for it, if there is one."""
         if not version:
             self._last = None
             for item in self.filters.values():
@@ -153,7 +153,7 @@ class Collector:
 
 
 def _contents(world: World, selections: list[Selection]) -> Iterator[Raw]:
-    """An ObjectContent of each object, as it is when it comes to its turn. ManagedObjectNotFound comes at once."""
+    """An ObjectContent of each object, read when it is its turn. ManagedObjectNotFound is raised immediately."""
     objects: dict[Ref, Selection] = {}
     for selection in selections:
         selection.missing(world)
@@ -164,7 +164,7 @@ def _contents(world: World, selections: list[Selection]) -> Iterator[Raw]:
 
 
 def _content(selection: Selection, ref: Ref, world: World) -> Raw | None:
-    """An ObjectContent; None if the object has gone meanwhile."""
+    """An ObjectContent; None if the object has been removed in the meantime."""
     values = selection.values(ref, world)
     if values is None:
         return None

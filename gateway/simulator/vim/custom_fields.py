@@ -1,4 +1,4 @@
-"""Custom attributes: their definitions. The values are with the machines that have them."""
+"""Custom attributes: their definitions. The machines contain their values."""
 
 from dataclasses import dataclass
 from itertools import count
@@ -20,7 +20,7 @@ class CustomField:
     type: str | None
 
     def to_data(self) -> Data:
-        """CustomFieldDef."""
+        """The CustomFieldDef."""
         return Data("CustomFieldDef", key=self.key, name=self.name, type="string", managedObjectType=self.type)
 
 
@@ -43,14 +43,14 @@ class CustomFields:
         return field
 
     def add(self, name: str, type: str | None) -> CustomField:  # noqa: A002
-        """A new attribute; DuplicateName if there is one of that name."""
+        """A new attribute; DuplicateName if the name is taken."""
         self._require_free(name)
         field = CustomField(next(self._keys), name, type)
         self.fields[field.key] = field
         return field
 
     def rename(self, key: int | None, name: str) -> None:
-        """Gives an attribute another name."""
+        """Renames an attribute."""
         field = self.find(key)
         if field.name != name:
             self._require_free(name)

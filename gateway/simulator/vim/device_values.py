@@ -1,4 +1,4 @@
-"""The virtual hardware of a machine as the VIM API has it: one list of devices, controllers among them."""
+"""The virtual hardware of a machine in the form of the VIM API: one list of devices, including controllers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -177,7 +177,7 @@ def _file_backing(prefix: str, file: str | None, world: Any) -> Data | None:
 
 
 def _other_backing(kind: str, backing: Mapping[str, Any]) -> Data:
-    """What is no file: a device of the client or of the host, or a serial port on the network."""
+    """Backings other than files: a device of the client or of the host, or a serial port on the network."""
     location = backing.get("network_location")
     if location is not None:
         direction = "server" if backing["type"] == "NETWORK_SERVER" else "client"

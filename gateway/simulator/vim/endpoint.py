@@ -1,7 +1,7 @@
-"""The VIM API without a network: one SOAP request in, one answer out, some of them after a while.
+"""The VIM API without a network: one SOAP request in, one response out, some of them deferred.
 
-Without a session everything but a few methods is NotAuthenticated, and the property collector, as vCenter's, answers
-with nothing. Whatever a method ends in is a fault with the HTTP status 500.
+Without a session, everything but a few methods is NotAuthenticated, and the property collector, like vCenter's, returns
+nothing. Every error of a method is a fault with the HTTP status 500.
 """
 
 import inspect
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class VimEndpoint:
-    """All methods, over one world. `secure` says whether the cookie of a session is for HTTPS alone."""
+    """All methods, over one inventory. `secure` is whether session cookies are restricted to HTTPS."""
 
     def __init__(self, world: World, *, secure: bool) -> None:
         self.world = world
@@ -39,12 +39,13 @@ class VimEndpoint:
 
     @staticmethod
     def serves(request: Request) -> bool:
-        """Whether a request is one of this API."""
+        """Whether a request is for this API."""
         return request.method == "POST" and request.target.partition("?")[0].rstrip("/") == PATH
 
     @staticmethod
     def operation_of(request: Request) -> str | None:
-        """The method that a request calls, for example `vim.VirtualMachine.PowerOnVM_Task`; None for what is none."""
+        """The method that a request calls, for example `vim.VirtualMachine.PowerOnVM_Task`; None for another
+        request."""
         try:
             call = read_call(request.body)
         except VapiError:
@@ -52,7 +53,7 @@ class VimEndpoint:
         return f"vim.{call.this.type}.{call.method}"
 
     async def handle(self, request: Request) -> Response:
-        """Answers a request. Never raises: a defect of the simulator is a SystemError, and logged."""
+        """Handles a request. Never raises: a defect of the simulator is logged as a SystemError."""
         headers: dict[str, str] = {}
         try:
             call = read_call(request.body)

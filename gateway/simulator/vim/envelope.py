@@ -1,4 +1,4 @@
-"""Answers of the VIM API as HTTP has them: a SOAP envelope around a result, or around a fault with the status 500."""
+"""HTTP responses of the VIM API: a SOAP envelope around a result, or around a fault with the status 500."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -29,7 +29,7 @@ def answer(method: str, result: Any, headers: Mapping[str, str]) -> Response:
 
 
 def failure(error: VapiError) -> Response:
-    """What a method ended in."""
+    """The error of a method."""
     return _response(soap_fault(error), HTTPStatus.INTERNAL_SERVER_ERROR, {}, executed=False)
 
 

@@ -1,7 +1,7 @@
-"""The events of the inventory: what happened to machines, tasks that began, people who came and went.
+"""The events of the inventory: what happened to machines, started tasks, logins and logouts.
 
-Events of machines follow from the record of changes, so it makes no difference by which API a change was made. What
-happened before the simulator was started is made up when it is first asked for.
+Events of machines are derived from the record of changes, so it does not matter by which API a change was made. Events
+before the start of the simulator are made up when they are first requested.
 """
 
 from collections import deque
@@ -52,7 +52,7 @@ _POWER = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event; `state` is the machine as it was then."""
+    """An event; `state` is the machine at that time."""
 
     key: int
     type: str
@@ -62,7 +62,7 @@ class Event:
     state: MachineState | None = None
     chain: int = 0
     members: Mapping[str, Any] = field(default_factory=dict)
-    """What events of the type have beside what all have, by the names of the text."""
+    """Members of this type of event, in addition to those of all events, by the names in the text."""
 
 
 class EventLog:
@@ -82,7 +82,7 @@ class EventLog:
 
     @property
     def latest(self) -> Event | None:
-        """The last one."""
+        """The latest one."""
         if self._live:
             return self._live[-1]
         return self._before()[-1] if self._before() else None
@@ -103,7 +103,7 @@ class EventLog:
             self._changes.touched(type_, identifier)
 
     def text(self, event: Event) -> str:
-        """What an event says to people."""
+        """The readable text of an event."""
         state, places = event.state, self._places
         host = None if state is None else places.hosts.get(state.placement.host)
         datacenter = None if state is None else places.datacenters.get(state.placement.datacenter)

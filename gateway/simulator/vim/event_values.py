@@ -1,4 +1,4 @@
-"""Events as the VIM API has them, and which of them a filter takes."""
+"""Events in the form of the VIM API, and which of them match a filter."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -78,7 +78,7 @@ def _argument(prefix: str, member: str, name: str, identifier: str) -> Data:
 
 
 def read_filter(spec: Arguments, world: World) -> EventFilter:
-    """What an EventFilterSpec takes. ManagedObjectNotFound for an entity that is not there."""
+    """The condition of an EventFilterSpec. ManagedObjectNotFound for an entity that does not exist."""
     tests = [test for test in (_by_entity(spec, world), _by_time(spec), _by_user(spec), _by_type(spec)) if test]
     chain = spec.number("eventChainId")
     return lambda event: all(test(event) for test in tests) and (chain is None or chain == event.chain)

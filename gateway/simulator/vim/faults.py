@@ -1,6 +1,6 @@
-"""Faults: how methods and tasks of the VIM API end that do not succeed, and what errors of the REST API are there.
+"""Faults: the errors of methods and tasks of the VIM API, and how they correspond to errors of the REST API.
 
-Many operations of the REST API are calls of this API behind the scenes. The identifiers of their messages show it:
+Many operations of the REST API are internally calls of this API. The identifiers of their messages show it:
 `vmsg.InvalidPowerState.summary` is the fault InvalidPowerState.
 """
 
@@ -24,7 +24,7 @@ __all__ = [
 
 _SUMMARY = re.compile(r"vmsg\.(\w+)\.summary")
 
-# What errors of the REST API are whose messages do not tell, and what faults are to those who ask by REST.
+# The faults for errors of the REST API whose messages do not name one, and the errors for faults in the REST API.
 _BY_TYPE = {
     "ALREADY_EXISTS": "DuplicateName",
     "ALREADY_IN_DESIRED_STATE": "InvalidState",
@@ -54,7 +54,7 @@ _RENAMED = {"NotAFile": "FileFault", "UnsupportedVmVersion": "UnsupportedVmxLoca
 
 
 class VimError(VapiError):
-    """A fault with its members; an error of the REST API as well, for those who see it there."""
+    """A fault with its members. For clients of the REST API, it is also an error."""
 
     def __init__(self, name: str, text: str = "", /, **members: Any) -> None:
         text = text or f"The operation failed: {name}."
@@ -64,10 +64,10 @@ class VimError(VapiError):
 
 
 def fault_of(error: VapiError) -> VimError:
-    """The fault that an error is in this API."""
+    """The fault for an error in this API."""
     if isinstance(error, VimError):
         return error
-    # The message that tells the most: that of a fault is not the first where others stand before it.
+    # The most specific message: that of a fault is not the first one if others precede it.
     told = next((message for message in error.messages if _SUMMARY.fullmatch(message.id)), error.messages[0])
     found = _SUMMARY.fullmatch(told.id)
     name = found[1] if found else _BY_TYPE.get(error.error_type, "SystemError")
@@ -79,7 +79,7 @@ def fault_of(error: VapiError) -> VimError:
 
 
 def invalid_argument(name: str, text: str = "") -> VimError:
-    """InvalidArgument: a parameter is missing, or cannot be what it is."""
+    """InvalidArgument: a parameter is missing or invalid."""
     return VimError("InvalidArgument", text or f"A specified parameter was not correct: {name}", invalidProperty=name)
 
 
@@ -95,13 +95,13 @@ def not_authenticated(ref: Ref) -> VimError:
 
 
 def no_permission(ref: Ref, privilege: str = "System.Read") -> VimError:
-    """NoPermission: the user of the session may not."""
+    """NoPermission: the user of the session lacks a privilege."""
     return VimError("NoPermission", "Permission to perform this operation was denied.", object=ref,
                     privilegeId=privilege)  # fmt: skip
 
 
 def invalid_power_state(requested: str, existing: str) -> VimError:
-    """InvalidPowerState, with the states as this API writes them (`poweredOn`)."""
+    """InvalidPowerState, with the states in this API's form (`poweredOn`)."""
     name = re.sub(r"([A-Z])", lambda letter: f" {letter[1].lower()}", existing).capitalize()
     return VimError(
         "InvalidPowerState",
@@ -112,13 +112,13 @@ def invalid_power_state(requested: str, existing: str) -> VimError:
 
 
 def localized(error: VapiError) -> Data:
-    """The fault where it stands in other data: LocalizedMethodFault."""
+    """The fault inside other data: LocalizedMethodFault."""
     fault = fault_of(error)
     return Data("LocalizedMethodFault", fault=Typed(fault.fault), localizedMessage=fault.text)
 
 
 def soap_fault(error: VapiError) -> str:
-    """The fault in place of an answer."""
+    """The fault as a response."""
     fault = fault_of(error)
     detail = write_any(f"{fault.fault.type}Fault", fault.fault).replace(" ", ' xmlns="urn:vim25" ', 1)
     return (

@@ -1,4 +1,4 @@
-"""Files on datastores, as far as there are any to fetch: pictures of screens, below `/folder`.
+"""Files on datastores that clients can fetch: screenshots, below `/folder`.
 
     GET /folder/web-0001/web-0001-1.png?dcPath=DC0&dsName=datastore1
 
@@ -30,7 +30,7 @@ def serves(request: Request) -> bool:
 
 
 def datastore_file(world: World, request: Request) -> Response:
-    """Answers a request for a file."""
+    """Handles a request for a file."""
     world.inventory.settle(world.clock())
     if not _may_read(world, request):
         headers = {"WWW-Authenticate": 'Basic realm="VMware HTTP server"'}
@@ -50,7 +50,7 @@ def datastore_file(world: World, request: Request) -> Response:
 
 
 def picture(seed: str) -> bytes:
-    """A small PNG; another seed gives another one."""
+    """A small PNG; each seed has its own."""
     shade = zlib.crc32(seed.encode())
     rows = b"".join(b"\0" + bytes((x * 3 + y * 5 + shade) & 0xFF for x in range(_WIDTH)) for y in range(_HEIGHT))
     header = struct.pack(">IIBBBBB", _WIDTH, _HEIGHT, 8, 0, 0, 0, 0)

@@ -1,7 +1,7 @@
-"""A filter of a property collector: what its client was told about each object, and what is new since then.
+"""A filter of a property collector: what its client knows about each object, and what is new since then.
 
-The filter looks only at objects that were touched since it last looked. What it finds is compared with what the client
-knows, so that many changes of one object are one update, and a touch that changed nothing is none.
+The filter only looks at objects that were touched since its last look. It compares them with what the client knows, so
+that many changes of one object are one update, and a touch without a change is none.
 """
 
 from collections.abc import Iterator
@@ -35,12 +35,12 @@ class Filter:
         self._known: dict[Ref, Values] = {}
         self._queue: dict[Ref, None] = {}
         self._selected: set[Ref] = set()
-        """What is selected beside the objects of the view."""
+        """The selected objects outside the view."""
         self._seen = _Seen(0, 0)
         self.begin(world)
 
     def begin(self, world: World) -> None:
-        """Forgets what the client was told: everything is to be told."""
+        """Forgets what the client knows: everything will be reported."""
         self._known.clear()
         self._queue = dict.fromkeys(self.selection.objects(world))
         is_followed = self._view is None and not self.selection.is_fixed()
@@ -48,7 +48,7 @@ class Filter:
         self._remember(world)
 
     def updates(self, world: World, most: int) -> tuple[list[str], bool]:
-        """The next updates in XML, at most so many, and whether more may follow."""
+        """The next updates in XML, up to this many, and whether more may follow."""
         self._catch_up(world)
         found: list[str] = []
         while self._queue and len(found) < most:
@@ -60,7 +60,7 @@ class Filter:
         return found, bool(self._queue)
 
     def to_xml(self, updates: list[str]) -> str:
-        """A PropertyFilterUpdate with these updates; objects that were never there are told once."""
+        """A PropertyFilterUpdate with these updates; objects that never existed are reported once."""
         missing, self._missing = self._missing, []
         told = [
             Data("MissingObject", obj=ref, fault=Data("LocalizedMethodFault", fault=Typed(_gone(ref))))
@@ -71,7 +71,7 @@ class Filter:
 
     @property
     def has_missing(self) -> bool:
-        """Whether there are objects to be told as missing."""
+        """Whether there are objects to report as missing."""
         return bool(self._missing)
 
     def _remember(self, world: World) -> None:
@@ -79,7 +79,7 @@ class Filter:
         self._seen = _Seen(changes.revision, changes.structure)
 
     def _catch_up(self, world: World) -> None:
-        """Puts all objects on the queue that may have changed since the last look."""
+        """Queues all objects that may have changed since the last look."""
         changes = world.inventory.changes
         if changes.revision == self._seen.revision:
             return
@@ -108,7 +108,7 @@ class Filter:
         return ref in self._selected or (self._view is not None and self._view.contains(ref, world))
 
     def _update(self, ref: Ref, world: World) -> str | None:
-        """What is new about an object; None for nothing."""
+        """What is new about an object; None if nothing is."""
         before = self._known.get(ref)
         now = self.selection.values(ref, world) if self._is_selected(ref, world) else None
         if now is None:

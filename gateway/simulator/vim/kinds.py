@@ -1,4 +1,4 @@
-"""Which types of objects are kinds of others."""
+"""The inheritance of object types."""
 
 __all__ = ["is_a"]
 
@@ -17,5 +17,5 @@ _EVERYTHING = frozenset({"ManagedObject", "ExtensibleManagedObject"})
 
 
 def is_a(type: str, wanted: str) -> bool:  # noqa: A002 - the API's word
-    """Whether objects of a type are of the wanted one as well."""
+    """Whether a type of objects is the wanted one or inherits from it."""
     return type == wanted or wanted in _BASES.get(type, ()) or wanted in _EVERYTHING

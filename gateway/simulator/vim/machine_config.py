@@ -15,7 +15,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def change_version(machine: VirtualMachine) -> str:
-    """What is different after each change of the configuration: a time as vCenter's are, unique to the change."""
+    """A value that differs after each change of the configuration: a time, as in vCenter, unique to the change."""
     moment = machine.modified or _NEVER
     return moment.replace(microsecond=machine.reconfigurations % 1_000_000).isoformat().replace("+00:00", "Z")
 

@@ -1,4 +1,4 @@
-"""What the tools of a guest tell, and what vCenter knows of the guest without them."""
+"""What a guest's tools report, and what vCenter knows about the guest without them."""
 
 from typing import Any
 
@@ -109,7 +109,7 @@ def _if_running(get: Any) -> Any:
 
 
 def host_name(machine: VirtualMachine) -> str:
-    """The name by which a guest calls itself, with its domain."""
+    """A guest's own name, with its domain."""
     guest = machine.guest
     return f"{guest.host_name}.{guest.domain}" if guest.domain else guest.host_name
 

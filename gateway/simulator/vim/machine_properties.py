@@ -23,7 +23,7 @@ from gateway.simulator.vim.values import Data, Long, Ref, Typed, escape_name
 __all__ = ["POWER_STATES", "SNAPSHOT", "VIRTUAL_MACHINE"]
 
 POWER_STATES = {"POWERED_ON": "poweredOn", "POWERED_OFF": "poweredOff", "SUSPENDED": "suspended"}
-"""Power states of the REST API, and what they are here."""
+"""Power states of the REST API, with those of this API."""
 
 
 def _connection_state(machine: VirtualMachine, world: Any) -> str:

@@ -1,4 +1,4 @@
-"""All types of objects with their properties, and what of them is asked for."""
+"""All types of objects with their properties, and the properties that a client requests."""
 
 from dataclasses import dataclass
 
@@ -29,19 +29,19 @@ TYPES: dict[str, Structure] = {
 }
 """The properties of each type of objects."""
 
-# Types that are not of their own, with the one whose properties they have at least.
+# Abstract types, with a type that has at least their properties.
 _ABSTRACT = {"ManagedEntity": "Folder"}
 
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """Which properties of objects are asked for, by type: a PropertySpec of each."""
+    """The requested properties of objects, by type: a PropertySpec each."""
 
     specs: tuple[tuple[str, bool, tuple[str, ...]], ...]
-    """Type, whether all are wanted, and the paths."""
+    """Type, whether all are requested, and the paths."""
 
     def of(self, type: str) -> tuple[tuple[str, Member], ...]:  # noqa: A002
-        """The paths for objects of a type, with what they lead to. InvalidProperty for one that leads nowhere."""
+        """The paths for objects of a type, with their members. InvalidProperty for an unknown path."""
         found: dict[str, Member] = {}
         structure = TYPES.get(type)
         for wanted, everything, paths in self.specs:
@@ -53,7 +53,7 @@ class Properties:
         return tuple(found.items())
 
     def check(self) -> None:
-        """InvalidType for a type that there is not, InvalidProperty for a path that leads nowhere."""
+        """InvalidType for an unknown type, InvalidProperty for an unknown path."""
         for wanted, _, paths in self.specs:
             structure = TYPES.get(wanted) or TYPES.get(_ABSTRACT.get(wanted, ""))
             if structure is None:
@@ -64,7 +64,7 @@ class Properties:
                 at_path(structure, path)
 
 
-# Types of which the simulator has no objects, but clients ask for.
+# Types of which the simulator has no objects, but which clients request.
 _KNOWN_ELSEWHERE = names(
     "VirtualApp DistributedVirtualSwitch VmwareDistributedVirtualSwitch StoragePod ManagedObject "
     "ExtensibleManagedObject View ManagedObjectView HistoryCollector InventoryView"

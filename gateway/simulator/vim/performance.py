@@ -1,7 +1,7 @@
-"""Performance counters of machines: a catalogue, and curves that are the same whenever they are asked for.
+"""Performance counters of machines: a catalogue, and curves that are the same for every request.
 
-A value is a function of the machine, the counter and the time: a slow wave with a faster one on it. A machine that is
-off has no live data.
+A value is a function of the machine, the counter and the time: a slow wave with a faster one on top. A powered-off
+machine has no live data.
 """
 
 import math
@@ -22,7 +22,7 @@ _LIVE_KEPT = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A counter; `base` and `swing` shape its curve, in the counter's unit as vCenter counts it."""
+    """A counter; `base` and `swing` shape its curve, in vCenter's unit for the counter."""
 
     key: int
     group: str
@@ -35,7 +35,7 @@ class Counter:
     swing: int
     level: int = 1
     per: str = ""
-    """Whose instances it has: `cpu`, `nic` or `disk`; empty for none."""
+    """The kind of its instances: `cpu`, `nic` or `disk`; empty if it has none."""
 
     @property
     def full_name(self) -> str:
@@ -104,11 +104,11 @@ INTERVALS = (
     Data("PerfInterval", key=3, samplingPeriod=7200, name="Past month", length=2_592_000, level=1, enabled=True),
     Data("PerfInterval", key=4, samplingPeriod=86_400, name="Past year", length=31_536_000, level=1, enabled=True),
 )
-"""The intervals of what is kept."""
+"""The intervals of historical data."""
 
 
 def instances(machine: VirtualMachine, counter: Counter) -> list[str]:
-    """The instances of a counter at a machine; the empty one is the sum or the mean of all."""
+    """The instances of a counter of a machine; the empty one is the sum or the mean of all."""
     match counter.per:
         case "cpu":
             return ["", *(str(number) for number in range(machine.cpu.count))]
@@ -128,7 +128,7 @@ def sample_times(
     most: int | None,
     now: datetime,
 ) -> list[datetime]:
-    """The times of the samples after `begin` up to `end`, at most so many of the newest."""
+    """The times of the samples after `begin` up to `end`, the newest ones if there are more than the limit."""
     oldest = now - _length(interval)
     if interval == LIVE:
         if machine.power_state != "POWERED_ON" or machine.guest.tools_start is None:
@@ -141,7 +141,7 @@ def sample_times(
 
 
 def value(machine: VirtualMachine, counter: Counter, instance: str, moment: datetime) -> int:
-    """The value of a counter at a time."""
+    """The value of a counter at a certain time."""
     if counter.name == "uptime":
         start = machine.guest.tools_start
         return 0 if start is None else max(0, int((moment - start + machine.guest.transition).total_seconds()))

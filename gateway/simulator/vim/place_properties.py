@@ -1,6 +1,7 @@
-"""The properties of what machines live in: folders, datacenters, clusters, hosts, resource pools, datastores, networks.
+"""The properties of the places of machines: folders, datacenters, clusters, hosts, resource pools, datastores,
+networks.
 
-A host without a cluster has a ComputeResource of its own, which the REST API does not show: `domain-s29` of `host-29`.
+A host without a cluster has its own ComputeResource, which the REST API does not show: `domain-s29` for `host-29`.
 """
 
 from typing import Any
@@ -43,7 +44,7 @@ _UNSET = names(
 
 
 def _entity(type: str, unset: str = "", **members: Member | Structure) -> Structure:  # noqa: A002
-    """A type of objects that are in the inventory: what they all have, and more."""
+    """A type of inventory objects: the properties that all have, and more."""
     common: dict[str, Member | Structure] = {
         "parent": reference(lambda place, world: world.parent(place)),
         "name": _NAME,

@@ -1,7 +1,7 @@
-"""Which function carries out which method, and what it is given.
+"""Maps methods to the functions that implement them, and defines the arguments of these.
 
-A method is a function from a `VimCall` to its result; what it raises is a `VapiError`, a `VimError` mostly. One that
-waits is a coroutine. A method of a type is one of its kinds as well.
+A method is a function from a `VimCall` to its result. It raises a `VapiError`, usually a `VimError`. One that waits is
+a coroutine. A type inherits methods.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +23,7 @@ __all__ = ["Method", "VimCall", "find_method", "method", "methods"]
 
 @dataclass(frozen=True, slots=True)
 class VimCall:
-    """One call of one method, ready to be carried out."""
+    """One call of a method, ready to be executed."""
 
     world: World
     this: Ref
@@ -33,12 +33,12 @@ class VimCall:
 
     @property
     def subject(self) -> Any:
-        """What `this` stands for."""
+        """The object of `this`."""
         return self.world.find(self.this)
 
     @property
     def machine(self) -> VirtualMachine:
-        """The machine that is called."""
+        """The machine whose method is called."""
         machine: VirtualMachine = self.subject
         return machine
 
@@ -49,23 +49,23 @@ class VimCall:
 
     @property
     def own(self) -> Session:
-        """The session, of which there is one wherever it is needed."""
+        """The session, which exists wherever it is needed."""
         if self.session is None:
             raise LookupError("the method is for everybody")
         return self.session
 
     def new_id(self) -> str:
-        """An identifier for an object that the session makes for itself."""
+        """An identifier for an object that the session creates."""
         return f"session[{self.own.key}]{next(self.world.numbers):08x}"
 
     def rest(self, operation: str, body: Any = None, **path: str) -> Any:
-        """Carries out an operation of the REST API in the same name."""
+        """Executes an operation of the REST API for the same user."""
         world = self.world
         call = Call(operation, world.inventory, path, {}, body, self.own.user, world.clock, self.headers)
         return carry_out(call)
 
     def find(self, name: str) -> Any:
-        """What the reference in an argument stands for; ManagedObjectNotFound for nothing."""
+        """The object of a reference in an argument; ManagedObjectNotFound if it does not exist."""
         ref = self.arguments.ref(name)
         found = self.world.find(ref)
         if found is None:
@@ -78,11 +78,11 @@ Handler = Callable[[VimCall], Any | Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method with what it takes to call it."""
+    """A method with its requirements for a call."""
 
     handler: Handler
     privilege: Privilege | None
-    """None for what everybody may call, without a session."""
+    """None for methods that anyone may call, without a session."""
 
 
 _METHODS: dict[tuple[str, str], Method] = {}
@@ -102,7 +102,7 @@ def method(of: str, *names: str, privilege: Privilege | None = READ) -> Callable
 
 
 def find_method(of: str, name: str) -> Method | None:
-    """The method of that name of a type of objects."""
+    """The method with that name of a type of objects."""
     exact = _METHODS.get((of, name))
     if exact is not None:
         return exact

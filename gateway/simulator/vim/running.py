@@ -1,7 +1,7 @@
-"""Tasks of the VIM API: begun by methods whose names end in `_Task`, kept with those of the REST API.
+"""Tasks of the VIM API: started by methods whose names end in `_Task`, kept with those of the REST API.
 
-A task is done at its due time in one go. By default that is at once, but after the answer; it takes longer where the
-simulator is told so.
+The work of a task is done in one step when it is due. By default that is immediately after the response; a setting of
+the simulator delays it.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _SERVICE = "com.vmware.vim"
 def start(
     call: VimCall, name: str, target: Ref, work: Callable[[], Any], release: Callable[[], None] | None = None
 ) -> Ref:
-    """Begins a task of a method on an object; `work` gives its result, or raises what it ends in."""
+    """Starts a task of a method on an object; `work` returns its result, or raises its error."""
     world = call.world
     task: Task | None = None
 
@@ -50,7 +50,7 @@ def start(
 
 
 def start_on(call: VimCall, machine: VirtualMachine, name: str, work: Callable[[], Any]) -> Ref:
-    """Begins a task on a machine, which is busy while it runs; TaskInProgress if it is busy already."""
+    """Starts a task on a machine, which is busy while it runs; TaskInProgress if it is already busy."""
     require_free(call, machine)
 
     def release() -> None:
@@ -61,7 +61,7 @@ def start_on(call: VimCall, machine: VirtualMachine, name: str, work: Callable[[
 
 
 def require_free(call: VimCall, machine: VirtualMachine) -> None:
-    """InvalidState for a machine that is out of sight, TaskInProgress with the task for one that is busy."""
+    """InvalidState for an inaccessible machine, TaskInProgress with the task for a busy one."""
     if machine.inaccessible:
         raise VimError("InvalidState", "The operation is not allowed in the current state.")
     if machine.busy:

@@ -1,7 +1,7 @@
 """Which objects a specification of the property collector selects, and which of their properties.
 
-Nearly everybody selects the objects of a view. Anything else is found by following properties that are references, from
-object to object, as the specification says.
+Nearly all clients select the objects of a view. Other objects are found by following properties that are references,
+from object to object, as the specification says.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from gateway.simulator.vim.world import World
 __all__ = ["Selection", "Values", "read_selection"]
 
 Values = tuple[str | None, ...]
-"""The values of an object's properties in XML, None for those that are unset."""
+"""The values of an object's properties in XML, None for unset ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class _Step:
     path: str
     skip: bool
     steps: "tuple[_Step | str, ...]"
-    """What to follow from there; a name stands for the step of that name."""
+    """The next steps; a name refers to the step with that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class Selection:
         self._starts = starts
         self._named = named
         self.missing_is_told = missing_is_told
-        """Whether an object that is not there is told as missing; it is an error otherwise."""
+        """Whether an object that does not exist is reported as missing; otherwise it is an error."""
         self._by_type: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str, object], ...]]] = {}
 
     def view(self, world: World) -> View | None:
-        """The view whose objects are selected, where all others are named one by one. ManagedObjectNotFound if it is
+        """The view whose objects are selected, if all others are named individually. ManagedObjectNotFound if it is
         gone."""
         followed = [start for start in self._starts if start.steps]
         if len(followed) != 1 or len(followed[0].steps) != 1:
@@ -72,22 +72,22 @@ class Selection:
         return found if isinstance(found, ContainerView | ListView) else None
 
     def is_fixed(self) -> bool:
-        """Whether the objects are named one by one."""
+        """Whether the objects are named individually."""
         return not any(start.steps for start in self._starts)
 
     def named_objects(self) -> set[Ref]:
-        """The objects that are named one by one."""
+        """The objects that are named individually."""
         return {start.ref for start in self._starts if not start.skip}
 
     def missing(self, world: World) -> list[Ref]:
-        """The objects that are named and not there. ManagedObjectNotFound unless they are to be told."""
+        """The named objects that do not exist. ManagedObjectNotFound unless they are reported."""
         gone = [start.ref for start in self._starts if world.find(start.ref) is None]
         if gone and not self.missing_is_told:
             raise not_found(gone[0])
         return gone
 
     def objects(self, world: World) -> list[Ref]:
-        """All objects that are selected now and have properties that are asked for."""
+        """All objects that are currently selected and have requested properties."""
         view = self.view(world)
         found: dict[Ref, None] = {}
         for start in self._starts:
@@ -100,11 +100,11 @@ class Selection:
         return [ref for ref in found if self.paths(ref.type)]
 
     def paths(self, kind: str) -> tuple[str, ...]:
-        """The paths that are asked for of objects of a type."""
+        """The requested paths for objects of a type."""
         return self._compiled(kind)[0]
 
     def values(self, ref: Ref, world: World) -> Values | None:
-        """The properties of an object as they are now; None if it is gone."""
+        """The current properties of an object; None if it is gone."""
         subject = world.find(ref)
         if subject is None:
             return None
@@ -146,7 +146,7 @@ class Selection:
 
 
 def read_selection(spec: Arguments) -> Selection:
-    """The selection of a PropertyFilterSpec. InvalidProperty, InvalidType or InvalidArgument for a wrong one."""
+    """The selection of a PropertyFilterSpec. InvalidProperty, InvalidType or InvalidArgument for an invalid one."""
     specs = tuple((item.text("type"), item.flag("all"), tuple(item.texts("pathSet"))) for item in spec.all("propSet"))
     starts = spec.all("objectSet")
     if not specs or not starts:
@@ -171,7 +171,7 @@ def _steps(owner: Arguments, named: dict[str, _Step]) -> Iterator[_Step | str]:
 
 
 def _targets(ref: Ref, path: str, world: World) -> list[Ref]:
-    """What a property refers to."""
+    """The objects that a property refers to."""
     structure = TYPES.get(ref.type)
     subject = world.find(ref)
     if structure is None or subject is None:

@@ -1,4 +1,4 @@
-"""The properties of what is no part of the inventory: the service's managers, sessions, and tasks."""
+"""The properties of objects outside the inventory: the service's managers, sessions, and tasks."""
 
 import zlib
 from typing import Any
@@ -29,7 +29,7 @@ _CONTENT = {
     "fileManager": "FileManager",
 }
 MAX_COLLECTORS = 32
-"""How many history collectors a session can have."""
+"""Maximum number of history collectors of a session."""
 _METHOD_NAMES = (
     "PowerOnVM_Task", "PowerOffVM_Task", "SuspendVM_Task", "ResetVM_Task", "ReconfigVM_Task", "Rename_Task",
     "CreateSnapshot_Task", "CreateSnapshotEx_Task", "RevertToSnapshot_Task", "RevertToCurrentSnapshot_Task",
@@ -39,7 +39,7 @@ _METHOD_NAMES = (
 
 
 def service_content(world: Any) -> Data:
-    """ServiceContent: where everything begins."""
+    """ServiceContent: the entry point of the API."""
     managers: dict[str, Any] = {name: Ref(SINGLETONS[key], key) for name, key in _CONTENT.items()}
     return Data(
         "ServiceContent",
@@ -77,7 +77,7 @@ def _session_list(subject: Any, world: Any) -> list[Data]:
 
 
 def task_info(task: Task, world: Any) -> Data:
-    """TaskInfo of a task, whichever API began it."""
+    """TaskInfo of a task, whichever API started it."""
     machine = world.inventory.machines.get(task.target[1]) if task.target else None
     method = task.method or _METHODS.get(task.operation, task.operation)
     value = task.value
@@ -211,6 +211,6 @@ MANAGERS = {
         {"field": array("CustomFieldDef", lambda subject, world: world.custom_fields.definitions())},
     ),
 }
-"""The managers' properties by type, but for those that have a module of their own."""
+"""The managers' properties by type, except for those with their own module."""
 
 TASK = Structure("Task", {"info": Member("TaskInfo", task_info)}, frozenset({"value", "availableField"}))

@@ -1,4 +1,4 @@
-"""The properties of what sessions make for themselves: views, collectors and filters."""
+"""The properties of objects that sessions create: views, collectors and filters."""
 
 from gateway.simulator.vim.structures import Member, Structure, array
 from gateway.simulator.vim.values import Ref

@@ -1,7 +1,7 @@
-"""Properties of objects as tables: each member of a structure is a function of the thing that it tells about.
+"""Properties of objects as tables: each member of a structure is a function of its subject.
 
-A path such as `config.hardware.memoryMB` is looked up once, and is one function from then on; nobody builds a whole
-`config` to read a number in it. That makes thousands of objects cheap.
+A path such as `config.hardware.memoryMB` is resolved once to a single function; reading it does not build a whole
+`config`. That makes thousands of objects cheap.
 """
 
 import re
@@ -28,14 +28,14 @@ __all__ = [
 ]
 
 Get = Callable[[Any, Any], Any]
-"""The value of a member, of the subject and the world that it is in; None for unset."""
+"""The value of a member, computed from the subject and its inventory; None for unset."""
 
 _STEP = re.compile(r'(\w+)(?:\[(?:"([^"]*)"|([^\]"]*))\])?(?:\.|$)')
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member that is no structure: the type of its values, and how to get one."""
+    """A member that is not a structure: the type of its values, and how to compute one."""
 
     kind: str
     get: Get
@@ -43,14 +43,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """A structure whose members are all about the same subject."""
+    """A structure whose members all have the same subject."""
 
     type: str
     members: Mapping[str, "Member | Structure"]
     unset: frozenset[str] = frozenset()
-    """Members that vCenter knows and this simulator never sets."""
+    """Members that vCenter has and this simulator never sets."""
     when: Callable[[Any, Any], bool] | None = None
-    """Whether a subject has the structure at all; None for always."""
+    """Whether a subject has the structure; None for always."""
 
     def value(self, subject: Any, world: Any) -> Data | None:
         """The whole structure; None if the subject has none."""
@@ -67,27 +67,27 @@ class Structure:
 
 
 def array(element: str, get: Get) -> Member:
-    """A list; unset where it is empty."""
+    """A list; unset if it is empty."""
     return Member(f"ArrayOf{element}", lambda subject, world: get(subject, world) or None)
 
 
 def string(get: Callable[[Any], Any]) -> Member:
-    """A text that the subject alone tells."""
+    """A text that only depends on the subject."""
     return Member("xsd:string", lambda subject, world: get(subject))
 
 
 def integer(get: Callable[[Any], Any]) -> Member:
-    """A whole number of 32 bits that the subject alone tells."""
+    """A 32-bit integer that only depends on the subject."""
     return Member("xsd:int", lambda subject, world: get(subject))
 
 
 def boolean(get: Callable[[Any], Any]) -> Member:
-    """A truth value that the subject alone tells."""
+    """A boolean that only depends on the subject."""
     return Member("xsd:boolean", lambda subject, world: get(subject))
 
 
 def constant(kind: str, value: Any) -> Member:
-    """What is the same of all subjects."""
+    """A value that is the same for all subjects."""
     return Member(kind, lambda subject, world: value)
 
 
@@ -97,7 +97,7 @@ def reference(get: Get) -> Member:
 
 
 def references(get: Get) -> Member:
-    """References to other objects; unset where there are none."""
+    """References to other objects; unset if there are none."""
     return array("ManagedObjectReference", get)
 
 
@@ -107,7 +107,7 @@ def names(text: str) -> frozenset[str]:
 
 
 def at_path(structure: Structure, path: str) -> Member:
-    """What a path leads to. InvalidProperty for one that leads nowhere."""
+    """The member at a path. InvalidProperty for an unknown path."""
     steps = _steps(path)
     here: Member | Structure = structure
     conditions: list[Callable[[Any, Any], bool]] = []
@@ -146,7 +146,7 @@ def _steps(path: str) -> list[tuple[str, str | None]]:
 
 
 def _is_open(member: Member) -> bool:
-    """Whether there may be something within its values."""
+    """Whether paths may lead into its values."""
     return not member.kind.startswith(("xsd:", "ManagedObjectReference", "ArrayOf"))
 
 

@@ -1,7 +1,7 @@
 """Values of the VIM API, and how they are written in XML.
 
-SOAP's values do not say what they are, except where the schema leaves it open: there, `xsi:type` tells. A value that
-stands in such a place is `Typed`; whoever makes a value knows the place. Members that are None are left out.
+SOAP values do not state their type, except where the schema leaves it open: there, `xsi:type` does. A value in such a
+place is `Typed`; the code that creates a value knows its place. Members that are None are left out.
 """
 
 import re
@@ -28,7 +28,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 _NAME = re.compile(r"[%/\\]")
 _ESCAPED_NAME = re.compile("%(25|2f|5c)", re.IGNORECASE)
-# The elements of these arrays are called like the type in the schema's own language.
+# The elements of these arrays are named after the type in the schema's own language.
 _ELEMENTS = {"ArrayOfString": "string", "ArrayOfInt": "int", "ArrayOfLong": "long", "ArrayOfAnyURI": "anyURI"}
 
 
@@ -60,15 +60,15 @@ class Typed:
 
 
 class Raw(str):
-    """What is in an element, as XML."""
+    """The content of an element, as XML."""
 
 
 class Long(int):
-    """A whole number of up to 64 bits, for places that leave its type open."""
+    """A 64-bit integer, for places whose type the schema leaves open."""
 
 
 def write(tag: str, value: Any) -> str:
-    """The element, or the elements of a list, that a value is."""
+    """The XML element of a value, or the elements of a list."""
     if value is None:
         return ""
     kind = type(value)
@@ -88,7 +88,7 @@ def write(tag: str, value: Any) -> str:
 
 
 def write_any(tag: str, value: Any, kind: str | None = None) -> str:
-    """The element of a value that tells its type; `kind` is the type where the value cannot know it."""
+    """The element of a value with its type; `kind` is the type if the value does not determine it."""
     if value is None:
         return ""
     if isinstance(value, Ref):

@@ -1,4 +1,4 @@
-"""Views: sets of objects that belong to a session, by where objects are or by name."""
+"""Views: sets of objects that belong to a session, selected by location or by name."""
 
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ _KINDS = (
 
 @dataclass(slots=True)
 class ContainerView:
-    """What is in a container, at any depth or directly: it follows the inventory by itself."""
+    """The objects in a container, at any depth or directly: the view follows the inventory automatically."""
 
     id: str
     container: Ref
@@ -36,11 +36,11 @@ class ContainerView:
 
     @property
     def has_only_machines(self) -> bool:
-        """Whether nothing but machines can be in it."""
+        """Whether it can contain only machines."""
         return self.kinds == ("VirtualMachine",)
 
     def contains(self, ref: Ref, world: World) -> bool:
-        """Whether an object is in the view now."""
+        """Whether an object is currently in the view."""
         if self.kinds and not any(is_a(ref.type, kind) for kind in self.kinds):
             return False
         if world.session is None or READ not in world.session.user.privileges or world.find(ref) is None:
@@ -48,16 +48,16 @@ class ContainerView:
         return is_below(ref, self.container, world, directly=not self.recursive)
 
     def members(self, world: World) -> list[Ref]:
-        """What is in the view now."""
+        """The current objects in the view."""
         wanted = self.kinds or ("ManagedEntity",)
-        # Not of their own types: networks are listed together, whatever they are.
+        # An exception for networks: they are listed together, whatever their type.
         kinds = [kind for kind in _KINDS if any(is_a(kind, name) or is_a(name, kind) for name in wanted)]
         return [ref for kind in kinds for ref in world.all_of(kind) if self.contains(ref, world)]
 
 
 @dataclass(slots=True)
 class ListView:
-    """Objects that were named one by one."""
+    """Objects that are named individually."""
 
     id: str
     refs: dict[Ref, None] = field(default_factory=dict)
@@ -65,11 +65,11 @@ class ListView:
     has_only_machines: bool = False
 
     def contains(self, ref: Ref, world: World) -> bool:
-        """Whether an object is in the view, and there at all."""
+        """Whether an object is in the view and exists."""
         return ref in self.refs and world.find(ref) is not None
 
     def members(self, world: World) -> list[Ref]:
-        """What is in the view and there."""
+        """The objects in the view that exist."""
         return [ref for ref in self.refs if world.find(ref) is not None]
 
 
@@ -77,7 +77,7 @@ View = ContainerView | ListView
 
 
 def is_below(ref: Ref, container: Ref, world: World, *, directly: bool = False) -> bool:
-    """Whether an object is in another one."""
+    """Whether an object is inside another one."""
     if ref == container:
         return False
     if ref.type == "VirtualMachine" and container.type not in ("Folder", "Datacenter"):

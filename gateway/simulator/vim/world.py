@@ -1,4 +1,4 @@
-"""The inventory as the VIM API sees it: objects by reference, what is in what, and what only this API has."""
+"""The inventory as the VIM API sees it: objects by reference, their hierarchy, and what only this API has."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -32,11 +32,11 @@ SINGLETONS = {
     "FileManager": "FileManager",
     "VpxSettings": "OptionManager",
 }
-"""The objects of which there is one, by identifier, with their types."""
+"""The singleton objects, by identifier, with their types."""
 
 
 class World:
-    """The inventory and the sessions, with the views on them that properties need."""
+    """The inventory and the sessions, with the lookups that properties need."""
 
     def __init__(
         self,
@@ -50,19 +50,19 @@ class World:
         self.clock = clock
         self.started = inventory.changes.now
         self.session: Session | None = None
-        """On whose behalf it is looked at; whoever begins to look sets it."""
+        """The session that reads; set before each read."""
         self.closed = False
-        """Whether the simulator stops: whoever waits is left without an answer, as by a server that goes down."""
+        """Whether the simulator is stopping: waiting requests then get no response, as from a server that goes down."""
         self.custom_fields = CustomFields()
         self.numbers = count(1)
-        """Of the objects that sessions make for themselves."""
+        """The identifiers of objects that sessions create."""
         self.task_numbers = count(1)
         self.task_duration = task_duration
         self.events = EventLog(inventory.changes, inventory.places, self.started)
         sessions.begin_listeners.append(self._logged_in)
         sessions.end_listeners.append(self._logged_out)
         self.screenshots: dict[str, bytes] = {}
-        """Pictures on datastores, by the path of the file."""
+        """Screenshots on datastores, by the path of the file."""
         self.snapshot_numbers = count(1)
         self.snapshot_owners: dict[str, VirtualMachine] = {}
         """The machines of snapshots, by the identifier of the snapshot."""
@@ -85,13 +85,13 @@ class World:
 
     @property
     def now(self) -> datetime:
-        """The time at which the request is looked at."""
+        """The time of the request."""
         return self.inventory.changes.now
 
     def find(self, ref: Ref) -> Any:
-        """What a reference stands for; None for nothing.
+        """The object of a reference; None if it does not exist.
 
-        Singletons are the world itself. What belongs to another session than the present one is not there.
+        Singletons are represented by this object itself. Objects of other sessions do not exist for the current one.
         """
         places = self.inventory.places
         match ref.type:
@@ -127,7 +127,7 @@ class World:
         return found if found is not None and found.type == ref.type else None
 
     def parent(self, place: Any) -> Ref | None:
-        """What an object is directly in; None for the root folder."""
+        """The direct parent of an object; None for the root folder."""
         match place:
             case VirtualMachine():
                 return Ref("Folder", place.placement.folder)
@@ -147,13 +147,13 @@ class World:
         return None
 
     def parent_of(self, ref: Ref) -> Ref | None:
-        """What the object of a reference is directly in."""
+        """The direct parent of the object of a reference."""
         if ref.type == "ComputeResource":
             return Ref("Folder", self.find(ref).folder)
         return self.parent(self.find(ref))
 
     def standalone(self, host: Host) -> Ref | None:
-        """The compute resource of a host that is in no cluster."""
+        """The compute resource of a host outside clusters."""
         if host.cluster is not None:
             return None
         return Ref("ComputeResource", host.host.replace("host-", _STANDALONE, 1))
@@ -169,7 +169,7 @@ class World:
         return self.compute_resource(self.inventory.places.hosts[str(pool.host)])
 
     def children(self, folder: str) -> list[Ref]:
-        """What is directly in a folder."""
+        """The direct children of a folder."""
         revision, index = self._children
         if revision != self.inventory.changes.revision:
             index = {}
@@ -181,7 +181,7 @@ class World:
         return index.get(folder, [])
 
     def _entities(self) -> Iterable[tuple[Ref, Any]]:
-        """All that can be in a folder."""
+        """All objects that can be in a folder."""
         for kind in ("Folder", "Datacenter", "ComputeResource", "ClusterComputeResource", "Datastore", "Network"):
             for ref in self.all_of(kind):
                 yield ref, self.find(ref)
@@ -233,7 +233,7 @@ class World:
         return [Ref("Datastore", store.datastore) for store in stores if store.datacenter == datacenter]
 
     def datastores_at(self, hosts: Iterable[str]) -> list[Ref]:
-        """The datastores that one of the hosts reaches."""
+        """The datastores that at least one of the hosts can reach."""
         wanted = set(hosts)
         stores = self.inventory.places.datastores.values()
         return [Ref("Datastore", store.datastore) for store in stores if wanted & set(store.hosts)]
@@ -249,7 +249,7 @@ class World:
         return [Ref("VirtualMachine", item.vm) for item in machines if getattr(item.placement, name) == value]
 
     def machines_on(self, datastore: str) -> list[Ref]:
-        """The machines whose own files are on the datastore of that name."""
+        """The machines whose own files are on the datastore with that name."""
         machines = self.inventory.machines.values()
         return [Ref("VirtualMachine", item.vm) for item in machines if item.datastore == datastore]
 
@@ -262,13 +262,13 @@ class World:
         ]
 
     def recent_tasks(self, vm: str | None = None) -> list[Ref]:
-        """The tasks of a machine, or of all, that have begun lately."""
+        """The recently started tasks of a machine, or of all machines."""
         tasks = self.inventory.tasks.tasks.values()
         found = [task for task in tasks if vm is None or task.target == ("VirtualMachine", vm)]
         return [Ref("Task", task.task) for task in found[-_RECENT:]]
 
     def about(self, name: str = "VMware vCenter Server", api: str = "VirtualCenter", line: str = "vpx") -> Data:
-        """What the server is, in its release."""
+        """Information about the server, in its release."""
         version = self.inventory.release.version
         build = _BUILDS.get(version, "0")
         short = ".".join(version.split(".")[:3])

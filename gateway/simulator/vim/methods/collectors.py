@@ -39,7 +39,7 @@ def _create_filter(call: VimCall) -> Ref:
     made = Filter(call.new_id(), read_selection(call.arguments.need("spec")), call.world)
     collector.filters[made.id] = made
     call.own.objects[made.id] = made
-    call.world.inventory.changes.wake()  # What it selects enters into a wait that is under way.
+    call.world.inventory.changes.wake()  # Its objects also count for a wait in progress.
     return Ref(made.type, made.id)
 
 
@@ -96,7 +96,7 @@ def _retrieve(call: VimCall) -> Raw | None:
 
 @method("PropertyCollector", "RetrieveProperties")
 def _retrieve_all(call: VimCall) -> Any:
-    """The older form, without pages: a list of objects, which stand in the place of its elements."""
+    """The older form, without pages: a list of objects in place of its elements."""
     collector: Collector = call.subject
     selections = [read_selection(spec) for spec in call.arguments.all("specSet")]
     return collector.contents(call.world, selections)

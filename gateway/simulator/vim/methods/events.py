@@ -1,4 +1,4 @@
-"""EventManager, TaskManager, and the collectors of what they have recorded."""
+"""EventManager, TaskManager, and the collectors of their records."""
 
 from gateway.simulator.tasks import Task
 from gateway.simulator.vim.arguments import Arguments
@@ -14,7 +14,7 @@ __all__: list[str] = []
 
 @method("EventManager", "QueryEvents")
 def _query(call: VimCall) -> list[Typed]:
-    """The newest events that the filter takes, at most 1,000, oldest first."""
+    """The newest events that match the filter, at most 1,000, oldest first."""
     spec = call.arguments.need("filter")
     takes, most, world = read_filter(spec, call.world), spec.number("maxCount") or MOST, call.world
     found = []

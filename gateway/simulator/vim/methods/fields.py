@@ -1,4 +1,4 @@
-"""CustomFieldsManager: custom attributes and their values at machines."""
+"""CustomFieldsManager: custom attributes and their values on machines."""
 
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.sessions import WRITE

@@ -1,4 +1,4 @@
-"""Screenshots, and the removal of their files."""
+"""Screenshots, and the deletion of their files."""
 
 from itertools import count
 

@@ -1,4 +1,4 @@
-"""Folders: making, renaming and removing them, and moving machines and folders; and the end of machines."""
+"""Folders: creating, renaming and deleting them, and moving machines and folders; and deleting machines."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -130,7 +130,7 @@ def _when_off(call: VimCall, machine: VirtualMachine, operation: str) -> Callabl
 
 
 def _free_name(call: VimCall, folder: Folder, escaped: str) -> str:
-    """A name for something in a folder; InvalidName for what cannot be one, DuplicateName for one that is taken."""
+    """A name for a child of a folder; InvalidName for an invalid name, DuplicateName for one that is taken."""
     name = unescape_name(escaped)
     if not 0 < len(name) <= _MAX_NAME:
         raise VimError("InvalidName", f"The name '{name}' is invalid.", name=name)
@@ -141,7 +141,7 @@ def _free_name(call: VimCall, folder: Folder, escaped: str) -> str:
 
 
 def _require_own(call: VimCall, folder: Folder) -> str:
-    """The folder that one is in; NotSupported for those that vCenter makes in each datacenter, and the root of all."""
+    """The parent folder; NotSupported for the root folder and those that vCenter creates in each datacenter."""
     if folder.parent is None or folder.parent not in call.world.inventory.places.folders:
         raise VimError("NotSupported", "The folder is one of vCenter's own.")
     return folder.parent

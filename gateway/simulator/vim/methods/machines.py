@@ -19,7 +19,7 @@ __all__ = ["require_name"]
 _POWER = "com.vmware.vcenter.vm.power"
 _HARDWARE = "com.vmware.vcenter.vm.hardware"
 _MAX_NAME = 80
-# The operation of the REST API behind each method, and the state in which there is nothing to do.
+# The operation of the REST API for each method, and the state in which it does nothing.
 _POWER_METHODS = {
     "PowerOnVM_Task": ("start", "POWERED_ON", "poweredOn"),
     "PowerOffVM_Task": ("stop", "POWERED_OFF", "poweredOff"),
@@ -52,7 +52,7 @@ for _name in _POWER_METHODS:
 
 
 def _guest(name: str, operation: str) -> None:
-    """Registers a method that asks the guest for something, without a task."""
+    """Registers a method that sends the guest a request, without a task."""
 
     @method("VirtualMachine", name, privilege=WRITE)
     def ask(call: VimCall) -> None:
@@ -141,7 +141,7 @@ def _rename(call: VimCall) -> Ref:
 
 
 def require_name(call: VimCall, machine: VirtualMachine, name: str) -> None:
-    """InvalidName for what cannot be a name, DuplicateName for that of another machine in the folder."""
+    """InvalidName for an invalid name, DuplicateName for that of another machine in the folder."""
     if not 0 < len(name) <= _MAX_NAME:
         raise VimError("InvalidName", f"The name '{name}' is invalid.", name=name)
     others = call.world.inventory.machines.named(name, machine.placement.folder)

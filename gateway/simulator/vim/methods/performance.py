@@ -63,7 +63,7 @@ def _query(call: VimCall) -> list[Typed]:
 
 
 def _entity(call: VimCall, spec: Arguments, name: str) -> Data | None:
-    """The series of one machine; None if there is nothing."""
+    """The series of one machine; None if it has none."""
     entity = spec.ref("entity")
     machine = call.world.find(entity)
     if machine is None:
@@ -101,7 +101,7 @@ def _entity(call: VimCall, spec: Arguments, name: str) -> Data | None:
 
 
 def _metrics(spec: Arguments, machine: VirtualMachine) -> list[tuple[Counter, str]]:
-    """What is asked for and there; all counters where nothing is asked for. `*` stands for all instances."""
+    """The requested metrics that exist; all counters if none is requested. `*` means all instances."""
     asked = [(item.number("counterId"), item.optional_text("instance") or "") for item in spec.all("metricId")]
     if not asked:
         asked = [(key, "*") for key in COUNTERS]

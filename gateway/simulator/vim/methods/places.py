@@ -1,4 +1,5 @@
-"""Resource pools and datacenters, as the REST API makes and changes them; and hosts in maintenance, which it cannot."""
+"""Resource pools and datacenters, created and changed as in the REST API; and maintenance mode of hosts, which it
+lacks."""
 
 from dataclasses import replace
 from typing import Any
@@ -103,9 +104,9 @@ def _set_maintenance(call: VimCall, host: Host, *, wanted: bool) -> None:
 
 
 def _evacuate(inventory: Inventory, host: Host) -> None:
-    """Moves the machines that are on to the other hosts of the cluster, in turn; Timedout where none can take them.
+    """Moves the powered-on machines to the other hosts of the cluster, in turn; Timedout if no host can accept them.
 
-    vCenter would wait until somebody switches the machines off; here it does not come to that.
+    vCenter would wait until somebody powers off the machines; the simulator ends with the error immediately.
     """
     running = [
         item

@@ -1,4 +1,4 @@
-"""Copying and moving machines: the operations of the REST API under the names of this one."""
+"""Copying and moving machines: the operations of the REST API under the names of this API."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from gateway.simulator.vim.values import Ref, unescape_name
 __all__: list[str] = []
 
 _VM = "com.vmware.vcenter.VM"
-# Where a RelocateSpec names places, and what the REST API calls them.
+# Where a RelocateSpec names places, and the REST API's names for them.
 _PLACES = {"datastore": "datastore", "host": "host", "pool": "resource_pool", "folder": "folder"}
 
 

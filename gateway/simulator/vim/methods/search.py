@@ -1,4 +1,4 @@
-"""SearchIndex: objects by what is known of them."""
+"""SearchIndex: finds objects by their attributes."""
 
 from collections.abc import Callable, Iterable
 
@@ -67,7 +67,7 @@ def _find_child(call: VimCall) -> Ref | None:
 
 
 def _child(world: World, above: Ref, name: str) -> Ref | None:
-    """The object of that name directly below another one."""
+    """The object with that name directly below another one."""
     place = world.find(above)
     below: Iterable[Ref]
     match above.type:
@@ -111,7 +111,7 @@ def _with_dns_name(call: VimCall) -> list[Ref]:
 
 
 def _machines(call: VimCall, fits: Callable[[VirtualMachine], bool]) -> list[Ref]:
-    """The machines that fit and are not out of sight, within the datacenter that the call names."""
+    """The matching accessible machines within the datacenter in the call."""
     datacenter = call.arguments.optional_ref("datacenter")
     if datacenter is not None and call.world.find(datacenter) is None:
         raise invalid_argument("datacenter")

@@ -1,4 +1,4 @@
-"""Logging in and out, and what is asked before: what the service is, and what time it has."""
+"""Login and logout, and the requests before a login: information about the service, and its time."""
 
 from gateway.simulator.errors import VapiError
 from gateway.simulator.sessions import READ, WRITE
@@ -71,7 +71,7 @@ def _set_locale(call: VimCall) -> None:
 
 @method("SessionManager", "UpdateServiceMessage", privilege=WRITE)
 def _message(call: VimCall) -> None:
-    """Accepted; nobody reads it."""
+    """Accepted and ignored."""
 
 
 @method("OptionManager", "QueryOptions")

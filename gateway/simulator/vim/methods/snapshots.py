@@ -1,4 +1,4 @@
-"""Snapshots of machines: taking them, going back, removing and renaming them."""
+"""Snapshots of machines: taking, reverting to, removing and renaming them."""
 
 from collections.abc import Callable
 
@@ -118,7 +118,7 @@ def _owner(call: VimCall) -> VirtualMachine:
 
 
 def _require_there(machine: VirtualMachine, snapshot: Snapshot) -> None:
-    """NotFound for a snapshot that was removed since the task began."""
+    """NotFound for a snapshot that was removed since the task started."""
     if snapshot.snapshot not in machine.snapshots.by_id:
         raise VimError("NotFound", "The snapshot was removed meanwhile.")
 

@@ -34,7 +34,7 @@ def _create_list(call: VimCall) -> Ref:
 
 @method("ListView", "ModifyListView")
 def _modify(call: VimCall) -> list[Ref]:
-    """Adds and removes; what could not be applied is returned."""
+    """Adds and removes objects; returns those for which that failed."""
     view: ListView = call.subject
     unresolved = []
     for ref in call.arguments.refs("add"):
