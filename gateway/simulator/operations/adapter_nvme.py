@@ -11,7 +11,7 @@ NVME.register(nvme_info)
 
 @operation(NVME.service, "create")
 def create(call: Call) -> Json:
-    """Adds an adapter, to a machine that is on as well."""
+    """Adds an adapter, also to a running machine."""
     machine, spec = call.vm, call.spec
     require_hardware_version(machine, NVME.type)
     bus = NVME.free_bus(machine, spec)

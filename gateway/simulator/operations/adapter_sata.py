@@ -11,7 +11,7 @@ SATA.register(sata_info)
 
 @operation(SATA.service, "create")
 def create(call: Call) -> Json:
-    """Adds an adapter, to a machine that is on as well; there is one type of them."""
+    """Adds an adapter, also to a running machine; there is only one type."""
     machine, spec = call.vm, call.spec
     require_hardware_version(machine, SATA.type)
     if spec.get("type") is None:

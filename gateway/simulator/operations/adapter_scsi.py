@@ -11,13 +11,13 @@ __all__ = ["create", "update"]
 
 SCSI.register(scsi_info)
 
-# Guests that bring no driver for the paravirtual adapter.
+# Guests without a driver for the paravirtual adapter.
 _OLDER = {"BUSLOGIC": ("DOS", "NETWARE", "WIN_2000"), "LSILOGIC": ("WIN_", "OTHER", "FREEBSD", "SOLARIS", "VMKERNEL")}
 
 
 @operation(SCSI.service, "create")
 def create(call: Call) -> Json:
-    """Adds an adapter, to a machine that is on as well."""
+    """Adds an adapter, also to a running machine."""
     machine, spec = call.vm, call.spec
     kind = spec.get("type") or _default_type(machine)
     bus = SCSI.free_bus(machine, spec)
@@ -30,7 +30,7 @@ def create(call: Call) -> Json:
 
 @operation(SCSI.service, "update")
 def update(call: Call) -> None:
-    """Changes who shares the bus, as long as the machine is not on."""
+    """Changes the sharing of the bus, unless the machine is running."""
     machine, key, sharing = call.vm, SCSI.find(call), call.spec.get("sharing")
     adapter = machine.scsi_adapters[key]
     if sharing is None or sharing == adapter.sharing:

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.hardware.boot: the firmware, and what it does when the machine starts."""
+"""com.vmware.vcenter.vm.hardware.boot: the firmware, and its behavior when the machine starts."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -37,14 +37,15 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes what the spec has: the firmware of a machine that is off, everything else in every power state."""
+    """Changes the fields in the spec: the firmware only of a powered-off machine, everything else in every power
+    state."""
     machine = call.vm
     changes = {name: value for name, value in call.spec.items() if value is not None}
     wanted = replace(machine.boot, **changes)
     _require_valid_delays(changes)
     _require_supported(machine, wanted)
     if wanted.type != machine.boot.type and machine.power_state != "POWERED_OFF":
-        # The operation has no type of its own for this.
+        # The operation has no separate type for this.
         text = "The firmware type can only be changed while the virtual machine is powered off."
         messages = [
             errors.Message(f"{_MESSAGES}.type_not_powered_off", text),
@@ -55,7 +56,7 @@ def update(call: Call) -> None:
 
 
 def _require_valid_delays(changes: Mapping[str, Any]) -> None:
-    """INVALID_ARGUMENT for a delay that cannot be waited for."""
+    """INVALID_ARGUMENT for an invalid delay."""
     for name in ("delay", "retry_delay"):
         if name in changes and changes[name] not in _DELAYS:
             raise errors.invalid_argument(
@@ -67,7 +68,7 @@ def _require_valid_delays(changes: Mapping[str, Any]) -> None:
 
 
 def _require_supported(machine: VirtualMachine, wanted: Boot) -> None:
-    """INVALID_ARGUMENT for a change to EFI on hardware that has none."""
+    """INVALID_ARGUMENT for a change to EFI on hardware that does not support it."""
     if wanted.type == "EFI" and machine.boot.type != "EFI" and hardware_version(machine) < _EFI_SINCE:
         raise errors.invalid_argument(
             f"{_MESSAGES}.efi_not_supported",

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.hardware.boot.device: where the machine looks for something to boot from, in order."""
+"""com.vmware.vcenter.vm.hardware.boot.device: the devices from which the machine tries to boot, in order."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -16,13 +16,13 @@ _MESSAGES = "com.vmware.api.vcenter.vm.hardware.boot.device"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """The entries in order; none stands for the default order of the firmware."""
+    """The entries in order; an empty list is the firmware's default order."""
     return call.vm.boot_devices
 
 
 @operation(_SERVICE, "set")
 def set_(call: Call) -> None:
-    """Replaces all entries: one for each kind of device, and as many as there are nics for the network."""
+    """Replaces all entries: one for each kind of device, and for the network as many as there are nics."""
     machine, entries = call.vm, call.spec["devices"]
     kinds = [entry["type"] for entry in entries]
     for kind in kinds:
@@ -41,7 +41,7 @@ def set_(call: Call) -> None:
 
 
 def _devices(entry: Mapping[str, Any]) -> list[str]:
-    """The devices that an entry names."""
+    """The devices of an entry."""
     match entry["type"]:
         case "DISK":
             return list(entry["disks"])

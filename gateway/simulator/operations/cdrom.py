@@ -23,9 +23,9 @@ CDROM.register(cdrom_info)
 
 @operation(CDROM.service, "create")
 def create(call: Call) -> Json:
-    """Adds a CD-ROM device: at the address of the spec, else at the first free one.
+    """Adds a CD-ROM device: at the address in the spec, otherwise at the first free one.
 
-    A machine that is on takes SATA devices only.
+    A running machine only accepts SATA devices.
     """
     machine = call.vm
     adapter = call.spec.get("type") or guest_defaults(machine).cdrom
@@ -38,21 +38,21 @@ def create(call: Call) -> Json:
 
 @operation(CDROM.service, "update")
 def update(call: Call) -> None:
-    """Changes the backing of a device that is not connected, and the flags of any."""
+    """Changes the backing of a disconnected device, and the flags of any device."""
     spec = call.spec.get("backing")
     CDROM.update(call, spec and _backing(spec))
 
 
 @operation(CDROM.service, "delete")
 def delete(call: Call) -> None:
-    """Removes a CD-ROM device; an IDE one from a machine that is off only."""
+    """Removes a CD-ROM device; an IDE one only from a powered-off machine."""
     cdrom = CDROM.find(call)
     _require_changeable(call.vm, cdrom.address.adapter)
     del call.vm.cdroms[call.path["cdrom"]]
 
 
 def _require_changeable(machine: VirtualMachine, adapter: str) -> None:
-    """NOT_ALLOWED_IN_CURRENT_STATE if the power state forbids to add or remove a device on that adapter."""
+    """NOT_ALLOWED_IN_CURRENT_STATE if devices on that adapter cannot be added or removed in the power state."""
     if machine.power_state == "SUSPENDED":
         raise machine.not_allowed_in_power_state(
             "com.vmware.api.vcenter.vm.device.suspended",

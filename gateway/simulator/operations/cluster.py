@@ -35,7 +35,7 @@ def list_clusters(call: Call) -> Json:
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """The name of a cluster, and the resource pool at its root."""
+    """The name of a cluster, and its root resource pool."""
     cluster = call.inventory.places.clusters.get(call.path["cluster"])
     if cluster is None:
         raise errors.not_found("cluster", call.path["cluster"])

@@ -39,7 +39,7 @@ def create(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes the description, and what manages the policy."""
+    """Changes the description, and the manager of the policy."""
     policy, spec = call.inventory.compute_policies.existing(call.path["policy"]), call.spec
     managed_by = spec.get("managed_by")
     require_valid(spec, managed_by)
@@ -57,7 +57,7 @@ def delete(call: Call) -> None:
 
 @operation(_SERVICE, "create_tags_and_policies")
 def create_tags_and_policies(call: Call) -> Json:
-    """Makes policies one by one, with the tags that they name; what fails does not stop the others."""
+    """Creates policies one by one, with the tags that they name; a failure does not stop the others."""
     made: dict[str, Any] = {}
     failed: dict[str, Any] = {}
     for number, item in enumerate(call.spec["policies"]):
@@ -74,7 +74,7 @@ def create_tags_and_policies(call: Call) -> Json:
 
 @operation(_SERVICE, "delete_tags_and_policies")
 def delete_tags_and_policies(call: Call) -> Json:
-    """Deletes policies one by one, with the tags that were made for them; what fails does not stop the others."""
+    """Deletes policies one by one, with the tags that were created for them; a failure does not stop the others."""
     failed: dict[str, Any] = {}
     for identifier in call.spec["policies"]:
         try:

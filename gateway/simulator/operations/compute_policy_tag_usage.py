@@ -9,7 +9,7 @@ _TYPES = {"vm_tag": "com.vmware.cis.tagging.Tag:VirtualMachine", "host_tag": "co
 
 @operation("com.vmware.vcenter.compute.policies.tag_usage", "list")
 def list_(call: Call) -> Json:
-    """Each tag of each policy that passes all filters; tags that have been deleted are left out."""
+    """Each tag of each policy that passes all filters, except for deleted tags."""
     tags = call.inventory.tagging.tags
     found = []
     for policy in call.inventory.compute_policies.values():

@@ -12,9 +12,9 @@ _DOMAIN = "vsphere.local"
 
 @operation("com.vmware.vcenter.vm.console.tickets", "create")
 def create(call: Call) -> Json:
-    """A ticket. Whoever holds it has the console, so it is made of randomness and kept nowhere.
+    """A ticket. Anyone who has it can open the console, so it is random and not stored anywhere.
 
-    VMRC leads to vCenter and is given for every machine; WEBMKS leads to the host of a machine that is on.
+    VMRC refers to vCenter and is available for every machine; WEBMKS refers to the host of a running machine.
     """
     machine, kind = call.vm, call.spec["type"]
     if kind not in call.inventory.console_ticket_types:

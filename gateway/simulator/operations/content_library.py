@@ -32,7 +32,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "find")
 def find(call: Call) -> Json:
-    """The libraries that match everything that the spec has; names in upper or lower case."""
+    """The libraries that match all criteria of the spec; names are case-insensitive."""
     spec = {name: value for name, value in call.spec.items() if value is not None}
     if not spec:
         raise errors.invalid_argument(f"{_MESSAGES}.empty_find_spec", "The search has no criteria.")
@@ -41,7 +41,7 @@ def find(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes name, description, security policy and configuration; nothing when one of them is not valid."""
+    """Changes name, description, security policy and configuration; changes nothing if one of them is invalid."""
     library, spec = _library(call), call.spec
     require_texts(spec)
     if spec.get("version") not in (None, str(library.version)):
@@ -66,7 +66,7 @@ def update(call: Call) -> None:
 
 @operation(_SERVICE, "enter_maintenance")
 def enter_maintenance(call: Call) -> None:
-    """Puts a library into maintenance."""
+    """Starts the maintenance of a library."""
     library = _library(call)
     library.require_active()
     library.state, library.state_message = "MAINTENANCE", f"Put into maintenance by {call.user.name}."
@@ -74,7 +74,7 @@ def enter_maintenance(call: Call) -> None:
 
 @operation(_SERVICE, "exit_maintenance")
 def exit_maintenance(call: Call) -> None:
-    """Ends a maintenance, but not that of a migration."""
+    """Ends the maintenance of a library, unless it is due to a migration."""
     library = _library(call)
     if library.migrating or library.state == "ACTIVE":
         raise errors.not_allowed(
@@ -87,7 +87,7 @@ def exit_maintenance(call: Call) -> None:
 
 @operation(_SERVICE, "migrate")
 def migrate(call: Call) -> None:
-    """Starts to move the contents to another datastore; the library is in maintenance as long as that takes."""
+    """Starts to move the contents to another datastore; the library is in maintenance until that is done."""
     libraries, library, backings = call.inventory.libraries, _library(call), call.spec["storage_backings"]
     datastore = backings[0].get("datastore_id") if len(backings) == 1 else None
     if any(kind != "DATASTORE" for kind in (library.storage_type, *(item.get("type") for item in backings))):
@@ -126,7 +126,7 @@ def migrate(call: Call) -> None:
 
 @operation(_SERVICE, "convert")
 def convert(call: Call) -> None:
-    """Creates a published local library of a subscribed one that has everything that its publisher has."""
+    """Turns a subscribed library that has all of its publisher's contents into a published local library."""
     libraries, library = call.inventory.libraries, _library(call)
     if library.local:
         text = "The library '{0}' is not a subscribed library."
@@ -146,7 +146,7 @@ def convert(call: Call) -> None:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Deletes a library that nobody uses, with everything in it."""
+    """Deletes an unused library, with everything in it."""
     library = _library(call)
     if library.used_by:
         text = "The library '{0}' is in use by {1}."
@@ -158,7 +158,7 @@ def delete(call: Call) -> None:
 
 @operation(_SERVICE, "force_delete")
 def force_delete(call: Call) -> None:
-    """Deletes a library, used or not, with everything in it."""
+    """Deletes a library with everything in it, even if it is used."""
     _remove(call, _library(call))
 
 
@@ -190,7 +190,7 @@ def storage_backing(library: Library) -> dict[str, Any]:
 
 
 def library_model(library: Library) -> dict[str, Any]:
-    """What is told of a library."""
+    """A library as the services return it."""
     model: dict[str, Any] = {
         "id": library.library,
         "name": library.name,

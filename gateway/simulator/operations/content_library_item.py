@@ -16,7 +16,7 @@ __all__ = ["copy", "create", "delete", "find", "get", "list_", "publish", "updat
 _SERVICE = "com.vmware.content.library.item"
 _MESSAGES = "com.vmware.vdcs.cls-main"
 
-# What each criterion of a search looks at.
+# The attribute that each search criterion is compared with.
 _CRITERIA: dict[str, Callable[[Item], Any]] = {
     "name": lambda item: item.name.casefold(),
     "library_id": lambda item: item.library,
@@ -42,7 +42,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "find")
 def find(call: Call) -> Json:
-    """The items that match everything that the spec has."""
+    """The items that match all criteria of the spec."""
     wanted = {
         name: value.casefold() if name in _ANY_CASE else value for name, value in call.spec.items() if value is not None
     }
@@ -115,7 +115,7 @@ def _copy(call: Call, source: Item) -> Item:
 
 
 def _copy_contents(call: Call, source: Item, item: Item) -> str:
-    """Fills a copy; when that fails, it goes again."""
+    """Fills a copy; if that fails, removes it."""
     libraries = call.inventory.libraries
     libraries.item(item.item)
     try:
@@ -141,7 +141,7 @@ def _copy_files(libraries: Libraries, source: Item, item: Item) -> None:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes name, description and type; nothing when one of them is not valid."""
+    """Changes name, description and type; changes nothing if one of them is invalid."""
     libraries, item, spec = call.inventory.libraries, _item(call), call.spec
     library = libraries.library_of(item)
     library.require_local()
@@ -182,7 +182,7 @@ def delete(call: Call) -> None:
 
 @operation(_SERVICE, "publish")
 def publish(call: Call) -> None:
-    """Tells subscribers to synchronize an item; they are somewhere else, so nothing can be seen of it here."""
+    """Tells subscribers to synchronize an item; they are elsewhere, so this has no visible effect here."""
     item = _item(call)
     library = call.inventory.libraries.library_of(item)
     library.require_local()
@@ -205,7 +205,7 @@ def _item(call: Call) -> Item:
 
 
 def _target(call: Call, spec: Mapping[str, Any]) -> tuple[Library, str]:
-    """The library that a new item should go to, and the name that it should have; both have to be there."""
+    """The target library of a new item, and its name; both are required."""
     require_texts(spec)
     for field in ("name", "library_id"):
         if spec.get(field) is None:
@@ -219,7 +219,7 @@ def _target(call: Call, spec: Mapping[str, Any]) -> tuple[Library, str]:
 
 
 def _name_taken(library: Library, name: str) -> tuple[str, str, str, str]:
-    """Message and arguments for a name that another item has."""
+    """Message and arguments for a name that is taken by another item."""
     text = "The library '{0}' has an item of the name '{1}' already."
     message = f"{_MESSAGES}.duplicate_library_item_name_unsupported_in_library"
     return message, text, library.library, name

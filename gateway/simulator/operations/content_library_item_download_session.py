@@ -26,5 +26,5 @@ def _create(call: Call) -> LibrarySession:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Forgets a session, whatever its state."""
+    """Removes a session, whatever its state."""
     call.inventory.library_sessions.delete(session_of(call))

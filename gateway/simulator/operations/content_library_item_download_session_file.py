@@ -1,4 +1,4 @@
-"""com.vmware.content.library.item.downloadsession.file: the files that a session can download."""
+"""com.vmware.content.library.item.downloadsession.file: the files that can be downloaded in a session."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "prepare")
 def prepare(call: Call) -> Json:
-    """Prepares a file: it has a URL then. A file that the simulator made up has no content, which is its error."""
+    """Prepares a file, which then has a URL. A file that the simulator made up has no content, which is its error."""
     session = session_of(call)
     file = _find(call, session, call.spec["file_name"])
     prepared = SessionFile(file.name, size=file.size, content=file.content)

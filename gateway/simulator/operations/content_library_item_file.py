@@ -12,7 +12,7 @@ __all__ = ["file_info", "find_file", "get", "list_"]
 _SERVICE = "com.vmware.content.library.item.file"
 _MESSAGES = "com.vmware.vdcs.cls-main"
 
-# What a file's name may have for a URL to be made of it.
+# The file names that can be used in URLs.
 _IN_URL = re.compile(r"[^\\%?#<>{}|^`\"]+")
 
 
@@ -31,7 +31,7 @@ def get(call: Call) -> Json:
 
 
 def find_file(item: Item, name: str) -> File:
-    """The file of that name; NOT_FOUND if it does not exist."""
+    """The file with that name; NOT_FOUND if it does not exist."""
     file = item.files.get(name)
     if file is None:
         text = "The library item '{0}' has no file '{1}'."
@@ -47,7 +47,7 @@ def _file(item: Item, file: File) -> dict[str, Any]:
 
 
 def file_info(item: Item, file: File) -> dict[str, Any]:
-    """What both the files and their storage tell of a file."""
+    """The attributes that the files and their storage have in common."""
     info: dict[str, Any] = {
         "name": file.name,
         "version": str(file.version),

@@ -1,4 +1,4 @@
-"""com.vmware.content.library.item.storage: where the files of library items are."""
+"""com.vmware.content.library.item.storage: where the files of library items are stored."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ _SERVICE = "com.vmware.content.library.item.storage"
 
 @operation(_SERVICE, "list")
 def list_(call: Call) -> Json:
-    """All files of an item, each with its place."""
+    """All files of an item, each with its location."""
     item = call.inventory.libraries.item(call.path["library_item_id"])
     return [_info(call, item, file) for file in item.files.values()]
 
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """One file of an item; it has one place, but the result is a list."""
+    """One file of an item; it has one location, but the result is a list."""
     item = call.inventory.libraries.item(call.path["library_item_id"])
     return [_info(call, item, find_file(item, call.query["file_name"][0]))]
 
@@ -33,7 +33,7 @@ def _info(call: Call, item: Item, file: File) -> dict[str, Any]:
     uri = f"{backing.get('storage_uri')}/{item.item}/{file.name}"
     template = call.inventory.machines.get(item.template or "") if item.type == VM_TEMPLATE else None
     if template is not None:
-        # A template is where its machine is, not where the library has its files.
+        # A template is stored where its machine is, not where the library has its files.
         path = f"{template.directory.partition('] ')[2]}/{file.name}"
         datastore = call.inventory.places.datastore_of(template.directory)
         if datastore is not None:
@@ -44,6 +44,6 @@ def _info(call: Call, item: Item, file: File) -> dict[str, Any]:
 
 
 def _volume(datastore: str) -> str:
-    """The UUID that the hosts know the datastore by."""
+    """The hosts' UUID of the datastore."""
     number = int(datastore.rpartition("-")[2])
     return f"65a4c1d2-{number:08x}-7f3e-005056{number:06x}"

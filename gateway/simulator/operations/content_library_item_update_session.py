@@ -43,7 +43,7 @@ def _create(call: Call) -> LibrarySession:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes the progress of the client; warnings, about which a session can be told, there are none."""
+    """Records the client's progress. Sessions never have the warnings that a spec could acknowledge."""
     session = session_of(call)
     session.require_active()
     progress = call.spec.get("client_progress")
@@ -52,7 +52,7 @@ def update(call: Call) -> None:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Forgets a session that has ended."""
+    """Removes a session that has ended."""
     session = session_of(call)
     if session.state == "ACTIVE":
         text = "The session '{0}' is active."
@@ -62,7 +62,7 @@ def delete(call: Call) -> None:
 
 @operation(_SERVICE, "complete")
 def complete(call: Call) -> None:
-    """Makes what was uploaded the content of the item; a session that it does not fit in ends in an error."""
+    """Makes the uploads the content of the item; a session with invalid files ends in an error."""
     libraries, session = call.inventory.libraries, session_of(call)
     session.require_active()
     missing = [file.name for file in session.files.values() if file.status != "READY"]
@@ -77,7 +77,7 @@ def complete(call: Call) -> None:
 
 
 def _apply(call: Call, session: LibrarySession, item: Item) -> errors.Message | None:
-    """Gives the item its files; returns what stops that."""
+    """Gives the item its files; returns what prevents that."""
     libraries = call.inventory.libraries
     files = {name: file for name, file in item.files.items() if name not in session.removed}
     for uploaded in session.files.values():
@@ -98,7 +98,7 @@ def _apply(call: Call, session: LibrarySession, item: Item) -> errors.Message | 
 
 
 def find_descriptor(session: LibrarySession, item: Item) -> Descriptor | None:
-    """The descriptor that is uploaded for an OVF package, if it is. Raises ValueError for one that cannot be read."""
+    """The uploaded descriptor of an OVF package, if there is one. Raises ValueError for an invalid one."""
     content = next((file.content for name, file in session.files.items() if name.lower().endswith(".ovf")), None)
     return read(content) if content is not None and item.type == OVF else None
 

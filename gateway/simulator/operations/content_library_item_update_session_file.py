@@ -16,7 +16,7 @@ _MESSAGES = "com.vmware.vdcs.cls-main"
 
 @operation(_SERVICE, "add")
 def add(call: Call) -> Json:
-    """Adds a file, which the client then uploads to the URL that it is given."""
+    """Adds a file, which the client then uploads to the returned URL."""
     session, spec = session_of(call), call.spec
     session.require_active()
     name, source = spec["name"], spec["source_type"]
@@ -36,7 +36,7 @@ def add(call: Call) -> Json:
 
 @operation(_SERVICE, "list")
 def list_(call: Call) -> Json:
-    """The files of the item as they will be, when the session is completed."""
+    """The files that the item will have when the session is completed."""
     return list(_files(call, session_of(call)).values())
 
 
@@ -48,7 +48,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "remove")
 def remove(call: Call) -> None:
-    """Takes a file away: one that was to be added at once, one of the item when the session is completed."""
+    """Removes a file: one that was going to be added immediately, one of the item when the session is completed."""
     session = session_of(call)
     _find(call, session)
     session.files.pop(call.path["file_name"], None)
@@ -57,7 +57,7 @@ def remove(call: Call) -> None:
 
 @operation(_SERVICE, "validate")
 def validate(call: Call) -> Json:
-    """What keeps the session from being completed: files that a descriptor refers to, and files that are not right."""
+    """What prevents the session from being completed: missing files of a descriptor, and invalid files."""
     session = session_of(call)
     session.require_active()
     files = _files(call, session)

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.hardware.cpu: the number of virtual CPUs, and whether it can change while the machine runs."""
+"""com.vmware.vcenter.vm.hardware.cpu: the number of virtual CPUs, and whether it can change on a running machine."""
 
 from dataclasses import asdict, replace
 
@@ -28,7 +28,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes what the spec has; the number of cores also of a running machine that allows it."""
+    """Changes the fields in the spec; the number of cores also of a running machine that allows it."""
     machine = call.vm
     changes = {name: value for name, value in call.spec.items() if value is not None}
     wanted = replace(machine.cpu, **changes)
@@ -44,7 +44,7 @@ def update(call: Call) -> None:
 
 
 def _require_valid(machine: VirtualMachine, wanted: Cpu) -> None:
-    """INVALID_ARGUMENT for what this machine could not have in any power state."""
+    """INVALID_ARGUMENT for values that are invalid for this machine in every power state."""
     limit = max_cpus(machine)
     if not 1 <= wanted.count <= limit:
         raise errors.invalid_argument(
@@ -67,7 +67,7 @@ def _require_valid(machine: VirtualMachine, wanted: Cpu) -> None:
 
 
 def _require_hot_pluggable(machine: VirtualMachine, wanted: Cpu) -> None:
-    """NOT_ALLOWED_IN_CURRENT_STATE unless a machine that is not off can become what is wanted."""
+    """NOT_ALLOWED_IN_CURRENT_STATE unless a machine that is not powered off supports the change."""
     current = machine.cpu
     if wanted.cores_per_socket != current.cores_per_socket:
         raise machine.not_allowed_in_power_state(

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.guest.customization_specs: the customization specifications that vCenter stores."""
+"""com.vmware.vcenter.guest.customization_specs: the customization specifications stored in vCenter."""
 
 from gateway.simulator import errors
 from gateway.simulator.catalogue import load
@@ -15,7 +15,8 @@ _MOST = 1000
 
 @operation(_SERVICE, "list")
 def list_(call: Call) -> Json:
-    """Those with one of the names and for the operating system; with more than 1,000 an error, there are no pages."""
+    """Those with one of the names and for the operating system; more than 1,000 are an error, because there are no
+    pages."""
     systems = call.query.get("OS_type", [])
     for system in systems:
         if system not in load().enumerations["VcenterGuestCustomizationSpecsOsType"].values:
@@ -60,7 +61,7 @@ def create(call: Call) -> Json:
 
 @operation(_SERVICE, "set")
 def set_(call: Call) -> None:
-    """Stores a specification in place of another one."""
+    """Replaces a specification."""
     call.inventory.customization_specs.replace(call.path["name"], call.spec, call.now())
 
 
@@ -72,7 +73,7 @@ def delete(call: Call) -> None:
 
 @operation(_SERVICE, "export")
 def export(call: Call) -> Json:
-    """The text of a specification."""
+    """A specification as a text."""
     record = call.inventory.customization_specs.record(call.path["name"])
     spec = {"name": record.name, "description": record.description, "spec": record.spec}
     return to_xml_text(spec) if call.spec["format"] == "XML" else to_json_text(spec)
@@ -80,5 +81,5 @@ def export(call: Call) -> Json:
 
 @operation(_SERVICE, "import_specification")
 def import_specification(call: Call) -> Json:
-    """The specification of a text; it is not stored."""
+    """The specification in a text, without storing it."""
     return from_text(call.spec["customization_spec"])

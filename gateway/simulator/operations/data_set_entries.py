@@ -27,7 +27,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "set")
 def set_(call: Call) -> None:
-    """Writes an entry, a new one or in place of an old one."""
+    """Writes an entry, new or replacing an old one."""
     item, key, value = _writable(call), call.path["key"], call.body
     for what, text, longest in (("key", key, _LONGEST_KEY), ("value", value, _LONGEST_VALUE)):
         if size(text) > longest:

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.data_sets: the data sets of virtual machines, without what is in them."""
+"""com.vmware.vcenter.vm.data_sets: the data sets of virtual machines, without their entries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -50,7 +50,7 @@ def create(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes the attributes that the spec has."""
+    """Changes the attributes in the spec."""
     item, spec = find(call), call.spec
     _require_valid(spec)
     require_changeable(call.vm)
@@ -64,7 +64,7 @@ def update(call: Call) -> None:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Removes a data set; one with entries by force only."""
+    """Removes a data set; one with entries only with force."""
     item = find(call)
     require_changeable(call.vm)
     if item.entries and call.query.get("force", [""])[0].lower() != "true":
@@ -75,7 +75,7 @@ def delete(call: Call) -> None:
 
 
 def find(call: Call) -> DataSet:
-    """The data set that the path names; UNSUPPORTED if the machine can have none, NOT_FOUND without such a one."""
+    """The data set in the path; UNSUPPORTED if the machine cannot have data sets, NOT_FOUND if it does not exist."""
     identifier = call.path["data_set"]
     item = _supporting(call.vm).data_sets.sets.get(identifier)
     if item is None:
@@ -86,7 +86,7 @@ def find(call: Call) -> DataSet:
 
 
 def require_changeable(machine: VirtualMachine) -> None:
-    """NOT_ALLOWED_IN_CURRENT_STATE for a suspended machine, whose memory knows the old data."""
+    """NOT_ALLOWED_IN_CURRENT_STATE for a suspended machine, whose saved memory contains the old data."""
     if machine.power_state == "SUSPENDED":
         raise machine.not_allowed_in_power_state(
             f"{_MESSAGES}.suspended", "Data sets cannot be changed because the virtual machine is suspended."
@@ -105,7 +105,7 @@ def _supporting(machine: VirtualMachine) -> VirtualMachine:
 
 
 def _require_valid(spec: Mapping[str, Any]) -> None:
-    """INVALID_ARGUMENT for a name or a description of a wrong length."""
+    """INVALID_ARGUMENT for a name or a description with an invalid length."""
     for name, lengths in (("name", range(1, _LONGEST_NAME + 1)), ("description", range(_LONGEST_DESCRIPTION + 1))):
         value = spec.get(name)
         if value is not None and size(value) not in lengths:

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.datacenter: the containers of everything else."""
+"""com.vmware.vcenter.datacenter: the top-level containers of the inventory."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -75,7 +75,7 @@ def create(call: Call) -> Json:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Removes a datacenter that is empty, or any one by force."""
+    """Deletes an empty datacenter, or any datacenter with force."""
     datacenter = _datacenter(call)
     force = call.query.get("force", ["false"])[0].lower() == "true"
     if not force and not _is_empty(call.inventory, datacenter):
@@ -85,7 +85,7 @@ def delete(call: Call) -> None:
 
 
 def _is_empty(inventory: Inventory, datacenter: Datacenter) -> bool:
-    """Whether there is nothing but the root folders. Machines are always on hosts."""
+    """Whether it contains only the root folders. Machines are always on hosts."""
     places = inventory.places
     kinds = (places.hosts, places.clusters, places.datastores, places.networks)
     roots = {datacenter.vm_folder, datacenter.host_folder, datacenter.datastore_folder, datacenter.network_folder}

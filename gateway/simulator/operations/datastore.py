@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.datastore: where files are, and how much room is left there."""
+"""com.vmware.vcenter.datastore: storage for files, and its free space."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["MOST", "datastore_of", "get", "list_datastores"]
 _SERVICE = "com.vmware.vcenter.datastore"
 
 MOST = 2500
-"""How many datastores vCenter lists at once."""
+"""Maximum number of datastores in a list."""
 
 _FILTERS: Mapping[str, Callable[[Datastore], Collection[str | None]]] = {
     "datastores": lambda datastore: [datastore.datastore],
@@ -25,7 +25,7 @@ _FILTERS: Mapping[str, Callable[[Datastore], Collection[str | None]]] = {
 
 
 def datastore_of(call: Call) -> Datastore:
-    """The datastore of the path; NOT_FOUND if it does not exist."""
+    """The datastore in the path; NOT_FOUND if it does not exist."""
     datastore = call.inventory.places.datastores.get(call.path["datastore"])
     if datastore is None:
         raise errors.not_found("datastore", call.path["datastore"])
@@ -51,7 +51,7 @@ def _summary(datastore: Datastore) -> dict[str, Any]:
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """The properties of one datastore. Its capacity is in the list only."""
+    """The properties of one datastore. Its capacity is only in the list."""
     datastore = datastore_of(call)
     info: dict[str, Any] = {
         "name": datastore.name,

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.datastore.default_policy: the storage policy of what says nothing about it."""
+"""com.vmware.vcenter.datastore.default_policy: the default storage policy of a datastore."""
 
 from gateway.simulator.operations.datastore import datastore_of
 from gateway.simulator.registry import Call, Json, operation

@@ -21,7 +21,7 @@ __all__ = ["create", "delete", "disk_info", "get", "list_", "update"]
 _SERVICE = "com.vmware.vcenter.vm.hardware.disk"
 _MESSAGES = "com.vmware.api.vcenter.vm.hardware.disk"
 
-# What VMFS can hold, in bytes.
+# Maximum file size on VMFS, in bytes.
 _MAX_CAPACITY = 62 << 40
 _DATASTORE_PATH = re.compile(r"\[[^\[\]]+\] ?\S.*")
 _MAX_NAME = 80
@@ -53,7 +53,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "create")
 def create(call: Call) -> Json:
-    """Adds a disk, with a new file or one that is there already; an IDE disk to a machine that is off only."""
+    """Adds a disk, with a new or an existing file; an IDE disk only to a powered-off machine."""
     machine, spec = call.vm, call.spec
     backing, new_vmdk = spec.get("backing"), spec.get("new_vmdk")
     if (backing is None) == (new_vmdk is None):
@@ -76,7 +76,7 @@ def create(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Detaches the file and attaches another one, as long as the machine neither runs nor is about to resume."""
+    """Detaches the file and attaches another one, unless the machine is running or about to resume."""
     machine, disk, backing = call.vm, _find(call), call.spec.get("backing")
     if backing is None:
         return
@@ -92,7 +92,7 @@ def update(call: Call) -> None:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Removes a disk, also from a running machine unless it is an IDE disk; it is no longer a boot device either."""
+    """Removes a disk, an IDE disk only from a powered-off machine; also removes it from the boot devices."""
     machine, disk, key = call.vm, _find(call), call.path["disk"]
     _require_changeable(machine, disk.address.adapter)
     del machine.disks[key]
@@ -107,14 +107,14 @@ def _find(call: Call) -> Disk:
 
 
 def _adapter(machine: VirtualMachine, spec: Mapping[str, Any]) -> str:
-    """The adapter type of the spec, else the one for the guest."""
+    """The adapter type in the spec, otherwise the default for the guest."""
     adapter: str = spec.get("type") or guest_defaults(machine).disk
     require_hardware_version(machine, adapter)
     return adapter
 
 
 def _require_changeable(machine: VirtualMachine, adapter: str) -> None:
-    """NOT_ALLOWED_IN_CURRENT_STATE if the power state forbids to add or remove a disk on that adapter."""
+    """NOT_ALLOWED_IN_CURRENT_STATE if disks on that adapter cannot be added or removed in the power state."""
     if machine.power_state == "SUSPENDED":
         raise machine.not_allowed_in_power_state(
             "com.vmware.api.vcenter.vm.device.suspended",
@@ -130,9 +130,9 @@ def _require_changeable(machine: VirtualMachine, adapter: str) -> None:
 def _existing_file(
     inventory: Inventory, machine: VirtualMachine, file: str, in_use: Callable[..., errors.VapiError]
 ) -> str:
-    """The path of a file that can be attached; `in_use` makes the error for one that is locked.
+    """The path of a file that can be attached; `in_use` creates the error for a locked file.
 
-    Machines may share a file, but one that runs holds a lock on it, and none takes the same file twice.
+    Machines may share a file, but a running machine locks it, and no machine can attach the same file twice.
     """
     if not _DATASTORE_PATH.fullmatch(file):
         raise errors.error("vmsg.InvalidDatastorePath.summary", "Invalid datastore path '{0}'.", file)
@@ -144,7 +144,7 @@ def _existing_file(
 
 
 def _policy(inventory: Inventory, spec: Mapping[str, Any]) -> str | None:
-    """The storage policy of a new file; the datastore is no object store, so there is none by default."""
+    """The storage policy of a new file; the datastore is not an object store, so there is none by default."""
     if spec.get("storage_policy") is None:
         return None
     policy: str = spec["storage_policy"]["policy"]
@@ -178,7 +178,7 @@ def _new_file(inventory: Inventory, machine: VirtualMachine, spec: Mapping[str, 
 
 
 def _new_path(inventory: Inventory, machine: VirtualMachine, name: str | None) -> str:
-    """The path for the name, or the first free one derived from the machine's name."""
+    """The path for the name, or the first free path derived from the machine's name."""
     if name is None:
         names = (f"{machine.name}_{number}" if number else machine.name for number in count())
         paths = (f"{machine.directory}/{name}.vmdk" for name in names)

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.hardware.ethernet: the virtual Ethernet adapters, and the networks they are attached to."""
+"""com.vmware.vcenter.vm.hardware.ethernet: the virtual Ethernet adapters, and their networks."""
 
 import re
 from collections import Counter
@@ -15,11 +15,11 @@ from gateway.simulator.registry import Call, Json, operation
 
 __all__ = ["create", "delete", "nic_info", "update"]
 
-# Nics of a machine, and how many older hardware had before version 7.
+# Maximum number of nics of a machine, and that of hardware before version 7.
 _LIMIT, _OLD_LIMIT, _LIMIT_SINCE = 10, 4, 7
 # Slot, bridge and function number take 13 bits.
 _PCI_SLOTS = range(1 << 13)
-# A distributed port group begins with as many ports, and grows when they are not enough.
+# Initial number of ports of a distributed port group, which grows when they are used up.
 _PORTS = 128
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
@@ -46,7 +46,7 @@ NIC.register(nic_info)
 
 @operation(NIC.service, "create")
 def create(call: Call) -> Json:
-    """Adds an Ethernet adapter to a machine that is off or on; it is not connected before the next power-on."""
+    """Adds an Ethernet adapter in any power state but suspended; it is not connected before the next power-on."""
     machine, spec = call.vm, call.spec
     _require_not_suspended(machine)
     key = NIC.free_key(machine, _LIMIT if hardware_version(machine) >= _LIMIT_SINCE else _OLD_LIMIT)
@@ -76,7 +76,7 @@ def create(call: Call) -> Json:
 
 @operation(NIC.service, "update")
 def update(call: Call) -> None:
-    """Changes the configuration of an Ethernet adapter, which is possible in every power state."""
+    """Changes the configuration of an Ethernet adapter, in any power state."""
     nic, spec = NIC.find(call), call.spec
     _require_upt_fits(nic.type, spec)
     mac_type = spec.get("mac_type") or nic.mac_type
@@ -95,7 +95,7 @@ def update(call: Call) -> None:
 
 @operation(NIC.service, "delete")
 def delete(call: Call) -> None:
-    """Removes an Ethernet adapter, also from a machine that is on; it is no longer a boot device either."""
+    """Removes an Ethernet adapter, also from a running machine; also removes it from the boot devices."""
     NIC.find(call)
     machine, key = call.vm, call.path["nic"]
     _require_not_suspended(machine)
@@ -104,7 +104,7 @@ def delete(call: Call) -> None:
 
 
 def _require_not_suspended(machine: VirtualMachine) -> None:
-    """The hardware of a suspended machine is fixed; for nics vCenter has no other type for this than ERROR."""
+    """The hardware of a suspended machine is fixed. For nics, vCenter's only type for this is ERROR."""
     if machine.power_state == "SUSPENDED":
         raise errors.VapiError("ERROR", [invalid_power_state(machine.power_state)])
 
@@ -122,7 +122,7 @@ def _require_upt_fits(kind: str, spec: Mapping[str, Any]) -> None:
 
 
 def _manual_mac(mac_type: str, address: str | None) -> str | None:
-    """The address of the spec, which goes with the type MANUAL and with no other."""
+    """The address in the spec, which requires the type MANUAL and is invalid with any other."""
     if mac_type != "MANUAL":
         if address is not None:
             raise _invalid("mac_address", address, f"it is not relevant when mac_type is {mac_type}")
@@ -145,7 +145,7 @@ def _automatic_mac(call: Call, nic: Nic, mac_type: str) -> str | None:
 
 
 def _backing(inventory: Inventory, spec: Mapping[str, Any] | None, nic: Nic | None = None) -> dict[str, Any]:
-    """The backing that a spec stands for; without one, the first standard port group."""
+    """The backing for a backing spec; without a spec, the first standard port group."""
     if spec is None:
         return nic_backing(inventory, _default_network(inventory), "")
     kind = spec["type"]
@@ -173,7 +173,7 @@ def _default_network(inventory: Inventory) -> str:
 
 
 def _port(inventory: Inventory, network: str, wanted: str | None, nic: Nic | None) -> str:
-    """A port of a distributed port group with static binding: the wanted one, else the first that no nic has."""
+    """A port of a distributed port group with static binding: the requested one, otherwise the first unused one."""
     own: dict[str, Any] = nic.backing if nic is not None and nic.backing.get("network") == network else {}
     taken = +(inventory.usage.ports(network) - Counter([own["distributed_port"]] if "distributed_port" in own else ()))
     if wanted is None:

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.evc_modes: EVC modes that fit given hosts and clusters, and their parts."""
+"""com.vmware.vcenter.evc_modes: EVC modes that are common to hosts and clusters, and their parts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _MESSAGES = "com.vmware.api.vcenter.evc_modes"
 
 @operation(_SERVICE, "create_task")
 def create_task(call: Call) -> Json:
-    """Begins to compute the mode that all hosts of the sources have in common; it is the result of the task."""
+    """Starts to compute the mode that all hosts of the sources have in common, which is the result of the task."""
     sources = call.spec["sources"]
     if not sources:
         raise _invalid("no_source", "At least one source must be specified.")
@@ -40,7 +40,7 @@ def create_task(call: Call) -> Json:
 
 @operation(_SERVICE, "partition")
 def partition_mode(call: Call) -> Json:
-    """The parts of a mode that are about CPUs and about graphics."""
+    """The CPU and the graphics parts of a mode."""
     return partition(call.spec)
 
 
@@ -57,7 +57,7 @@ def _own_hosts(call: Call, source: Mapping[str, Any]) -> list[str]:
 def _hosts_of(
     source: Mapping[str, Any], hosts: Mapping[str, Any], clusters: Mapping[str, tuple[str, ...]]
 ) -> list[str]:
-    """The hosts that a source names, one by one or by their clusters. INVALID_ARGUMENT for what does not exist."""
+    """The hosts of a source, named directly or by cluster. INVALID_ARGUMENT for one that does not exist."""
     found = []
     for host in source.get("hosts") or ():
         if host not in hosts:
@@ -71,7 +71,7 @@ def _hosts_of(
 
 
 def _peer(locator: Mapping[str, Any]) -> Peer:
-    """The other vCenter. SERVICE_UNAVAILABLE if none answers, UNVERIFIED_PEER if it is not the expected one."""
+    """The other vCenter. SERVICE_UNAVAILABLE if none responds, UNVERIFIED_PEER if it is not the expected one."""
     peer = PEERS.get(locator["url"].rstrip("/"))
     if peer is None:
         raise errors.service_unavailable(

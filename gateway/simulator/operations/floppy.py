@@ -19,7 +19,7 @@ FLOPPY.register(floppy_info)
 
 @operation(FLOPPY.service, "create")
 def create(call: Call) -> Json:
-    """Adds a floppy drive to a machine that is off; by default it looks for one of the host's."""
+    """Adds a floppy drive to a powered-off machine; by default, it uses one of the host's."""
     machine = call.vm
     FLOPPY.require_powered_off(machine)
     key = FLOPPY.free_key(machine, _LIMIT)
@@ -28,12 +28,12 @@ def create(call: Call) -> Json:
 
 @operation(FLOPPY.service, "update")
 def update(call: Call) -> None:
-    """Changes the backing of a drive that is not connected, and the flags of any."""
+    """Changes the backing of a disconnected drive, and the flags of any drive."""
     spec = call.spec.get("backing")
     FLOPPY.update(call, spec and backing_of(spec))
 
 
 @operation(FLOPPY.service, "delete")
 def delete(call: Call) -> None:
-    """Removes a floppy drive from a machine that is off."""
+    """Removes a floppy drive from a powered-off machine."""
     FLOPPY.delete_from_stopped(call)

@@ -12,7 +12,7 @@ _FILTERS: Mapping[str, Callable[[Folder], Collection[str | None]]] = {
     "folders": lambda folder: [folder.folder],
     "names": lambda folder: [folder.name],
     "type": lambda folder: [folder.type],
-    # What lies directly in a datacenter has no folder as its parent.
+    # The direct children of a datacenter have no parent folder.
     "parent_folders": lambda folder: [folder.parent],
     "datacenters": lambda folder: [folder.datacenter],
 }

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.guest.customization: what is changed in the guest when its machine is powered on next."""
+"""com.vmware.vcenter.vm.guest.customization: changes to the guest at its machine's next power-on."""
 
 from gateway.simulator import errors
 from gateway.simulator.clock import timestamp
@@ -14,7 +14,7 @@ _SERVICE = "com.vmware.vcenter.vm.guest.customization"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """How far the customization is, or how the last one ended."""
+    """The state of the customization, or the outcome of the last one."""
     guest = guest_of(call)
     started = guest.customization
     if guest.pending_customization is not None:
@@ -28,7 +28,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "set")
 def set_(call: Call) -> None:
-    """Plans a customization in place of a pending one, or, by an empty specification, none."""
+    """Plans a customization, which replaces a pending one. An empty specification cancels the plan."""
     machine, spec = call.vm, call.spec
     machine.require_powered_off(
         "com.vmware.api.vcenter.vm.guest.customization.not_powered_off", "Virtual machine is not powered off."
@@ -46,7 +46,7 @@ def set_(call: Call) -> None:
 
 @operation(_SERVICE, "check")
 def check(call: Call) -> Json:
-    """Whether a customization can be planned now, and which of its two conditions is not met otherwise."""
+    """Whether a customization can be planned now, and if not, which of its two conditions is not met."""
     conditions = {
         "supported_guest_os": supports(call.vm),
         "supported_power_state": call.vm.power_state == "POWERED_OFF",

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.guest.customization_live: what is changed in a guest while it runs."""
+"""com.vmware.vcenter.vm.guest.customization_live: changes to a running guest."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _MESSAGES = "com.vmware.api.vcenter.vm.guest.customization_live"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """How far the customization is, or how the last one ended."""
+    """The state of the customization, or the outcome of the last one."""
     run = guest_of(call).live_customization
     if run is None:
         return {"status": "NOT_AVAILABLE"}
@@ -32,7 +32,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "run_task")
 def run_task(call: Call) -> Json:
-    """Begins to customize the guest of a machine that is on; whether the guest accepts the account, the task tells."""
+    """Starts to customize the guest of a running machine; the task reports whether the guest accepts the account."""
     machine, guest, auth = call.vm, guest_of(call), call.spec["auth"]
     machine.require_powered_on(f"{_MESSAGES}.not_powered_on", "Virtual machine is not powered on.")
     if not guest.tools_running(call.now()):
@@ -73,7 +73,7 @@ def run_task(call: Call) -> Json:
 
 
 def _spec(call: Call) -> Spec:
-    """The stored or the given specification; the engine knows Linux only, and no scripts."""
+    """The stored or the given specification; only Linux is supported, without scripts."""
     name, spec = call.spec.get("name"), call.spec.get("spec")
     if name is not None:
         spec = stored(call.inventory.customization_specs, name, "INVALID_ARGUMENT")

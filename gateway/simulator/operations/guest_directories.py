@@ -24,7 +24,7 @@ _MODE, _PRIVATE = 0o755, 0o700
 
 @operation(_SERVICE, "create")
 def create(call: Call) -> None:
-    """Creates a directory, and where that is asked for, those above it that are missing."""
+    """Creates a directory and, on request, its missing parents."""
     guest, account = operating_guest(call)
     path = call.spec["path"]
     require_path(guest, path, "NOT_A_DIRECTORY")
@@ -41,7 +41,7 @@ def create(call: Call) -> None:
 
 @operation(_SERVICE, "create_temporary")
 def create_temporary_directory(call: Call) -> Json:
-    """Creates a directory with a name of its own, and returns its path."""
+    """Creates a directory with a unique name, and returns its path."""
     guest, account = operating_guest(call)
     node = Node.new("", "DIRECTORY", call.now(), _PRIVATE, owner=account.uid)
     return create_temporary(guest, account, call.spec, node)
@@ -49,7 +49,7 @@ def create_temporary_directory(call: Call) -> Json:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Deletes a directory, one that has entries only where that is asked for."""
+    """Deletes a directory, one with entries only on request."""
     guest, account = operating_guest(call)
     path = call.spec["path"]
     node = _directory(guest, account, path)
@@ -66,7 +66,7 @@ def delete(call: Call) -> None:
 
 @operation(_SERVICE, "move")
 def move(call: Call) -> None:
-    """Gives a directory another path."""
+    """Moves a directory to another path."""
     guest, account = operating_guest(call)
     path, new_path = call.spec["path"], call.spec["new_path"]
     _directory(guest, account, path)
@@ -81,7 +81,7 @@ def move(call: Call) -> None:
 
 
 def _directory(guest: Guest, account: Account, path: str) -> Node:
-    """The directory at the path; a symbolic link to one is none."""
+    """The directory at the path; a symbolic link to a directory does not count."""
     require_path(guest, path, "NOT_A_DIRECTORY")
     with file_errors(path, denied="access"):
         node = guest.files.find(account, path, follow=False)

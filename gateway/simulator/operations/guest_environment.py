@@ -28,7 +28,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "list")
 def list_(call: Call) -> Json:
-    """Variables by name: those that are asked for and set, or all."""
+    """Variables by name: the requested ones that are set, or all."""
     guest, variables = _variables(call)
     names = call.spec["names"]
     if not names:
@@ -38,7 +38,7 @@ def list_(call: Call) -> Json:
 
 
 def _variables(call: Call) -> tuple[Guest, dict[str, str]]:
-    """Those of the system user, in an interactive session those of the user at the desktop."""
+    """Those of the system user; in an interactive session, those of the desktop user."""
     guest, account = operating_guest(call)
     if not call.spec["credentials"]["interactive_session"]:
         return guest, dict(guest.environment)

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.guest.filesystem.files: files of the guest operating system, without what is in them."""
+"""com.vmware.vcenter.vm.guest.filesystem.files: files of the guest operating system, without their contents."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _PAGE = 50
 
 @operation(_SERVICE, "list")
 def list_(call: Call) -> Json:
-    """A page of what is in a directory, itself and the one above first; of a file, only this file."""
+    """A page of a directory's entries, starting with itself and its parent; for a file, only this file."""
     guest, account = operating_guest(call)
     path = call.spec["path"]
     node = _find(guest, account, path, follow=False)
@@ -57,7 +57,7 @@ def list_(call: Call) -> Json:
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """Type, size and attributes; of a symbolic link, those of the link itself."""
+    """Type, size and attributes; for a symbolic link, those of the link itself."""
     guest, account = operating_guest(call)
     node = _find(guest, account, call.path["path"], follow=False)
     attributes: dict[str, Any] = {"last_modified": timestamp(node.modified), "last_accessed": timestamp(node.accessed)}
@@ -76,7 +76,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes the attributes of a file or directory, or of what a symbolic link leads to."""
+    """Changes the attributes of a file or directory, or of the target of a symbolic link."""
     guest, account = operating_guest(call)
     attributes = call.spec["file_attributes"]
     require_fitting(guest, attributes)
@@ -89,7 +89,7 @@ def update(call: Call) -> None:
 
 @operation(_SERVICE, "move")
 def move(call: Call) -> None:
-    """Gives a file or a symbolic link another path; a file that has it already only where that is asked for."""
+    """Moves a file or a symbolic link to another path; replaces an existing file only on request."""
     guest, account = operating_guest(call)
     path, new_path = call.spec["path"], call.spec["new_path"]
     _require_file(path, _find(guest, account, path, follow=False))
@@ -113,7 +113,7 @@ def delete(call: Call) -> None:
 
 @operation(_SERVICE, "create_temporary")
 def create_temporary_file(call: Call) -> Json:
-    """Creates an empty file with a name of its own, and returns its path."""
+    """Creates an empty file with a unique name, and returns its path."""
     guest, account = operating_guest(call)
     node = Node.new("", "FILE", call.now(), _PRIVATE, owner=account.uid)
     return create_temporary(guest, account, call.spec, node)

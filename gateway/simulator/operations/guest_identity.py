@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.guest.identity: what operating system runs, and under which name."""
+"""com.vmware.vcenter.vm.guest.identity: the operating system and its host name."""
 
 from gateway.simulator.guest_access import reporting_guest
 from gateway.simulator.guest_systems import full_name_of

@@ -11,7 +11,7 @@ __all__ = ["list_"]
 
 @operation("com.vmware.vcenter.vm.guest.networking.interfaces", "list")
 def list_(call: Call) -> Json:
-    """What the tools report; nothing where they report nothing."""
+    """What the tools report; empty if they report nothing."""
     guest = guest_of(call)
     require_tools(call, guest)
     if not guest.reports:

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.guest.local_filesystem: how full the guest's file systems are."""
+"""com.vmware.vcenter.vm.guest.local_filesystem: the space on the guest's file systems."""
 
 from gateway.simulator.guest_access import reporting_guest
 from gateway.simulator.registry import Call, Json, operation
@@ -8,7 +8,7 @@ __all__ = ["get"]
 
 @operation("com.vmware.vcenter.vm.guest.local_filesystem", "get")
 def get(call: Call) -> Json:
-    """The file systems by where they are mounted. Those whose virtual disk has been removed are gone."""
+    """The file systems by mount point. Those whose virtual disk has been removed are gone."""
     return {
         path: {
             "capacity": mount.capacity,

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.guest.networking: the guest's names and where it asks for others'."""
+"""com.vmware.vcenter.vm.guest.networking: the guest's names and DNS servers."""
 
 from gateway.simulator.guest_access import guest_of, require_tools
 from gateway.simulator.registry import Call, Json, operation
@@ -8,7 +8,7 @@ __all__ = ["get"]
 
 @operation("com.vmware.vcenter.vm.guest.networking", "get")
 def get(call: Call) -> Json:
-    """DNS names and settings; neither where the tools report nothing."""
+    """DNS names and settings; neither if the tools report nothing."""
     guest = guest_of(call)
     require_tools(call, guest)
     if not guest.reports:

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.guest.operations: whether operations in the guest are possible now."""
+"""com.vmware.vcenter.vm.guest.operations: whether operations in the guest are currently possible."""
 
 from gateway.simulator import errors
 from gateway.simulator.guest_access import guest_of
@@ -9,7 +9,7 @@ __all__ = ["get"]
 
 @operation("com.vmware.vcenter.vm.guest.operations", "get")
 def get(call: Call) -> Json:
-    """Readiness for operations in general, and for those in the session at the desktop."""
+    """Readiness for operations in general, and for those in the desktop session."""
     if call.vm.inaccessible:
         raise errors.service_unavailable(
             "com.vmware.api.vcenter.vm.guest.tools_state_unknown",

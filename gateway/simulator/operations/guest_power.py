@@ -1,6 +1,6 @@
-"""com.vmware.vcenter.vm.guest.power: asking the guest operating system to go down, to sleep, or to start again.
+"""com.vmware.vcenter.vm.guest.power: requests to the guest operating system to shut down, reboot or sleep.
 
-A request is answered at once and carried out some time later; until then its tools do not answer any longer.
+The response to a request is immediate, the effect comes some time later; until then, its tools no longer respond.
 """
 
 from gateway.simulator import errors
@@ -16,7 +16,7 @@ _SERVICE = "com.vmware.vcenter.vm.guest.power"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """What the guest is doing, and whether it can be asked to do something else."""
+    """The guest's state, and whether it accepts another request."""
     guest = guest_of(call)
     ready = guest.tools_running(call.now())
     return {"state": _state(call.vm, guest, ready), "operations_ready": ready}
@@ -24,7 +24,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "reboot")
 def reboot(call: Call) -> None:
-    """Asks the guest to start again."""
+    """Requests a reboot of the guest."""
     machine = call.vm
     _require_no_template(machine)
     _require_powered_on(machine)
@@ -34,7 +34,7 @@ def reboot(call: Call) -> None:
 
 @operation(_SERVICE, "shutdown")
 def shutdown(call: Call) -> None:
-    """Asks the guest to go down, by which the machine is powered off."""
+    """Requests a shutdown of the guest, which powers off the machine."""
     machine = call.vm
     _require_no_template(machine)
     if machine.power_state == "POWERED_OFF":
@@ -45,7 +45,7 @@ def shutdown(call: Call) -> None:
 
 @operation(_SERVICE, "standby")
 def standby(call: Call) -> None:
-    """Asks the guest to sleep, by which the machine is suspended."""
+    """Requests standby of the guest, which suspends the machine."""
     machine = call.vm
     _require_no_template(machine)
     if machine.power_state == "SUSPENDED":
@@ -72,7 +72,7 @@ def _state(machine: VirtualMachine, guest: Guest, ready: bool) -> str:
 
 
 def _ask(call: Call, guest: Guest, request: PowerRequest, result: PowerState) -> None:
-    """Has the machine change its power state when the guest is done, unless something else happens to it before."""
+    """Changes the machine's power state when the guest is done, unless another power change happens before."""
     machine = call.vm
     number = guest.ask(request, call.now())
     due = call.now() + guest.transition

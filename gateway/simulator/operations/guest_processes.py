@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.guest.processes: starting, watching and ending programs in the guest operating system."""
+"""com.vmware.vcenter.vm.guest.processes: starts, lists and terminates programs in the guest operating system."""
 
 import re
 
@@ -18,14 +18,14 @@ _SERVICE = "com.vmware.vcenter.vm.guest.processes"
 
 @operation(_SERVICE, "list")
 def list_(call: Call) -> Json:
-    """The processes that run, and those started from outside that ended in the last five minutes."""
+    """The running processes, and those started from outside that ended in the last five minutes."""
     guest, _ = operating_guest(call)
     return [{"pid": process.pid, **_summary(process)} for process in guest.processes.values()]
 
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """One process of the list; one that has ended with when and how."""
+    """One process in the list; one that has ended with its end time and exit code."""
     guest, _ = operating_guest(call)
     process = _process(call, guest)
     if process.finished is None:

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.guest.networking.routes: where the guest sends packets."""
+"""com.vmware.vcenter.vm.guest.networking.routes: the guest's routing table."""
 
 from gateway.simulator.guest_access import guest_of, require_tools
 from gateway.simulator.guest_network import routes_of
@@ -9,7 +9,7 @@ __all__ = ["list_"]
 
 @operation("com.vmware.vcenter.vm.guest.networking.routes", "list")
 def list_(call: Call) -> Json:
-    """What the tools report; nothing where they report nothing."""
+    """What the tools report; empty if they report nothing."""
     guest = guest_of(call)
     require_tools(call, guest)
     return routes_of(call.vm) if guest.reports else []

@@ -20,7 +20,7 @@ __all__ = ["create"]
 
 @operation("com.vmware.vcenter.vm.guest.filesystem.transfers", "create")
 def create(call: Call) -> Json:
-    """Prepares a transfer, as far as it can be known now that it will succeed; returns its URL."""
+    """Prepares a transfer, after checking everything that can be checked in advance; returns its URL."""
     guest, account = operating_guest(call)
     spec = call.spec["spec"]
     path, attributes = spec["path"], spec.get("attributes")

@@ -12,7 +12,7 @@ _MESSAGES = "com.vmware.api.vcenter.vm.hardware"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """The version, and what is planned for it."""
+    """The version, and the planned upgrade."""
     return call.vm.hardware_upgrade.to_json(call.vm.hardware_version)
 
 
@@ -30,7 +30,7 @@ def update(call: Call) -> None:
 
 @operation(_SERVICE, "upgrade")
 def upgrade(call: Call) -> None:
-    """Upgrades a machine that is off, which also does what was planned up to that version."""
+    """Upgrades a powered-off machine; this also fulfills a plan up to that version."""
     machine = call.vm
     machine.require_powered_off(f"{_MESSAGES}.upgrade.not_powered_off", "Virtual machine is not powered off.")
     machine.hardware_version = _newer(call, call.spec.get("version"))
@@ -40,7 +40,7 @@ def upgrade(call: Call) -> None:
 
 
 def _newer(call: Call, wanted: str | None) -> str:
-    """The wanted version, or the newest one; it has to be newer than what the machine has."""
+    """The requested version, or the newest one; it must be newer than the machine's."""
     present, newest = call.vm.hardware_version, call.inventory.newest_hardware
     version = wanted or newest
     if version > newest:

@@ -1,6 +1,6 @@
 """com.vmware.vcenter.host: adding ESXi hosts, connecting, disconnecting and removing them.
 
-Hosts that are added are made up: any name is one, and the account `root` with the password `VMware1!` may log in.
+Added hosts are made up: every name is valid, with the account `root` and the password `VMware1!`.
 """
 
 import re
@@ -18,14 +18,14 @@ __all__ = ["MOST", "connect", "create", "delete", "disconnect", "list_hosts"]
 _SERVICE = "com.vmware.vcenter.host"
 
 MOST = 2500
-"""How many hosts vCenter lists at once."""
+"""Maximum number of hosts in a list."""
 
 _ACCOUNT = "root"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,253}[A-Za-z0-9])?")
 _THUMBPRINT = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){19}")
 _PEM = "-----BEGIN CERTIFICATE-----"
 
-# As clients spell them: in JSON's way or in Python's.
+# The spellings of clients: JSON's or Python's.
 _TRUE, _FALSE = ("true", "True"), ("false", "False")
 
 _FILTERS: Mapping[str, Callable[[Host], Collection[str | None]]] = {
@@ -63,7 +63,7 @@ def _summary(host: Host) -> dict[str, Any]:
 
 @operation(_SERVICE, "create")
 def create(call: Call) -> Json:
-    """A connected host on its own; returns its identifier."""
+    """Adds a connected, standalone host; returns its identifier."""
     places, spec = call.inventory.places, call.spec
     name = spec["hostname"]
     if not _NAME.fullmatch(name):
@@ -97,7 +97,7 @@ def create(call: Call) -> Json:
 
 
 def _check_trust(spec: Mapping[str, Any]) -> None:
-    """Whether what the certificate is to be compared with can be that at all."""
+    """Validates the form of the thumbprint or certificate to compare with."""
     thumbprint, certificate = spec.get("thumbprint"), spec.get("ssl_certificate")
     if thumbprint is not None and not _THUMBPRINT.fullmatch(thumbprint):
         text = "The thumbprint is not the SHA-1 hash of a certificate."
@@ -109,7 +109,7 @@ def _check_trust(spec: Mapping[str, Any]) -> None:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Removes a host on its own, with its machines."""
+    """Removes a standalone host, with its machines."""
     host = _host(call)
     if host.cluster is not None:
         text = "Host {0} is in cluster {1}."
@@ -119,7 +119,7 @@ def delete(call: Call) -> None:
 
 @operation(_SERVICE, "connect")
 def connect(call: Call) -> None:
-    """Connects a host that is disconnected, or that does not respond."""
+    """Connects a host that is disconnected or not responding."""
     host = _host(call)
     if host.connection_state == "CONNECTED":
         text = "Host {0} is already connected."

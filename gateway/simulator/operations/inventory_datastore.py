@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.inventory.datastore: what kinds of objects are behind identifiers of datastores."""
+"""com.vmware.vcenter.inventory.datastore: the kinds of objects behind identifiers of datastores."""
 
 from gateway.simulator import errors
 from gateway.simulator.registry import Call, Json, operation
@@ -8,7 +8,7 @@ __all__ = ["find"]
 
 @operation("com.vmware.vcenter.inventory.datastore", "find")
 def find(call: Call) -> Json:
-    """The kind of each datastore; NOT_FOUND if one of them is none."""
+    """The kind of each datastore; NOT_FOUND if one does not exist."""
     wanted = call.query["datastores"]
     for identifier in wanted:
         if identifier not in call.inventory.places.datastores:

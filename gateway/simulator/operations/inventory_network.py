@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.inventory.network: what kinds of objects are behind identifiers of networks."""
+"""com.vmware.vcenter.inventory.network: the kinds of objects behind identifiers of networks."""
 
 from gateway.simulator import errors
 from gateway.simulator.registry import Call, Json, operation
@@ -8,7 +8,7 @@ __all__ = ["find"]
 
 @operation("com.vmware.vcenter.inventory.network", "find")
 def find(call: Call) -> Json:
-    """The kind of each network; NOT_FOUND if one of them is none."""
+    """The kind of each network; NOT_FOUND if one does not exist."""
     networks, wanted = call.inventory.places.networks, call.query["networks"]
     for identifier in wanted:
         if identifier not in networks:

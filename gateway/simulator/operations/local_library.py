@@ -1,4 +1,4 @@
-"""com.vmware.content.local_library: libraries that own their items, from their creation to their end."""
+"""com.vmware.content.local_library: libraries that own their items, from creation to deletion."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def _create(call: Call) -> Library:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes what libraries of both kinds have, and how the library is published."""
+    """Changes the attributes that both kinds of libraries have, and the publication of the library."""
     library, spec = _library(call), call.spec
     if spec.get("version") not in (None, str(library.version)):
         text = "The library has version '{0}', not '{1}'."
@@ -78,14 +78,14 @@ def update(call: Call) -> None:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Deletes a local library that nobody uses, with everything in it."""
+    """Deletes an unused local library, with everything in it."""
     _library(call)
     content_library.delete(call)
 
 
 @operation(_SERVICE, "publish")
 def publish(call: Call) -> None:
-    """Tells subscribers to synchronize; they are somewhere else, so nothing can be seen of it here."""
+    """Tells subscribers to synchronize; they are elsewhere, so this has no visible effect here."""
     library = _library(call)
     for destination in call.spec.get("subscriptions") or ():
         if destination["subscription"] not in library.subscriptions:
@@ -105,7 +105,7 @@ def _library(call: Call) -> Library:
 
 
 def _publish(library: Library, info: dict[str, Any]) -> None:
-    """What is unset stays as it is."""
+    """Unset fields remain unchanged."""
     library.published = library.published if info.get("published") is None else info["published"]
     library.authentication = info.get("authentication_method") or library.authentication
     persists = info.get("persist_json_enabled")

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.hardware.memory: the size of the memory, and whether it can grow while the machine runs."""
+"""com.vmware.vcenter.vm.hardware.memory: the size of the memory, and whether it can grow on a running machine."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ __all__ = ["get", "memory_info", "update"]
 _SERVICE = "com.vmware.vcenter.vm.hardware.memory"
 _MESSAGES = "com.vmware.api.vcenter.vm.hardware.memory"
 
-# In MiB: what every size is a multiple of, and what those of a running machine are a multiple of.
+# In MiB: the unit of every size, and the unit of changes to a running machine.
 _GRANULARITY = 4
 _HOT_ADD_INCREMENT = 128
 _HOT_ADD_FACTOR = 16
 
 
 def memory_info(machine: VirtualMachine) -> Json:
-    """The memory settings as `get` returns them; what can be added stands there while the machine runs."""
+    """The memory settings as `get` returns them; while the machine runs, with the limits for adding memory."""
     memory = machine.memory
     info: dict[str, Any] = {"size_MiB": memory.size_mib, "hot_add_enabled": memory.hot_add_enabled}
     if machine.power_state == "POWERED_ON":
@@ -37,7 +37,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes what the spec has; a running machine that allows it can be given more memory."""
+    """Changes the fields in the spec; a running machine that allows it can get more memory."""
     machine, memory = call.vm, call.vm.memory
     size, hot_add = call.spec.get("size_MiB"), call.spec.get("hot_add_enabled")
     if size is not None:
@@ -63,7 +63,7 @@ def _hot_add_limit(machine: VirtualMachine) -> int:
 
 
 def _require_valid_size(machine: VirtualMachine, size: int) -> None:
-    """INVALID_ARGUMENT for a size this machine could not have in any power state."""
+    """INVALID_ARGUMENT for a size that is invalid for this machine in every power state."""
     limit = max_memory_mib(machine)
     if not _GRANULARITY <= size <= limit:
         raise errors.invalid_argument(
@@ -78,7 +78,7 @@ def _require_valid_size(machine: VirtualMachine, size: int) -> None:
 
 
 def _require_hot_addable(machine: VirtualMachine, size: int) -> None:
-    """Refuses a size that a machine that is not off cannot be given."""
+    """Rejects a size that is impossible for a machine that is not powered off."""
     memory = machine.memory
     if not memory.hot_add_enabled:
         raise machine.not_allowed_in_power_state(

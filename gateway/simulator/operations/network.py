@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.network: the networks that nics can be on."""
+"""com.vmware.vcenter.network: the networks for nics."""
 
 from collections.abc import Callable, Collection, Mapping
 

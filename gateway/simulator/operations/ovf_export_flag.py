@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.ovf.export_flag: flags that change how machines become OVF packages."""
+"""com.vmware.vcenter.ovf.export_flag: flags for exporting machines as OVF packages."""
 
 from gateway.simulator.ovf import EXPORT_FLAGS, flags
 from gateway.simulator.registry import Call, Json, operation

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.ovf.import_flag: flags that change how OVF packages are deployed."""
+"""com.vmware.vcenter.ovf.import_flag: flags for deploying OVF packages."""
 
 from gateway.simulator.ovf import IMPORT_FLAGS, flags
 from gateway.simulator.placement import find
@@ -11,7 +11,7 @@ _RENAMED_SINCE = "9.0.0.0"
 
 @operation("com.vmware.vcenter.ovf.import_flag", "list")
 def list_(call: Call) -> Json:
-    """All flags, whichever hosts are behind the pool. vCenter 9 calls the parameter by another name."""
+    """All flags, whatever the hosts of the pool. vCenter 9 has another name for the parameter."""
     name = "resource_pool" if call.inventory.release.has(_RENAMED_SINCE) else "rp"
     find(call.inventory.places.resource_pools, "resource_pool", call.query[name][0])
     return flags(IMPORT_FLAGS)

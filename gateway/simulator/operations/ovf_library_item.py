@@ -1,6 +1,6 @@
 """com.vmware.vcenter.ovf.library_item: machines from OVF packages in libraries, and packages from machines.
 
-What is wrong with the package, or goes wrong with it, is part of the result; the call itself succeeds.
+Problems with the package are part of the result; the call itself succeeds.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _MESSAGES = "com.vmware.vdcs.ovf-main"
 
 @operation(_SERVICE, "filter")
 def filter_(call: Call) -> Json:
-    """What the package has for a deployment to the target."""
+    """What the package offers for a deployment to the target."""
     package = _package(call)
     ovf.site_for_target(call, _target(call), None)
     properties = [
@@ -44,7 +44,7 @@ def filter_(call: Call) -> Json:
 
 @operation(_SERVICE, "deploy")
 def deploy(call: Call) -> Task:
-    """Creates a machine of the package; the answer comes when its disks are in place."""
+    """Creates a machine from the package; responds when its disks are written."""
     return once(call, lambda: _deploy(call))
 
 
@@ -79,7 +79,7 @@ def _deploy(call: Call) -> Task:
 
 @operation(_SERVICE, "create")
 def create(call: Call) -> Task:
-    """Captures a machine into a library; the answer comes when its files are there."""
+    """Captures a machine into a library; responds when its files are complete."""
     return once(call, lambda: _create(call))
 
 
@@ -101,7 +101,8 @@ def _create(call: Call) -> Task:
     name = (spec.get("name") or source.name) if old is None else old.name
 
     def require_place() -> None:
-        """Library and item are there, and no other item has the name; when the files come as well as at the start."""
+        """Library and item exist, and no other item has the name; checked at the start and when the files are
+        complete."""
         libraries.library(library.library)
         if old is not None:
             libraries.item(old.item)
@@ -133,7 +134,7 @@ def _create(call: Call) -> Task:
 
 
 def _source(call: Call) -> VirtualMachine:
-    """The machine that is to be captured, which has to be off."""
+    """The machine to capture, which must be powered off."""
     source = call.spec["source"]
     if source["type"] != "VirtualMachine":
         if source["type"] == "VirtualApp":
@@ -150,7 +151,7 @@ def _source(call: Call) -> VirtualMachine:
 
 
 def _package(call: Call) -> OvfPackage:
-    """The package of the item in the path; RESOURCE_INACCESSIBLE while its files are not all there."""
+    """The package of the item in the path; RESOURCE_INACCESSIBLE while files are missing."""
     item = call.inventory.libraries.item(call.path["ovf_library_item_id"])
     if item.type != OVF or item.package is None:
         raise _no_package(item)
@@ -179,7 +180,7 @@ def _networks(call: Call, spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _datastore(call: Call, spec: Mapping[str, Any]) -> str | None:
-    """The datastore that the mappings name, else the default one; None leaves the choice to vCenter."""
+    """The datastore in the mappings, otherwise the default one; None leaves the choice to vCenter."""
     for mapping in (spec.get("storage_mappings") or {}).values():
         if mapping["type"] == "DATASTORE":
             return str(mapping["datastore_id"])

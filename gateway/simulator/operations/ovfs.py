@@ -1,6 +1,6 @@
-"""com.vmware.vcenter.ovfs: machines from OVF packages that are anywhere on the network.
+"""com.vmware.vcenter.ovfs: machines from OVF packages anywhere on the network.
 
-Every URL of a package leads to the same one.
+All URLs of packages refer to the same package.
 """
 
 from urllib.parse import urlsplit
@@ -14,12 +14,12 @@ __all__ = ["UNTRUSTED_HOST", "deploy_task"]
 
 _MESSAGES = "com.vmware.api.vcenter.ovfs"
 UNTRUSTED_HOST = "untrusted.example.com"
-"""Its certificate is trusted only where a call brings it along."""
+"""Its certificate is only trusted if a call contains it."""
 
 
 @operation("com.vmware.vcenter.ovfs", "deploy_task")
 def deploy_task(call: Call) -> Json:
-    """Starts the deployment, and answers with the task."""
+    """Starts the deployment, and returns the task."""
     inventory, spec = call.inventory, call.spec
     url = urlsplit(spec["url"])
     if url.scheme not in ("http", "https") or not url.hostname or not url.path.endswith((".ovf", ".ova")):

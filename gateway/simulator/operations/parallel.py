@@ -19,7 +19,7 @@ PARALLEL.register(parallel_info)
 
 @operation(PARALLEL.service, "create")
 def create(call: Call) -> Json:
-    """Adds a parallel port to a machine that is off; by default it looks for one of the host's."""
+    """Adds a parallel port to a powered-off machine; by default, it uses one of the host's."""
     machine = call.vm
     PARALLEL.require_powered_off(machine)
     key = PARALLEL.free_key(machine, _LIMIT)
@@ -28,12 +28,12 @@ def create(call: Call) -> Json:
 
 @operation(PARALLEL.service, "update")
 def update(call: Call) -> None:
-    """Changes the backing of a port that is not connected, and the flags of any."""
+    """Changes the backing of a disconnected port, and the flags of any port."""
     spec = call.spec.get("backing")
     PARALLEL.update(call, spec and backing_of(spec))
 
 
 @operation(PARALLEL.service, "delete")
 def delete(call: Call) -> None:
-    """Removes a parallel port from a machine that is off."""
+    """Removes a parallel port from a powered-off machine."""
     PARALLEL.delete_from_stopped(call)

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.power: switching virtual machines on and off, without asking the guest operating system."""
+"""com.vmware.vcenter.vm.power: power operations without the guest operating system."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ _SERVICE = "com.vmware.vcenter.vm.power"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """The power state; of a machine that is off, also whether its guest was shut down before."""
+    """The power state; for a powered-off machine, also whether its guest was shut down cleanly."""
     machine = call.vm
     if machine.power_state != "POWERED_OFF":
         return {"state": machine.power_state}
@@ -25,7 +25,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "start")
 def start(call: Call) -> None:
-    """Powers on a machine that is off, or resumes a suspended one."""
+    """Powers on a powered-off machine, or resumes a suspended one."""
     machine = call.vm
     if machine.template:
         raise errors.unsupported("vmsg.NotSupported.summary", "The operation is not supported on the object.")
@@ -47,7 +47,7 @@ def start(call: Call) -> None:
 
 @operation(_SERVICE, "stop")
 def stop(call: Call) -> None:
-    """Cuts the power of a machine that is on, or throws away the state of a suspended one."""
+    """Cuts the power of a running machine, or discards the state of a suspended one."""
     machine = call.vm
     if machine.power_state == "POWERED_OFF":
         raise _already(machine, "com.vmware.api.vcenter.vm.power.already_powered_off", "powered off")
@@ -56,7 +56,7 @@ def stop(call: Call) -> None:
 
 @operation(_SERVICE, "suspend")
 def suspend(call: Call) -> None:
-    """Suspends a machine that is on."""
+    """Suspends a running machine."""
     machine = call.vm
     if machine.power_state == "SUSPENDED":
         raise _already(machine, "com.vmware.api.vcenter.vm.power.already_suspended", "suspended")
@@ -66,7 +66,7 @@ def suspend(call: Call) -> None:
 
 @operation(_SERVICE, "reset")
 def reset(call: Call) -> None:
-    """Restarts a machine that is on, as its reset button would."""
+    """Restarts a running machine, like its reset button."""
     machine = call.vm
     _require_powered_on(machine)
     machine.set_power_state("POWERED_ON", call.now())
@@ -85,7 +85,7 @@ def _require_powered_on(machine: VirtualMachine) -> None:
 
 
 def _require_free_disks(inventory: Inventory, machine: VirtualMachine) -> None:
-    """RESOURCE_IN_USE if a running machine holds the lock on one of the disk files."""
+    """RESOURCE_IN_USE if a running machine has locked one of the disk files."""
     for disk in machine.disks.values():
         for owner in inventory.usage.owners(disk.vmdk_file):
             if owner is not machine and owner.power_state == "POWERED_ON":

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.resource_pool: how the CPU and memory of clusters and hosts are divided."""
+"""com.vmware.vcenter.resource_pool: the division of the CPU and memory of clusters and hosts."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,7 +47,7 @@ def list_resource_pools(call: Call) -> Json:
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """The name of a resource pool, its children, and what it is given."""
+    """The name of a resource pool, its children, and its allocations."""
     pool, pools = _pool(call), call.inventory.places.resource_pools
     return {
         "name": pool.name,
@@ -75,7 +75,7 @@ def _allocation(inventory: Inventory, pool: ResourcePool, kind: Kind) -> dict[st
 
 @operation(_SERVICE, "create")
 def create(call: Call) -> Json:
-    """A resource pool in another one; returns its identifier."""
+    """Creates a resource pool in another one; returns its identifier."""
     places, spec = call.inventory.places, call.spec
     parent = places.resource_pools.get(spec["parent"])
     if parent is None:
@@ -105,7 +105,7 @@ def create(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes the name, and replaces allocations as wholes; what they do not say is the default again."""
+    """Changes the name, and replaces whole allocations; omitted fields get their defaults."""
     pool, spec, inventory = _pool(call), call.spec, call.inventory
     if pool.parent is None:
         text = "The root resource pool {0} cannot be changed."
@@ -130,7 +130,7 @@ def update(call: Call) -> None:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Removes a resource pool; what is in it moves to its parent."""
+    """Removes a resource pool; its contents move to its parent."""
     pool, inventory = _pool(call), call.inventory
     if pool.parent is None:
         text = "The root resource pool {0} cannot be deleted."
@@ -145,7 +145,7 @@ def delete(call: Call) -> None:
 
 
 def _check_name(inventory: Inventory, name: str, parent: str) -> None:
-    """Whether the name can be given to another pool in the parent."""
+    """Validates the name of another pool in the parent."""
     if not 1 <= len(name.strip()) <= _LONGEST_NAME:
         raise errors.invalid_argument("vmsg.InvalidName.summary", "The name '{0}' is invalid.", name)
     if any(pool.name == name and pool.parent == parent for pool in inventory.places.resource_pools.values()):
@@ -153,7 +153,7 @@ def _check_name(inventory: Inventory, name: str, parent: str) -> None:
 
 
 def _shares(spec: Mapping[str, Any]) -> Shares:
-    """What a spec asks for, with the defaults of what it does not say."""
+    """The allocation in a spec, with the defaults of omitted fields."""
     weight = spec.get("shares") or {"level": "NORMAL"}
     given = {
         field: spec[name]

@@ -10,7 +10,7 @@ from gateway.simulator.registry import Call, Json, operation
 
 __all__ = ["create", "delete", "serial_info", "update"]
 
-# Ports of a machine, and how many older hardware had before version 11.
+# Maximum number of ports of a machine, and that of hardware before version 11.
 _LIMIT, _OLD_LIMIT, _LIMIT_SINCE = 32, 4, 11
 
 
@@ -24,7 +24,7 @@ SERIAL.register(serial_info)
 
 @operation(SERIAL.service, "create")
 def create(call: Call) -> Json:
-    """Adds a serial port to a machine that is off; by default it looks for one of the host's."""
+    """Adds a serial port to a powered-off machine; by default, it uses one of the host's."""
     machine = call.vm
     SERIAL.require_powered_off(machine)
     key = SERIAL.free_key(machine, _LIMIT if hardware_version(machine) >= _LIMIT_SINCE else _OLD_LIMIT)
@@ -35,7 +35,7 @@ def create(call: Call) -> Json:
 
 @operation(SERIAL.service, "update")
 def update(call: Call) -> None:
-    """Changes the backing of a port that is not connected, and the flags of any."""
+    """Changes the backing of a disconnected port, and the flags of any port."""
     spec = call.spec.get("backing")
     port = SERIAL.update(call, spec and _backing(spec))
     if call.spec.get("yield_on_poll") is not None:
@@ -44,7 +44,7 @@ def update(call: Call) -> None:
 
 @operation(SERIAL.service, "delete")
 def delete(call: Call) -> None:
-    """Removes a serial port from a machine that is off."""
+    """Removes a serial port from a powered-off machine."""
     SERIAL.delete_from_stopped(call)
 
 

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.storage.policies.compliance: virtual machines by whether they comply with storage policies."""
+"""com.vmware.vcenter.storage.policies.compliance: virtual machines by their compliance with storage policies."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -10,13 +10,13 @@ from gateway.simulator.storage_policies import HOME
 
 __all__ = ["as_json", "compliant_parts", "list_", "require_statuses"]
 
-# This service has a word of its own for what the others call UNKNOWN_COMPLIANCE.
+# This service has its own word for what the others call UNKNOWN_COMPLIANCE.
 _UNKNOWN = {"UNKNOWN_COMPLIANCE": "UNKNOWN"}
 
 
 @operation("com.vmware.vcenter.storage.policies.compliance", "list")
 def list_(call: Call) -> Json:
-    """The machines of which a part has one of the statuses, with the statuses of all their parts."""
+    """The machines with a part that has one of the statuses, with the statuses of all their parts."""
     wanted = require_statuses(call, "VcenterStoragePoliciesComplianceStatus")
     found = []
     for vm, parts in compliant_parts(call):
@@ -27,7 +27,7 @@ def list_(call: Call) -> Json:
 
 
 def require_statuses(call: Call, enumeration: str) -> frozenset[str]:
-    """The statuses of the filter; INVALID_ARGUMENT for one that is none."""
+    """The statuses in the filter; INVALID_ARGUMENT for an unknown one."""
     statuses = frozenset(call.query.get("status", ()))
     for status in sorted(statuses - load().enumerations[enumeration].values):
         text = "Value {0} is not one of the values of the enumeration {1}."
@@ -36,7 +36,7 @@ def require_statuses(call: Call, enumeration: str) -> frozenset[str]:
 
 
 def compliant_parts(call: Call, vms: Collection[str] | None = None) -> Iterator[tuple[str, dict[str, str]]]:
-    """The statuses of the parts by machine; machines that follow no policy are left out."""
+    """The statuses of the parts by machine; machines without a policy are left out."""
     machines = call.inventory.machines
     for vm in machines if vms is None else [vm for vm in vms if vm in machines]:
         results = call.inventory.storage_policies.compliance_of(machines[vm], call.now())

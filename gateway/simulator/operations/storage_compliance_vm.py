@@ -12,7 +12,8 @@ _MOST = 1000
 
 @operation("com.vmware.vcenter.storage.policies.compliance.VM", "list")
 def list_(call: Call) -> Json:
-    """The machines of which a part has one of the statuses; with more than 1,000 an error, there are no pages."""
+    """The machines with a part that has one of the statuses; more than 1,000 are an error, because there are no
+    pages."""
     wanted = require_statuses(call, "VcenterStoragePoliciesComplianceVMStatus")
     if not wanted:
         raise errors.invalid_argument(f"{_MESSAGES}.no_status", "At least one status must be specified.")

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.storage.policies: the storage policies, and which datastores suit them."""
+"""com.vmware.vcenter.storage.policies: the storage policies, and the compatible datastores."""
 
 import re
 
@@ -33,7 +33,7 @@ def list_(call: Call) -> Json:
 
 @operation(_SERVICE, "check_compatibility")
 def check_compatibility(call: Call) -> Json:
-    """Those of the datastores on which something that follows the policy complies."""
+    """Those of the datastores that are compatible with the policy."""
     policy, datastores = policy_of(call), call.spec["datastores"]
     if len(datastores) > _MOST:
         raise errors.unable_to_allocate(
@@ -42,7 +42,7 @@ def check_compatibility(call: Call) -> Json:
     places = call.inventory.places.datastores
     for key in datastores:
         if key not in places:
-            # NOT_FOUND is about the policy.
+            # NOT_FOUND is reserved for the policy.
             text = "Datastore with identifier '{0}' does not exist."
             raise errors.error("com.vmware.api.vcenter.datastore.not_found", text, key)
     compatible = [key for key in datastores if policy.status_on(places[key]) == "COMPLIANT"]
@@ -50,7 +50,7 @@ def check_compatibility(call: Call) -> Json:
 
 
 def policy_of(call: Call) -> StoragePolicy:
-    """The policy that the path names; NOT_FOUND if it does not exist."""
+    """The policy in the path; NOT_FOUND if it does not exist."""
     identifier = call.path["policy"]
     policy = call.inventory.storage_policies.get(identifier)
     if policy is None:

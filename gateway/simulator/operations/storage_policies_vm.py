@@ -12,7 +12,7 @@ _MOST = 1000
 
 @operation("com.vmware.vcenter.storage.policies.VM", "list")
 def list_(call: Call) -> Json:
-    """The parts that follow it by machine; with more than 1,000 machines an error, there are no pages."""
+    """The parts that follow it by machine; more than 1,000 machines are an error, because there are no pages."""
     policy = policy_of(call).policy
     found: dict[str, Json] = {}
     for machine in call.inventory.machines.values():

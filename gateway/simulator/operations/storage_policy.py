@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.storage.policy: which storage policies a virtual machine's home and disks follow."""
+"""com.vmware.vcenter.vm.storage.policy: the storage policies of a virtual machine's home and disks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ _SERVICE = "com.vmware.vcenter.vm.storage.policy"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """The policy of the home and those of the disks; what follows none is left out."""
+    """The policy of the home and those of the disks; parts without a policy are left out."""
     machine = call.vm
     disks = {key: disk.storage_policy for key, disk in machine.disks.items() if disk.storage_policy is not None}
     if machine.home_storage_policy is None:
@@ -24,7 +24,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes the policies that the spec names and retains all others; nothing changes when one of them is invalid."""
+    """Changes the policies that the spec names and retains all others; changes nothing if one of them is invalid."""
     machine = call.vm
     home: Mapping[str, Any] | None = call.spec.get("vm_home")
     disks = {key: _policy(call.inventory, spec) for key, spec in (call.spec.get("disks") or {}).items()}
@@ -43,7 +43,7 @@ def update(call: Call) -> None:
 
 
 def _policy(inventory: Inventory, spec: Mapping[str, Any]) -> str | None:
-    """The policy that a spec stands for. The datastore is no object store, so its default is to follow none."""
+    """The policy for a spec. The datastore is not an object store, so its default is no policy."""
     if spec["type"] == "USE_DEFAULT_POLICY":
         return None
     policy: str = spec["policy"]

@@ -15,17 +15,17 @@ _SERVICE = "com.vmware.vcenter.vm.storage.policy.compliance"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """The results of the last checks; nothing for a machine that follows no policy."""
+    """The results of the last checks; empty for a machine without policies."""
     return _info(call.inventory.storage_policies.compliance_of(call.vm, call.now()))
 
 
 @operation(_SERVICE, "check")
 def check(call: Call) -> Json:
-    """Checks what the spec names, and returns all results."""
+    """Checks the parts in the spec, and returns all results."""
     machine, spec = call.vm, call.spec
     disks = set(spec.get("disks") or machine.disks)
     for key in sorted(disks - machine.disks.keys()):
-        # The operation has no type of its own for this.
+        # The operation has no separate type for this.
         raise errors.error(
             "com.vmware.api.vcenter.vm.storage.policy.invalid_disk",
             "The virtual machine {0} has no disk with identifier '{1}'.",

@@ -25,7 +25,7 @@ def _tag(call: Call) -> Tag:
 
 @operation(_SERVICE, "create")
 def create(call: Call) -> Json:
-    """A tag in a category; returns its identifier."""
+    """Creates a tag in a category; returns its identifier."""
     spec, tagging = call.spec, call.inventory.tagging
     category = tagging.category(spec["category_id"])
     return tagging.create_tag(category, spec["name"], spec["description"], spec.get("tag_id")).tag
@@ -33,7 +33,7 @@ def create(call: Call) -> Json:
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """Everything about one tag."""
+    """All attributes of one tag."""
     tag = _tag(call)
     return {
         "id": tag.tag,
@@ -46,13 +46,13 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes what the spec has."""
+    """Changes the fields in the spec."""
     call.inventory.tagging.update_tag(_tag(call), name=call.spec.get("name"), description=call.spec.get("description"))
 
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """The tag is gone, from all objects too."""
+    """Deletes the tag, also from all objects."""
     call.inventory.tagging.delete_tag(_tag(call))
 
 
@@ -70,24 +70,24 @@ def list_tags_for_category(call: Call) -> Json:
 
 @operation(_SERVICE, "list_used_tags")
 def list_used_tags(call: Call) -> Json:
-    """The identifiers of the tags that somebody said to use."""
+    """The identifiers of the tags that have users."""
     user = call.spec["used_by_entity"]
     return [key for key, tag in call.inventory.tagging.tags.items() if user in tag.used_by]
 
 
 @operation(_SERVICE, "add_to_used_by")
 def add_to_used_by(call: Call) -> None:
-    """Notes a user; a second time changes nothing."""
+    """Adds a user; does nothing if it exists."""
     _tag(call).used_by.add(call.spec["used_by_entity"])
 
 
 @operation(_SERVICE, "remove_from_used_by")
 def remove_from_used_by(call: Call) -> None:
-    """Forgets a user; an unknown one is not an error."""
+    """Removes a user; an unknown one is not an error."""
     _tag(call).used_by.discard(call.spec["used_by_entity"])
 
 
 @operation(_SERVICE, "revoke_propagating_permissions")
 def revoke_propagating_permissions(call: Call) -> None:
-    """There are no permissions on single objects here, so that none propagates."""
+    """The simulator has no permissions on individual objects, so there is nothing to revoke."""
     _tag(call)

@@ -1,7 +1,7 @@
 """com.vmware.cis.tagging.tag_association: tags on objects.
 
-vCenter does not tell an object that does not exist from one that the caller may not read: both are UNAUTHORIZED where
-one object is asked about, a message in the result of a batch, and left out of lists.
+vCenter does not distinguish an object that does not exist from one that the caller may not read: both are UNAUTHORIZED
+in a call about one object, a message in the result of a batch, and omitted from lists.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -43,7 +43,7 @@ def _dynamic(item: ObjectId) -> dict[str, str]:
 
 
 def _object(call: Call, dynamic: Mapping[str, str]) -> ObjectId:
-    """The object; UNAUTHORIZED if there is none."""
+    """The object; UNAUTHORIZED if it does not exist."""
     item = _id(dynamic)
     if not call.inventory.tagging.exists(item):
         text = "User {0} does not have the privilege System.Read on object {1}."
@@ -52,7 +52,7 @@ def _object(call: Call, dynamic: Mapping[str, str]) -> ObjectId:
 
 
 def _batch(items: Iterable[_Item], step: Callable[[_Item], object]) -> Json:
-    """Carries out the step for each item, and reports those where it fails."""
+    """Applies the step to each item, and reports the failures."""
     messages: list[errors.Message] = []
     for item in items:
         try:
@@ -64,7 +64,7 @@ def _batch(items: Iterable[_Item], step: Callable[[_Item], object]) -> Json:
 
 @operation(_SERVICE, "attach")
 def attach(call: Call) -> None:
-    """Attaches a tag to an object; a tag that is attached already is not an error."""
+    """Attaches a tag to an object; a tag that is already attached is not an error."""
     call.inventory.tagging.attach(_tag(call), _object(call, call.spec["object_id"]))
 
 

@@ -1,4 +1,4 @@
-"""com.vmware.cis.tagging.category: the groups that tags belong to."""
+"""com.vmware.cis.tagging.category: the groups of tags."""
 
 from gateway.simulator.registry import Call, Json, operation
 from gateway.simulator.tagging import Category
@@ -24,7 +24,7 @@ def _category(call: Call) -> Category:
 
 @operation(_SERVICE, "create")
 def create(call: Call) -> Json:
-    """A category without tags; returns its identifier."""
+    """Creates a category without tags; returns its identifier."""
     spec = call.spec
     types = spec["associable_types"]
     tagging = call.inventory.tagging
@@ -34,7 +34,7 @@ def create(call: Call) -> Json:
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """Everything about one category."""
+    """All attributes of one category."""
     category = _category(call)
     return {
         "id": category.category,
@@ -48,7 +48,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes what the spec has; types can only be added, and the cardinality can only grow."""
+    """Changes the fields in the spec; types can only be added, and the cardinality can only grow."""
     spec = call.spec
     call.inventory.tagging.update_category(
         _category(call),
@@ -61,7 +61,7 @@ def update(call: Call) -> None:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """The category and its tags are gone, from all objects too."""
+    """Deletes the category and its tags, also from all objects."""
     call.inventory.tagging.delete_category(_category(call))
 
 
@@ -73,24 +73,24 @@ def list_categories(call: Call) -> Json:
 
 @operation(_SERVICE, "list_used_categories")
 def list_used_categories(call: Call) -> Json:
-    """The identifiers of the categories that somebody said to use."""
+    """The identifiers of the categories that have users."""
     user = call.spec["used_by_entity"]
     return [key for key, category in call.inventory.tagging.categories.items() if user in category.used_by]
 
 
 @operation(_SERVICE, "add_to_used_by")
 def add_to_used_by(call: Call) -> None:
-    """Notes a user; a second time changes nothing."""
+    """Adds a user; does nothing if it exists."""
     _category(call).used_by.add(call.spec["used_by_entity"])
 
 
 @operation(_SERVICE, "remove_from_used_by")
 def remove_from_used_by(call: Call) -> None:
-    """Forgets a user; an unknown one is not an error."""
+    """Removes a user; an unknown one is not an error."""
     _category(call).used_by.discard(call.spec["used_by_entity"])
 
 
 @operation(_SERVICE, "revoke_propagating_permissions")
 def revoke_propagating_permissions(call: Call) -> None:
-    """There are no permissions on single objects here, so that none propagates."""
+    """The simulator has no permissions on individual objects, so there is nothing to revoke."""
     _category(call)

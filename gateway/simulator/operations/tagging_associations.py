@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.tagging.associations: all attachments page by page, and several of one object as one."""
+"""com.vmware.vcenter.tagging.associations: all attachments page by page, and several changes of one object at once."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -14,7 +14,7 @@ __all__ = ["PAGE", "list_associations", "update"]
 _SERVICE = "com.vmware.vcenter.tagging.associations"
 
 PAGE = 1000
-"""How many attachments a page has."""
+"""Maximum number of attachments on a page."""
 
 
 @operation(_SERVICE, "list")
@@ -42,7 +42,7 @@ def list_associations(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> Json:
-    """Attaches and detaches all that the spec names, or nothing; says what the call itself has changed."""
+    """Attaches and detaches everything in the spec, or nothing; returns what the call itself has changed."""
     tagging, spec = call.inventory.tagging, call.spec
     item = spec["object"]["type"], spec["object"]["id"]
     if not spec["tag_spec_list"]:
@@ -74,7 +74,7 @@ def update(call: Call) -> Json:
 
 
 def _tag(tagging: Tagging, wanted: Mapping[str, Any]) -> Tag:
-    """The tag that a spec names; its identifier and its names must mean the same tag."""
+    """The tag in a spec; its identifier and its names must refer to the same tag."""
     names = wanted.get("tag_category_name_info")
     named = None if names is None else tagging.tag_by_name(names["category_name"], names["tag_name"])
     tag = tagging.tag(wanted["tag_id"]) if wanted.get("tag_id") is not None else named

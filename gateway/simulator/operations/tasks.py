@@ -1,4 +1,4 @@
-"""com.vmware.cis.tasks: how far tasks are, what came of them, and their cancellation."""
+"""com.vmware.cis.tasks: the progress of tasks, their results, and their cancellation."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ _SERVICE = "com.vmware.cis.tasks"
 _MESSAGES = "com.vmware.api.cis.tasks"
 
 MOST_LISTED = 1000
-"""How many tasks are listed at once; more of them are an error, there are no pages."""
+"""Maximum number of listed tasks; more are an error, because there are no pages."""
 
 
 @operation(_SERVICE, "get")
@@ -48,7 +48,7 @@ def list_tasks(call: Call) -> Json:
 
 @operation(_SERVICE, "cancel")
 def cancel(call: Call) -> None:
-    """Cancels a task that runs, unless it is nearly done."""
+    """Cancels a running task, unless it is nearly done."""
     task = _find(call)
     if task.ended is not None:
         raise errors.not_allowed(
@@ -82,7 +82,7 @@ def _require_accessible(task: Task) -> None:
 
 
 def _require_one_provider(wanted: Mapping[str, Any]) -> None:
-    """INVALID_ARGUMENT if tasks or services of the filter are kept by different parts of vCenter."""
+    """INVALID_ARGUMENT if tasks or services in the filter are kept by different parts of vCenter."""
     providers = {key.partition(":")[2] for key in wanted.get("tasks", ())}
     providers |= {provider_of(service) for service in wanted.get("services", ())}
     if len(providers) > 1:

@@ -15,7 +15,7 @@ _MESSAGES = "com.vmware.api.vcenter.vm.tools"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """Version and state; of a machine that is off, those that were last reported."""
+    """Version and state; for a powered-off machine, the last reported ones."""
     guest = guest_of(call)
     tools = guest.tools
     info: dict[str, Any] = {
@@ -41,7 +41,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes when the tools are upgraded. vCenter stores the policy of any machine, also where it has no effect."""
+    """Changes when the tools are upgraded. vCenter stores the policy of any machine, even if it has no effect."""
     guest, policy = guest_of(call), call.spec.get("upgrade_policy")
     if policy is not None:
         guest.tools.upgrade_policy = policy
@@ -49,7 +49,7 @@ def update(call: Call) -> None:
 
 @operation(_SERVICE, "upgrade")
 def upgrade(call: Call) -> None:
-    """Begins to upgrade the tools of a running guest; who wants to know how it goes asks `get`."""
+    """Starts to upgrade the tools of a running guest; `get` returns the progress."""
     guest = guest_of(call)
     call.vm.require_powered_on(f"{_MESSAGES}.not_powered_on", "Virtual machine is not powered on.")
     require_tools(call, guest)

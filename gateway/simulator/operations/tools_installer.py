@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm.tools.installer: the CD image that VMware Tools are installed from."""
+"""com.vmware.vcenter.vm.tools.installer: the CD image for installing VMware Tools."""
 
 from gateway.simulator import errors
 from gateway.simulator.machine import Cdrom, ToolsInstaller, VirtualMachine
@@ -8,7 +8,7 @@ __all__ = ["connect", "disconnect", "get", "tools_image"]
 
 _SERVICE = "com.vmware.vcenter.vm.tools.installer"
 
-# The host's images by the beginnings of the names of the guest operating systems they are for; all others are Linux.
+# The host's images, by name prefix of the guest operating systems; all others are Linux.
 _IMAGES = {
     "WIN": "windows.iso",
     "DARWIN": "darwin.iso",
@@ -16,13 +16,13 @@ _IMAGES = {
     "SOLARIS": "solaris.iso",
     "NETWARE": "netware.iso",
 }
-# Guests without tools, by the beginnings of their names, and by their whole names.
+# Guests without tools, by name prefix, and by full name.
 _WITHOUT = ("DOS", "OS2", "ECOMSTATION", "OPENSERVER", "UNIXWARE", "VMKERNEL", "CRX")
 _UNKNOWN = {"OTHER", "OTHER_64"}
 
 
 def tools_image(guest_os: str) -> str | None:
-    """The file of the installer for a guest operating system, None if there is none."""
+    """The installer file for a guest operating system, None if there is none."""
     if guest_os.startswith(_WITHOUT) or guest_os in _UNKNOWN:
         return None
     image = next((image for beginning, image in _IMAGES.items() if guest_os.startswith(beginning)), "linux.iso")
@@ -37,7 +37,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "connect")
 def connect(call: Call) -> None:
-    """Puts the installer into a CD-ROM drive: one that is not connected, else the first."""
+    """Puts the installer into a CD-ROM drive: one that is not connected, otherwise the first."""
     machine = call.vm
     _require_powered_on(machine)
     if _connected(machine) is not None:
@@ -65,7 +65,7 @@ def connect(call: Call) -> None:
 
 @operation(_SERVICE, "disconnect")
 def disconnect(call: Call) -> None:
-    """Takes the installer out and gives the drive back what it had; nothing to take out is not an error."""
+    """Removes the installer and restores the drive's previous backing; a missing installer is not an error."""
     machine = call.vm
     _require_powered_on(machine)
     _restore(machine)
@@ -78,7 +78,7 @@ def _require_powered_on(machine: VirtualMachine) -> None:
 
 
 def _drive(machine: VirtualMachine) -> Cdrom | None:
-    """The drive that holds the installer, unless it has been given another medium or removed since."""
+    """The drive with the installer, unless it has got another medium or was removed since."""
     installer = machine.tools_installer
     drive = machine.cdroms.get(installer.cdrom) if installer is not None else None
     if installer is None or drive is None or drive.backing.get("iso_file") != installer.image:
@@ -95,7 +95,7 @@ def _restore(machine: VirtualMachine) -> None:
     drive, installer = _drive(machine), machine.tools_installer
     if drive is not None and installer is not None:
         drive.backing = installer.backing
-        # After the power was off in between, nothing is connected that was not asked for.
+        # If the machine was powered off in between, the drive stays as it is.
         if drive.state == "CONNECTED":
             drive.state = installer.state
     machine.tools_installer = None

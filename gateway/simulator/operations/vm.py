@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.VM: finding virtual machines, and everything about one of them."""
+"""com.vmware.vcenter.VM: lists virtual machines, and returns all details of one."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -15,9 +15,9 @@ __all__ = ["MOST_LISTED", "get", "list_machines", "vm_info"]
 _SERVICE = "com.vmware.vcenter.VM"
 
 MOST_LISTED = 4000
-"""How many machines vCenter lists at once; more of them are an error, there are no pages."""
+"""Maximum number of listed machines; more are an error, because there are no pages."""
 
-# What each filter of the list looks at. One that is not given matches every machine.
+# The attribute that each filter of the list looks at. A filter that is not set matches every machine.
 _FILTERS: dict[str, Callable[[VirtualMachine], str | None]] = {
     "vms": lambda machine: machine.vm,
     "names": lambda machine: machine.name,
@@ -32,7 +32,7 @@ _FILTERS: dict[str, Callable[[VirtualMachine], str | None]] = {
 
 @operation(_SERVICE, "list")
 def list_machines(call: Call) -> Json:
-    """The machines that pass every filter; templates are left out, as vCenter's list leaves them out."""
+    """The machines that pass every filter; templates are left out, as in vCenter."""
     states = load().enumerations["VcenterVmPowerState"]
     for state in call.query.get("power_states", ()):
         if state not in states.values:
@@ -57,7 +57,7 @@ def list_machines(call: Call) -> Json:
 
 
 def _candidates(call: Call) -> Iterable[VirtualMachine]:
-    """The machines that can pass the filters: all, or those of the names or identifiers that are given, in order."""
+    """The machines that can pass the filters: all, or those with the given names or identifiers, in order."""
     machines = call.inventory.machines
     if "vms" in call.query:
         found = [machines[vm] for vm in set(call.query["vms"]) if vm in machines]
@@ -70,13 +70,13 @@ def _candidates(call: Call) -> Iterable[VirtualMachine]:
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """Everything about one machine."""
+    """All details of one machine."""
     return vm_info(call.vm)
 
 
 def _summary(machine: VirtualMachine) -> dict[str, Any]:
     summary: dict[str, Any] = {"vm": machine.vm, "name": machine.name, "power_state": machine.power_state}
-    # These two are read from the configuration, which vCenter may have lost sight of.
+    # These two come from the configuration, which vCenter may be unable to access.
     if not machine.inaccessible:
         summary["cpu_count"] = machine.cpu.count
         summary["memory_size_MiB"] = machine.memory.size_mib

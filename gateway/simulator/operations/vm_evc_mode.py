@@ -11,13 +11,13 @@ _SERVICE = "com.vmware.vcenter.vm.evc_mode"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """The mode, if the machine has one of its own."""
+    """The mode, if the machine has its own."""
     return {} if call.vm.evc_mode is None else {"evc_mode": call.vm.evc_mode}
 
 
 @operation(_SERVICE, "set_task")
 def set_task(call: Call) -> Json:
-    """Begins to set the mode, or to remove it; a machine that is not off cannot be changed, as the task tells."""
+    """Starts to set or remove the mode; the task fails if the machine is not powered off."""
     machine, mode = call.vm, call.spec.get("evc_mode")
     if mode is not None:
         require_valid(mode)

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.VM: making, copying, moving, registering and deleting virtual machines."""
+"""com.vmware.vcenter.VM: creates, copies, moves, registers and deletes virtual machines."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -30,19 +30,19 @@ def create_machine(call: Call) -> Json:
 
 @operation(_SERVICE, "clone")
 def clone(call: Call) -> Task:
-    """Creates a copy; answers when it is complete."""
+    """Creates a copy; responds when it is complete."""
     return _start_clone(call)
 
 
 @operation(_SERVICE, "clone_task")
 def clone_task(call: Call) -> Json:
-    """Begins to make a copy."""
+    """Starts to create a copy."""
     return _start_clone(call).task
 
 
 @operation(_SERVICE, "instant_clone")
 def instant_clone(call: Call) -> Json:
-    """Creates a copy of a running machine that runs on from the same point, on the same host."""
+    """Creates a running copy of a running machine, which continues from the same point, on the same host."""
     spec, inventory = call.spec, call.inventory
     source = _source(call)
     if source.power_state != "POWERED_ON":
@@ -66,7 +66,7 @@ def instant_clone(call: Call) -> Json:
 
 @operation(_SERVICE, "register")
 def register(call: Call) -> Json:
-    """Adds the machine whose configuration file the specification names."""
+    """Adds the machine whose configuration file is in the specification."""
     spec, inventory = call.spec, call.inventory
     datastore, path = _location(call, spec)
     placement = {**(spec.get("placement") or {}), "datastore": datastore.datastore}
@@ -93,7 +93,7 @@ def unregister(call: Call) -> None:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Deletes a machine that is off, with its files."""
+    """Deletes a powered-off machine, with its files."""
     machine = call.vm
     _require_no_copies(machine)
     machine.require_powered_off(
@@ -104,13 +104,13 @@ def delete(call: Call) -> None:
 
 @operation(_SERVICE, "relocate")
 def relocate(call: Call) -> Task:
-    """Moves a machine; answers when it has moved."""
+    """Moves a machine; responds when it has moved."""
     return _start_move(call)
 
 
 @operation(_SERVICE, "relocate_task")
 def relocate_task(call: Call) -> Json:
-    """Begins to move a machine."""
+    """Starts to move a machine."""
     return _start_move(call).task
 
 
@@ -189,7 +189,7 @@ def _start_move(call: Call) -> Task:
 
 
 def _source(call: Call) -> VirtualMachine:
-    """The machine to copy, which vCenter can see and which is not busy."""
+    """The machine to copy, which must be accessible and not busy."""
     source = find(call.inventory.machines, "vm", call.spec["source"])
     source.require_accessible()
     _require_free(source)
@@ -197,7 +197,7 @@ def _source(call: Call) -> VirtualMachine:
 
 
 def _bios_uuid(spec: Mapping[str, Any]) -> str | None:
-    """The BIOS UUID that the specification asks for. INVALID_ARGUMENT for what is none."""
+    """The BIOS UUID in the specification. INVALID_ARGUMENT for an invalid one."""
     text = spec.get("bios_uuid")
     if text is None:
         return None
@@ -210,7 +210,7 @@ def _bios_uuid(spec: Mapping[str, Any]) -> str | None:
 
 
 def _require_free(machine: VirtualMachine) -> None:
-    """ERROR while another operation works on the machine: these operations have no type of their own for it."""
+    """ERROR while another operation works on the machine: these operations have no separate type for it."""
     try:
         machine.require_not_busy()
     except errors.VapiError as failure:
@@ -239,7 +239,7 @@ def _clone_site(call: Call, source: VirtualMachine) -> Site:
 
 
 def _datastores(call: Call, specs: Mapping[str, Any] | None) -> dict[str, Datastore]:
-    """The datastores that the specs of single disks name, which they have to."""
+    """The datastores in the specs of individual disks, where they are required."""
     found = {}
     for key, spec in (specs or {}).items():
         if spec.get("datastore") is None:
@@ -300,7 +300,7 @@ def _require_devices(source: VirtualMachine, spec: Mapping[str, Any]) -> None:
 
 
 def _update_devices(call: Call, machine: VirtualMachine) -> None:
-    """Changes the devices of a running copy; what was connected is connected again, unless it is a nic that may not."""
+    """Changes the devices of a running copy; connected devices are reconnected, except for nics that must not be."""
     for name, update, kind, devices in _UPDATES:
         for key, spec in (call.spec.get(name) or {}).items():
             device = devices(machine)[key]

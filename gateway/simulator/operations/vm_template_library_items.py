@@ -1,4 +1,5 @@
-"""com.vmware.vcenter.vm_template.library_items: virtual machine templates in libraries, and machines made of them."""
+"""com.vmware.vcenter.vm_template.library_items: virtual machine templates in libraries, and machines deployed from
+them."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,7 +30,7 @@ _MESSAGES = "com.vmware.vdcs.vmtx-main"
 
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
-    """The hardware of the latest version; nothing for an item that holds no virtual machine template."""
+    """The hardware of the latest version; empty for an item without a virtual machine template."""
     item = call.inventory.libraries.item(call.path["template_library_item"])
     if item.type != VM_TEMPLATE:
         return None
@@ -58,7 +59,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "create")
 def create(call: Call) -> Task:
-    """Copies a machine into a local library, as a template; the answer comes when that is done."""
+    """Copies a machine into a local library, as a template; responds when that is done."""
     inventory, spec = call.inventory, call.spec
     libraries = inventory.libraries
     source = inventory.machines.get(spec["source_vm"])
@@ -95,7 +96,7 @@ def create(call: Call) -> Task:
 
 @operation(_SERVICE, "deploy")
 def deploy(call: Call) -> Task:
-    """Copies the template to a machine; the answer comes when that is done, and power and guest follow unseen."""
+    """Copies the template to a machine; responds when that is done, while power-on and customization follow later."""
     inventory, spec = call.inventory, call.spec
     item = template_item(call)
     inventory.libraries.library_of(item).require_active()
@@ -133,7 +134,7 @@ def deploy(call: Call) -> Task:
 
 
 def _require_free_name(libraries: Libraries, library: Library, name: str) -> None:
-    """NOT_FOUND if the library is gone, ALREADY_EXISTS if it has an item of that name."""
+    """NOT_FOUND if the library is gone, ALREADY_EXISTS if it has an item with that name."""
     libraries.library(library.library)
     if libraries.is_named(library, name):
         text = "The library '{0}' has an item of the name '{1}' already."
@@ -141,7 +142,7 @@ def _require_free_name(libraries: Libraries, library: Library, name: str) -> Non
 
 
 def _placement(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What the spec says of the place; vCenter needs that so far, although it calls it optional."""
+    """The placement in the spec; vCenter currently requires it, although it is documented as optional."""
     placement = spec.get("placement")
     if placement is None:
         raise errors.invalid_argument(f"{_MESSAGES}.placement_missing", "The field 'placement' is missing.")
@@ -149,7 +150,7 @@ def _placement(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _site(call: Call, placement: Mapping[str, Any], storage: StoragePlan) -> Site:
-    """The place for a copy; NOT_ALLOWED_IN_CURRENT_STATE for a host that is in maintenance."""
+    """The site for a copy; NOT_ALLOWED_IN_CURRENT_STATE for a host in maintenance mode."""
     host = call.inventory.places.hosts.get(placement.get("host", ""))
     if host is not None and host.in_maintenance:
         text = "The host '{0}' is in maintenance mode."
@@ -161,7 +162,7 @@ def _site(call: Call, placement: Mapping[str, Any], storage: StoragePlan) -> Sit
 
 
 def _require_readable(machine: VirtualMachine) -> None:
-    """Raises what keeps a machine from being copied now."""
+    """Raises what currently prevents copying a machine."""
     machine.require_accessible()
     if machine.busy:
         text = "The virtual machine '{0}' is carrying out another operation."
@@ -173,7 +174,7 @@ def _require_readable(machine: VirtualMachine) -> None:
 
 
 def _customization(call: Call, name: str | None, template: VirtualMachine) -> Mapping[str, Any] | None:
-    """The stored customization spec of that name, which has to fit the template."""
+    """The stored customization spec with that name, which must fit the template."""
     if name is None:
         return None
     spec = stored(call.inventory.customization_specs, name)
@@ -182,10 +183,10 @@ def _customization(call: Call, name: str | None, template: VirtualMachine) -> Ma
 
 
 def _follow(machine: VirtualMachine, storage: StoragePlan) -> None:
-    """Lets a copy follow the storage policies that are planned for it."""
+    """Applies the planned storage policies to a copy."""
     machine.home_storage_policy = storage.home.policy
     for key, disk in machine.disks.items():
-        # A disk that the source was given meanwhile is in no plan.
+        # A disk that the source got in the meantime is not in the plan.
         disk.storage_policy = storage.disks.get(key, storage.home).policy
 
 

@@ -1,4 +1,4 @@
-"""com.vmware.vcenter.vm_template.library_items.check_outs: machines in which a template is changed."""
+"""com.vmware.vcenter.vm_template.library_items.check_outs: machines for changing a template."""
 
 from contextlib import suppress
 from typing import Any
@@ -19,7 +19,7 @@ _MESSAGES = "com.vmware.vdcs.vmtx-main"
 
 @operation(_SERVICE, "list")
 def list_(call: Call) -> Json:
-    """The machine that is checked out, if any."""
+    """The checked-out machine, if any."""
     found = template_item(call).check_out
     return [] if found is None else [{"vm": found.vm}]
 
@@ -33,7 +33,7 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "check_out")
 def check_out(call: Call) -> Json:
-    """Copies the template to a machine that is bound to the item; the answer comes when that is done."""
+    """Copies the template to a machine that is bound to the item; responds when that is done."""
     item, spec = template_item(call), call.spec
     library = call.inventory.libraries.library_of(item)
     if not library.local:
@@ -64,7 +64,7 @@ def check_out(call: Call) -> Json:
 
 @operation(_SERVICE, "check_in")
 def check_in(call: Call) -> Json:
-    """Makes the machine the latest version of the template; it is off, and a template from now on."""
+    """Makes the machine the latest version of the template; it must be powered off, and becomes a template."""
     item, _ = _check_out(call)
     call.inventory.libraries.library_of(item).require_active()
     machine = call.vm
@@ -75,7 +75,7 @@ def check_in(call: Call) -> Json:
 
 @operation(_SERVICE, "delete")
 def delete(call: Call) -> None:
-    """Deletes the machine and forgets the check-out."""
+    """Deletes the machine and its check-out."""
     item, _ = _check_out(call)
     machine = call.vm
     if machine.power_state == "POWERED_ON":
@@ -85,13 +85,13 @@ def delete(call: Call) -> None:
 
 
 def account(user: User) -> str:
-    """A user's name in the form that says the domain first."""
+    """A user's name in the form that begins with the domain."""
     name, _, domain = user.name.partition("@")
     return f"{domain.upper()}\\{name}"
 
 
 def _check_out(call: Call) -> tuple[Item, CheckOut]:
-    """The item and its check-out; INVALID_ARGUMENT if it is another machine that is checked out, or none."""
+    """The item and its check-out; INVALID_ARGUMENT if another machine or none is checked out."""
     item, machine = template_item(call), call.vm
     found = item.check_out
     if found is None or found.vm != machine.vm:

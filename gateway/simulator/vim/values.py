@@ -102,13 +102,13 @@ def write_any(tag: str, value: Any, kind: str | None = None) -> str:
 
 
 def account_name(user: str) -> str:
-    """A user as the VIM API writes it: `VSPHERE.LOCAL\\alice` for `alice@vsphere.local`; empty for nobody."""
+    """A user in the VIM API's form: `VSPHERE.LOCAL\\alice` for `alice@vsphere.local`; empty for no user."""
     name, _, domain = user.partition("@")
     return f"{domain.upper()}\\{name}" if domain else name
 
 
 def escape_name(name: str) -> str:
-    r"""The name of an object as vCenter tells it: with `/`, `\` and `%` escaped."""
+    r"""The name of an object as vCenter sends it: with `/`, `\` and `%` escaped."""
     return _NAME.sub(lambda found: f"%{ord(found[0]):02x}", name)
 
 
