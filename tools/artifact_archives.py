@@ -1,6 +1,6 @@
-"""Archives of a release: the same bytes from the same content, whenever and wherever they are made.
+"""Archives of a release: the same bytes from the same content, whenever and wherever they are created.
 
-Names are sorted, owners and permissions are alike, and all times are those of the commit.
+Names are sorted, owners and permissions are uniform, and all times are those of the commit.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CHART_CONTENT = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 
 
 def write_tar(target: Path, files: Mapping[str, bytes], epoch: int) -> None:
-    """Writes files by their names; compresses them where the target's name ends in `gz`."""
+    """Writes files by their names; compresses them if the target's name ends in `gz`."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, data in sorted(files.items()):
@@ -58,14 +58,14 @@ def read_folder(folder: Path, prefix: str) -> dict[str, bytes]:
 
 
 def chart_metadata(chart: Path) -> dict[str, Any]:
-    """What Chart.yaml says."""
+    """The content of Chart.yaml."""
     found: dict[str, Any] = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))
     return found
 
 
 def package_chart(chart: Path, target: Path, helm: str, digest: str, epoch: int) -> Path:
-    """Packages the chart into the folder `target`, as `helm package` does. With a digest of the image, its values name
-    it in place of the tag."""
+    """Packages the chart into the folder `target`, as `helm package` does. With a digest of the image, its values refer
+    to the image by digest instead of tag."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copytree(chart, Path(folder, chart.name)))
         if digest:
@@ -82,13 +82,13 @@ def package_chart(chart: Path, target: Path, helm: str, digest: str, epoch: int)
 
 
 def read_entry(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
-    """What a file of an archive contains."""
+    """The content of a file in an archive."""
     file = archive.extractfile(entry)
     return file.read() if file else b""
 
 
 class Layout:
-    """An OCI image layout, which tools for registries copy from an archive."""
+    """An OCI image layout, which registry tools copy from an archive."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}'}
@@ -104,7 +104,7 @@ class Layout:
         return self.blob(json.dumps(content, sort_keys=True).encode(), content["mediaType"])
 
     def write(self, target: Path, entry: dict[str, Any], version: str, epoch: int) -> str:
-        """Writes the archive, whose one entry has the version as its name. Returns the entry's digest."""
+        """Writes the archive, whose single entry is named after the version. Returns the entry's digest."""
         named = {**entry, "annotations": {"org.opencontainers.image.ref.name": version}}
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [named]}
         self.files["index.json"] = json.dumps(index, sort_keys=True).encode()
@@ -114,7 +114,7 @@ class Layout:
 
 
 def write_chart_layout(chart: Path, package: Path, target: Path, epoch: int) -> str:
-    """The packaged chart as `helm push` would have it in a registry. Returns the digest."""
+    """The packaged chart as `helm push` stores it in a registry. Returns the digest."""
     metadata, layout = chart_metadata(chart), Layout()
     manifest = {
         "schemaVersion": 2,
@@ -131,8 +131,8 @@ def write_chart_layout(chart: Path, package: Path, target: Path, epoch: int) -> 
 
 
 def write_image(layouts: Mapping[str, Path], target: Path, version: str, epoch: int) -> str:
-    """One image for several architectures, each of which comes as a folder with an OCI layout. Returns the digest of
-    the index, by which every architecture pulls it."""
+    """One image for several architectures, each from a folder with an OCI layout. Returns the digest of the index, by
+    which every architecture pulls it."""
     whole, manifests = Layout(), []
     for architecture, folder in sorted(layouts.items()):
         [entry] = json.loads((folder / "index.json").read_bytes())["manifests"]

@@ -1,8 +1,8 @@
-"""What the artifacts of a release are made of: bills of materials (CycloneDX) by syft, and a statement of provenance.
+"""The materials of a release's artifacts: bills of materials (CycloneDX) by syft, and a statement of provenance.
 
-A bill lists what an artifact contains or installs: for an image its packages of Debian and Python, for a package the
-resolved dependencies that it was tested with. The statement (in-toto, with SLSA's predicate) says from which revision
-and inputs all artifacts were built, and with which tools. It is not signed; whoever publishes signs it.
+A bill lists what an artifact contains or installs: for an image its Debian and Python packages, for a package the
+resolved dependencies that it was tested with. The statement (in-toto, with SLSA's predicate) states the revision, the
+inputs and the tools from which all artifacts were built. It is not signed; the publisher signs it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def sha256(path: Path) -> str:
 def bill_of_materials(syft: str, source: str | None, product: Mapping[str, Any], epoch: int) -> dict[str, Any]:
     """The bill of a product (a CycloneDX component), whose materials syft finds in `source`: a folder, or an image.
 
-    Without a source, the product has no materials but itself.
+    Without a source, the product is its own only material.
     """
     bill: dict[str, Any] = {"$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json", "bomFormat": "CycloneDX"}
     bill |= {"specVersion": "1.6", "version": 1, "components": [], "dependencies": []}
@@ -57,13 +57,13 @@ def bill_of_materials(syft: str, source: str | None, product: Mapping[str, Any],
         bill["dependencies"] = [item for item in found.get("dependencies", []) if item["ref"] in kept]
     time = datetime.fromtimestamp(epoch, UTC).isoformat().replace("+00:00", "Z")
     bill["metadata"] = {"timestamp": time, "tools": {"components": tools}, "component": dict(product)}
-    # A bill has a number of its own, which here follows from what it says.
+    # A bill has a serial number, which is derived from its content here.
     bill["serialNumber"] = f"urn:uuid:{uuid.uuid5(_NAMESPACE, json.dumps(bill, sort_keys=True))}"
     return bill
 
 
 def _placeless(component: dict[str, Any]) -> dict[str, Any]:
-    """A component without syft's notes of where and how it was found."""
+    """A component without syft's notes about where and how it was found."""
     notes = [item for item in component.get("properties", []) if not item["name"].startswith("syft:")]
     return {key: value for key, value in component.items() if key != "properties"} | (
         {"properties": notes} if notes else {}
@@ -93,7 +93,7 @@ def provenance(
 
 
 def tool_versions() -> dict[str, str]:
-    """What the tools that build the artifacts say of their versions."""
+    """The versions of the build tools, as they report them."""
     versions = {"python": platform.python_version()}
     for name, command in _TOOLS.items():
         try:

@@ -1,16 +1,16 @@
-"""Builds the documentation site, strictly: a link, an anchor or a picture that leads nowhere fails the build.
+"""Builds the documentation site, strictly: a link, an anchor or a picture without a target fails the build.
 
     build_docs.py [--into build/docs/site]
 
 The site is docs/ and the project's other documents, staged in build/docs/pages and built by Zensical as zensical.toml
-says. Staging does what a Git host needs not:
+says. Staging does what a Git host does not need:
 
-- A link to a document or a .proto file leads to its page; one to any other file leads to the repository.
-- Blocks of code in a row, each below a line with nothing but a bold name, become tabs.
-- The reference of the services is made from the protos (proto_reference.py).
+- A link to a document or a .proto file refers to its page; one to any other file refers to the repository.
+- Consecutive blocks of code, each below a line with only a bold name, become tabs.
+- The reference of the services is generated from the protos (proto_reference.py).
 
-The site has a folder for each version beside versions.json, which fills the selector of versions. A version that is in
-the folder already stays, so that a release adds its own.
+The site has a folder for each version next to versions.json, which fills the version selector. Existing versions in the
+folder are kept, so that a release adds its own.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from gateway import __version__
 __all__ = ["Site", "broken_references", "foreign_assets", "outside_code", "stage", "tabbed"]
 
 ROOT = Path(__file__).resolve().parents[1]
-# Zensical finds both below the folder of its configuration, and nowhere else.
+# Zensical finds both only below the folder of its configuration.
 WORK = ROOT / "build/docs"
 PAGES, BUILT = WORK / "pages", WORK / "built"
 LANGUAGES = ("python", "go", "java", "typescript", "rust", "cpp")
 
-# Documents outside docs/ with their places on the site.
+# Documents outside docs/, with their places on the site.
 ELSEWHERE = {
     "CHANGELOG.md": "releases/changelog.md",
     "CONTRIBUTING.md": "contribute/contributing.md",
@@ -60,7 +60,7 @@ _TABS = re.compile(rf"^(?:{_TAB}){{2,}}", re.DOTALL | re.MULTILINE)
 
 
 class Site:
-    """Where each file of the repository is on the site."""
+    """The place of each file of the repository on the site."""
 
     def __init__(self, repository: str) -> None:
         self._repository = repository
@@ -70,7 +70,7 @@ class Site:
         self.page_of |= {ROOT / "protos" / name: f"reference/{name.removesuffix('.proto')}.md" for name in self._protos}
 
     def pages(self) -> dict[str, str]:
-        """Every page by its path on the site, with its links as they are there."""
+        """Every page by its path on the site, with its links adapted to the site."""
         found = {}
         for source, page in self.page_of.items():
             if source.suffix == ".proto":
@@ -81,7 +81,7 @@ class Site:
         return found
 
     def reference(self) -> list[Any]:
-        """The part of the navigation that has the services, by package."""
+        """The navigation of the services, by package."""
         packages: dict[str, list[Any]] = {}
         for name, (title, _) in sorted(self._protos.items()):
             package = name.rpartition("/")[0].replace("/", ".")
@@ -109,7 +109,7 @@ class Site:
 
 
 def outside_code(text: str, change: Callable[[str], str]) -> str:
-    """Changes the prose of a document: links may have code in them, code has no links."""
+    """Changes the prose of a document, but not its code, because code has no links."""
     parts, end = [], 0
     for block in _FENCED.finditer(text):
         parts += [change(text[end : block.start()]), block[0]]
@@ -118,7 +118,7 @@ def outside_code(text: str, change: Callable[[str], str]) -> str:
 
 
 def tabbed(text: str) -> str:
-    """Blocks of code in a row, each below its bold name, as the tabs of one."""
+    """Consecutive blocks of code, each below its bold name, as tabs."""
 
     def tabs(run: re.Match[str]) -> str:
         found = re.findall(_TAB, run[0], re.DOTALL | re.MULTILINE)
@@ -143,7 +143,7 @@ def stage(folder: Path, site: Site) -> None:
 
 
 class _References(HTMLParser):
-    """What a page of HTML refers to, what it loads, and the anchors that it has."""
+    """The links, assets and anchors of an HTML page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -171,11 +171,11 @@ def _read(folder: Path) -> dict[Path, _References]:
 
 
 def broken_references(folder: Path) -> list[str]:
-    """The links, pictures, scripts and styles of a built site that lead to nothing within it."""
+    """The links, pictures, scripts and styles of a built site without a target on it."""
     pages = _read(folder)
     broken = []
     for page, found in pages.items():
-        if page.name == "404.html":  # its links are absolute, for a place that is not known here
+        if page.name == "404.html":  # Its links are absolute, for an unknown location.
             continue
         for reference in sorted(found.links | found.loaded):
             link = urlsplit(reference)
@@ -204,14 +204,15 @@ def foreign_assets(folder: Path) -> list[str]:
 
 
 def _build(site: Site) -> None:
-    """Builds with what zensical.toml says, and the reference in its navigation. Raises SystemExit with each warning."""
+    """Builds with the configuration in zensical.toml, plus the reference in its navigation. Raises SystemExit with each
+    warning."""
     config = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))
     for section in config["project"]["nav"]:
         for title, entries in section.items():
             if title == "Reference":
                 entries.append({"Services": ["reference/services.md", *site.reference()]})
     config["project"] |= {"docs_dir": PAGES.name, "site_dir": BUILT.name}
-    # JSON is YAML, the other form that Zensical reads; the standard library writes no TOML.
+    # JSON is YAML, the other format that Zensical reads; the standard library cannot write TOML.
     path = WORK / "mkdocs.yml"
     path.write_text(json.dumps(config["project"], indent=1), encoding="utf-8")
     program = ROOT / "build/docs-venv/bin/zensical"
@@ -223,7 +224,7 @@ def _build(site: Site) -> None:
 
 
 def _publish(into: Path) -> None:
-    """Lists the versions for the selector, and has the site begin with the newest."""
+    """Lists the versions for the selector, and makes the newest one the start page."""
     named = [path.name for path in into.iterdir() if (path / "index.html").is_file()]
     numbers = sorted(named, key=lambda name: [int(part) for part in re.findall(r"\d+", name)], reverse=True)
     entries: list[dict[str, Any]] = [{"version": name, "title": name, "aliases": []} for name in numbers]
@@ -237,7 +238,7 @@ def _publish(into: Path) -> None:
 
 
 def main() -> None:
-    """Builds the site. Raises SystemExit with what is wrong with it."""
+    """Builds the site. Raises SystemExit with its problems."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--into", type=Path, default=WORK / "site", help="folder of the site")
     parser.add_argument("--version", default=__version__, help="name of this version (default: %(default)s)")

@@ -1,10 +1,10 @@
 """Finds phrases that a technical writer would not use, in everything that users read.
 
-    check_english.py            names each with its place and what to write, and fails where there is one
+    check_english.py            reports each with its place and replacement, and fails if there are any
 
-The phrases are those of the word list in CONTRIBUTING.md, matched as words in any case and across line breaks. Checked
-are the Markdown files without their code, the comments of protos and of the chart, and all strings in gateway/ without
-docstrings: the texts of the command line, of settings, errors and log lines.
+The phrases are those of the word list in CONTRIBUTING.md, matched as words in any case and across line breaks. The
+program checks the Markdown files without their code, the comments of protos and of the chart, and all strings in
+gateway/ except docstrings: the texts of the command line, of settings, errors and log lines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COMMENT = re.compile(r"^[ \t]*(?://|#|\{\{-? ?/\*) ?", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A phrase, and what to write in its place."""
+    """A phrase, and its replacement."""
 
     phrase: str
     better: str
@@ -35,7 +35,8 @@ class Rule:
 
 
 def rules(contributing: str) -> list[Rule]:
-    """The word list: the rows of its table, whose first cell has one phrase or several with commas between them."""
+    """The rules in the word list: the rows of its table, whose first cell has one or several comma-separated
+    phrases."""
     table = contributing.partition(_BEGIN)[2].partition(_END)[0]
     rows = re.findall(r"^\| (?!Instead of|---)(.+?) \| (.+?) \|$", table, re.MULTILINE)
     return [
@@ -47,13 +48,13 @@ def rules(contributing: str) -> list[Rule]:
 
 def _pattern(phrase: str) -> re.Pattern[str]:
     words = map(re.escape, phrase.split())
-    # "There is no error" is as good as "It is no error" is not.
+    # "There is no error" is fine, but "It is no error" is not.
     before = r"(?<!there )" if phrase.startswith(("is no ", "are no ")) else ""
     return re.compile(before + r"\b" + r"\s+".join(words) + r"\b", re.IGNORECASE)
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """What users read of a file, each text with the line that it begins in."""
+    """The texts of a file that users read, each with its first line."""
     source = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         without_list = re.sub(f"{_BEGIN}.*?{_END}", _blank, source, flags=re.DOTALL)
@@ -65,19 +66,19 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _blank(found: re.Match[str]) -> str:
-    """Nothing, with as many lines."""
+    """An empty text with the same number of lines."""
     return "\n" * found[0].count("\n") or "x"
 
 
 def _strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """The strings of a module: all but docstrings, save those of commands, which are their help."""
+    """The strings of a module: all except docstrings, but including those of commands, which are their help."""
     silent = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         is_command = any("command" in ast.unparse(of) or "group" in ast.unparse(of) for of in _decorators(node))
         for statement in node.body:
-            # A string by itself is a docstring, or that of the line above it.
+            # A string statement is a docstring, or documents the line above it.
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and not is_command:
                 silent.add(statement.value)
     for node in ast.walk(tree):

@@ -1,9 +1,9 @@
 """Compiles protos/ into descriptor sets with imports.
 
-    compile_protos.py              gateway/contract/descriptors.binpb, with comments: what the gateway is made from
+    compile_protos.py              gateway/contract/descriptors.binpb, with comments: the source of the gateway's contract
     compile_protos.py --released   protos/released.binpb, without them: what `buf breaking` compares later protos with
 
-The first is made by the build (hatch_build.py) and by `make generate`, the second by `make release`. The google/api and
+The build (hatch_build.py) and `make generate` create the first, `make release` the second. The google/api and
 google/rpc protos come from the installed googleapis-common-protos, those of google/protobuf from grpcio-tools.
 """
 
@@ -18,14 +18,14 @@ from grpc_tools import protoc
 
 __all__ = ["compile_protos"]
 
-# No proto of ours imports these: they are what every error comes in, and a client made from the set alone needs them.
+# Our protos do not import these, but every error uses them, and clients generated from the set alone need them.
 _OF_ERRORS = ("google/rpc/code.proto", "google/rpc/error_details.proto", "google/rpc/status.proto")
 
 
 def compile_protos(protos: Path, output: Path, *, comments: bool = True) -> None:
     """Writes the FileDescriptorSet of every .proto below `protos` to `output`.
 
-    Raises SystemExit when protoc finds a mistake; protoc itself has then said which.
+    Raises SystemExit if protoc fails; protoc itself has then reported the mistake.
     """
     files = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
     googleapis = Path(annotations_pb2.__file__).parents[2]

@@ -1,7 +1,7 @@
-"""Draws docs/images: the chart's dashboard over a gateway under load, and the status page of one of its pods.
+"""Draws docs/images: the chart's dashboard for a gateway under load, and the status page of one of its pods.
 
-The dashboard is drawn from its own queries, which a real Prometheus answers, in its own layout, but not by Grafana. The
-load takes some minutes; needs Debian's chromium, and Prometheus (`make build/tools/bin/promtool`).
+The dashboard is drawn by this program instead of Grafana, from its own queries to a real Prometheus and in its own
+layout. The load takes some minutes. Requires Debian's chromium, and Prometheus (`make build/tools/bin/promtool`).
 """
 
 from __future__ import annotations

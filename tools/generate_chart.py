@@ -1,11 +1,11 @@
-"""Writes what follows from the chart's values.yaml: the table in its README, and values.schema.json.
+"""Generates files from the chart's values.yaml: the table in its README, and values.schema.json.
 
     generate_chart.py           writes them
-    generate_chart.py --check   fails when one of them is not what it would be
+    generate_chart.py --check   fails if one of them is out of date
 
-A comment that begins with `# --` describes the value below it. The type of a value is that of its default; what a
-default cannot say (choices, bounds, what may be empty) stands in the tables here. What `config` takes comes from the
-gateway's own settings, so that a misspelt setting is refused before it reaches a pod.
+A comment that begins with `# --` describes the value below it. The type of a value is that of its default. What a
+default cannot express (choices, bounds, what may be empty) is in the tables here. The schema of `config` comes from the
+gateway's own settings, so that a misspelled setting is rejected before it reaches a pod.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 _COUNT = {"type": "integer", "minimum": 0}
 _PODS = {"type": ["integer", "string", "null"], "minimum": 0, "pattern": "^[0-9]+%$"}
 _DURATION = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"}
-"""As Prometheus writes it."""
+"""In Prometheus's format."""
 _GO_DURATION = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"}
-"""As cert-manager writes it: without days."""
+"""In cert-manager's format, which has no days."""
 _FRACTION = {"type": "string", "pattern": r"^[0-9]+\.[0-9]+$"}
-"""What `helm --set` makes of a fraction."""
+"""The format to which `helm --set` converts a fraction."""
 
 
 def _alerts() -> list[str]:
@@ -43,7 +43,7 @@ def _alerts() -> list[str]:
     return re.findall(r'\(dict "name" "(\w+)"', template)
 
 
-# Objects of Kubernetes', which Kubernetes checks, by the ends of their names.
+# Kubernetes objects, which Kubernetes validates, by the ends of their names.
 _FREE = (
     *("affinity", "behavior", "dnsConfig", "issuerRef", "nodeSelector", "lifecycle", "podSecurityContext"),
     *(
@@ -155,11 +155,11 @@ _OF_EACH = (
     *("networkPolicy", "tests", "sizing", "metrics", "podLabels", "podAnnotations", "nodeSelector", "affinity"),
     *("tolerations", "extraArgs", "extraEnv", "extraEnvFrom", "extraVolumes", "extraVolumeMounts", "hostAliases"),
 )
-"""The values that each vCenter of a fleet may have for itself."""
+"""The values that each vCenter of a fleet can override."""
 
 
 def descriptions(text: str) -> dict[str, str]:
-    """What the comments of values.yaml say of each value, by its path."""
+    """The descriptions in the comments of values.yaml, by the value's path."""
     found: dict[str, str] = {}
     path: list[str] = []
     comment: list[str] | None = None
@@ -180,7 +180,7 @@ def descriptions(text: str) -> dict[str, str]:
 
 
 def values_table(text: str) -> str:
-    """All values that are described, as a Markdown table."""
+    """All described values, as a Markdown table."""
     values = yaml.safe_load(text)
     rows = ["| Value | Default | Meaning |", "|---|---|---|"]
     for path, description in descriptions(text).items():
@@ -193,10 +193,10 @@ def values_table(text: str) -> str:
 
 
 def schema(text: str) -> Schema:
-    """values.schema.json. Names that the chart does not know are refused wherever the chart decides which there are."""
+    """values.schema.json. Unknown names are rejected wherever the chart defines the names."""
     properties = _properties(yaml.safe_load(text), (), descriptions(text))
     properties["config"] |= _config_schema()
-    # A vCenter of a fleet has the same values as the chart, as far as they are not about all of it.
+    # A vCenter of a fleet has the same values as the chart, except for those about all of it.
     names = {
         "type": "object",
         "additionalProperties": False,
@@ -206,7 +206,7 @@ def schema(text: str) -> Schema:
         "propertyNames": {"pattern": "^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$"},
         "additionalProperties": {**names, "type": ["object", "null"]},
     }
-    # Parents of the chart may have it.
+    # Parent charts may set it.
     properties |= {"enabled": {"type": "boolean"}}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -248,7 +248,7 @@ def _schema(value: Any, path: tuple[str, ...], texts: dict[str, str]) -> Schema:
 
 
 def _config_schema() -> Schema:
-    """What gateway.yaml takes, from the gateway's settings."""
+    """The schema of gateway.yaml, from the gateway's settings."""
     schema: Schema = {"type": "object", "additionalProperties": False, "properties": {}}
     for setting in all_settings():
         below = schema
@@ -260,7 +260,7 @@ def _config_schema() -> Schema:
 
 
 def _setting_schema(setting: Setting) -> Schema:
-    """A setting as JSON schema: what pydantic says of it, and the other ways of writing a value that are accepted."""
+    """A setting as JSON schema: pydantic's schema, plus the other accepted forms of a value."""
     model: Any = Settings
     for section in setting.section.split("."):
         model = model.model_fields[section].annotation
@@ -285,7 +285,7 @@ def _schema_in(model: Any, setting: Setting) -> Schema:
 
 
 def outputs() -> Iterator[tuple[Path, str]]:
-    """The files and what they should hold."""
+    """The files and their expected contents."""
     values = (CHART / "values.yaml").read_text(encoding="utf-8")
     yield CHART / "values.schema.json", json.dumps(schema(values), indent=2, ensure_ascii=False) + "\n"
     readme = CHART / "README.md"

@@ -1,15 +1,15 @@
 """Writes the generated parts of docs/: lists and tables, the help of the command line, and code from tested files.
 
     generate_docs.py           writes them
-    generate_docs.py --check   fails when one of them is not what it would be
+    generate_docs.py --check   fails if one of them is out of date
 
-A generated part of a page stands between two comments that name it; the rest of the page is written by hand.
+A generated part of a page is between two comments that name it; the rest of the page is handwritten.
 
     <!-- generated: settings -->                                    <!-- end of generated: settings -->
     <!-- include: clients/python/examples/cdrom.py connect -->      <!-- end of include -->
 
-An include has the lines of the file between one that ends with `[docs: connect]` and the next that ends with
-`[docs: end]`, less their common indentation; without a name, it has the whole file.
+An include contains the lines of the file between one that ends with `[docs: connect]` and the next that ends with
+`[docs: end]`, without their common indentation; without a name, it contains the whole file.
 """
 
 from __future__ import annotations
@@ -66,19 +66,19 @@ def error_types() -> str:
 
 
 def http_statuses() -> str:
-    """HTTP statuses with the gRPC codes of answers that carry no error type."""
+    """HTTP statuses with the gRPC codes of responses without an error type."""
     rows = ["| HTTP status | gRPC code |", "|---|---|"]
     rows += [f"| {status} | `{code_pb2.Code.Name(code)}` |" for status, code in BY_HTTP_STATUS.items()]
     return "\n".join([*rows, "| any other | `UNKNOWN` |"])
 
 
 def server_faults() -> str:
-    """The codes that say that the gateway or vCenter failed."""
+    """The codes that mean that the gateway or vCenter failed."""
     return ", ".join(f"`{name}`" for name in sorted(SERVER_FAULTS))
 
 
 def alerts() -> str:
-    """The chart's alerts, with their severity and how long their condition holds before they fire."""
+    """The chart's alerts, with their severity and how long their condition must be true before they fire."""
     template = (ROOT / "helm/vcenter-gateway/templates/prometheusrule.yaml").read_text(encoding="utf-8")
     rows = ["| Alert | Severity | Fires after |", "|---|---|---|"]
     for name, severity, after in re.findall(r'\(dict "name" "(\w+)" "severity" "(\w+)" "for" "(\w+)"', template):
@@ -126,13 +126,13 @@ def included(name: str, part: str) -> str:
         if len(found) != 1:
             sys.exit(f"{name} must have one part between [docs: {part}] and [docs: end]")
         text = found[0]
-    # Java's and TypeScript's own line length is ours, but a tab of Go's takes a quarter of a phone.
+    # The line lengths of Java and TypeScript are ours, but a Go tab takes a quarter of a phone's width.
     code = textwrap.dedent(text).strip("\n").replace("\t", "    ")
     return f"```{_LANGUAGES.get(Path(name).suffix, '')}\n{code}\n```"
 
 
 def render(page: str, text: str) -> str:
-    """The page with its generated parts replaced. Raises SystemExit when it has no place for one of them."""
+    """The page with its generated parts replaced. Raises SystemExit if a part has no place on it."""
     for part, make in PARTS.get(page, {}).items():
         begin, end = f"<!-- generated: {part} -->", f"<!-- end of generated: {part} -->"
         content = f"{begin}\n\n{make()}\n\n{end}".replace("\\", "\\\\")

@@ -1,11 +1,11 @@
-"""Writes clients/service_config.json: how a gRPC client of any language should balance and repeat calls.
+"""Writes clients/service_config.json: how gRPC clients of all languages load-balance and retry calls.
 
     generate_service_config.py           writes it
-    generate_service_config.py --check   fails when it is not what it would be
+    generate_service_config.py --check   fails if it is out of date
 
-What may be repeated follows from the protos' `idempotency_level`: rpcs without side effects, on UNAVAILABLE alone. All
-others are sent once, whatever happens. Therefore no call may be on its way to a replica that closes its listener, and
-clients watch the health of each, to leave before that.
+The protos' `idempotency_level` decides what is retried: rpcs without side effects, only on UNAVAILABLE. All others are
+sent once, whatever happens. Therefore, no call may be in flight to a replica that closes its listener, and clients
+watch the health of each replica to leave before that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OUTPUT = Path(__file__).resolve().parents[1] / "clients" / "service_config.json"
 
 
 def service_config() -> dict[str, Any]:
-    """The service config as gRPC's clients take it, in its JSON form."""
+    """The service config in the JSON form that gRPC clients accept."""
     reads = [
         {"service": method.service, "method": method.name}
         for method in load_contract().methods.values()

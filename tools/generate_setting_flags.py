@@ -1,7 +1,7 @@
 """Writes gateway/cli/setting_flags.json: what the command line says about each setting, without loading the settings.
 
 generate_setting_flags.py           writes it
-generate_setting_flags.py --check   fails when it is not what it would be
+generate_setting_flags.py --check   fails if it is out of date
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, Literal, get_args, get_origin
 from gateway.cli.setting_flags import TABLE, SettingFlag
 from gateway.settings import Setting, all_settings
 
-# What a setting takes, by a word of the sentence that says so.
+# The kind of a setting's values, by a word of the sentence that describes them.
 _METAVARS = (("HOST:PORT", "HOST:PORT"), ("https://", "URL"), ("file", "FILE"), ("size", "SIZE"), ("number", "NUMBER"))
 
 
 def flags() -> list[dict[str, Any]]:
-    """All flags, as the table has them."""
+    """All flags, in the form of the table."""
     return [asdict(_flag(setting)) for setting in all_settings()]
 
 

@@ -1,10 +1,10 @@
-"""Writes the gateway's version, which stands in gateway/__init__.py alone, wherever else a file has it.
+"""Copies the gateway's version, whose only source is gateway/__init__.py, to all other files that contain it.
 
     generate_version.py            writes it: chart, clients, examples, and the commands in the documents
-    generate_version.py --check    fails where another version stands
+    generate_version.py --check    fails if a file has another version
     generate_version.py 0.3.0      changes the version, and writes it
 
-Gateway, chart and clients have one version. What tells of earlier versions (HISTORY) keeps them.
+Gateway, chart and clients have one version. Documents about earlier versions (HISTORY) keep them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MINOR = r"(\d+\.\d+)"
 _NUMBERS = re.compile(_VERSION)
 
 HISTORY = {"CHANGELOG.md", "upgrade.md", "benchmarks", "released"}
-# In manifests: the file, and what stands before the version. All places of a row are changed, and one must be there.
+# In manifests: the file, and the text before the version. All places in a row are changed, and at least one must exist.
 _MANIFESTS = [
     (str(SOURCE), r'^__version__ = "'),
     ("clients/cpp/CMakeLists.txt", r"^  VERSION "),
@@ -37,13 +37,13 @@ _MANIFESTS = [
     ("examples/provision/go/go.mod", r"vcenter-gateway/clients/go v"),
     ("helm/vcenter-gateway/Chart.yaml", r'(?:^version: |^appVersion: "|image: vcenter-gateway:)'),
 ]
-# Who uses a client says which minor versions will do.
+# Users of a client specify which minor versions they accept.
 _USERS = [
     ("clients/cpp/[ce]*/CMakeLists.txt", r"find_package\(vcenter_gateway_client "),
     ("clients/cpp/README.md", r"find_package\(vcenter_gateway_client "),
     ("clients/rust/conformance/Cargo.toml", r'^vcenter-gateway-client = \{ version = "'),
 ]
-# In documents, whichever they are: a file or an image that is named by its version, a tag, a dependency.
+# In all documents: a file or an image with the version in its name, a tag, a dependency.
 _DOCUMENTS = ("README.md", "clients/**/*.md", "docs/**/*.md", "examples/**/*.md", "helm/**/*.md")
 _IN_DOCUMENTS = (
     r"(?:vcenter-gateway(?:-[a-z]+)*[-:]|vcenter_gateway(?:_client)?-|clients/go(?:@|/)v|"
@@ -60,9 +60,9 @@ def read_version(root: Path = ROOT) -> str:
 
 
 def changes(root: Path, version: str) -> dict[Path, str]:
-    """The files below `root` in which another version stands, with what each would be.
+    """The files below `root` with another version, each with its new content.
 
-    Raises ValueError for a manifest in which no version is found where one has to be.
+    Raises ValueError for a manifest without the required version.
     """
     found: dict[Path, str] = {}
     minor = version.rpartition(".")[0]
@@ -88,13 +88,13 @@ def _replaced(text: str, before: str, number: str, wanted: str) -> tuple[str, in
 
 
 def _documents(root: Path) -> list[Path]:
-    """The documents, without those that tell of earlier versions, and without what package managers bring."""
+    """The documents, without those that describe earlier versions, and without those of installed packages."""
     paths = sorted({path for pattern in _DOCUMENTS for path in root.glob(pattern)})
     return [path for path in paths if not (HISTORY | {"node_modules"}) & set(path.parts)]
 
 
 def main() -> None:
-    """Writes or checks all of it."""
+    """Writes or checks all files."""
     arguments = sys.argv[1:]
     check = arguments == ["--check"]
     version = arguments[0] if arguments and not check else read_version()

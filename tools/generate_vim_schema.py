@@ -1,11 +1,10 @@
-"""Writes gateway/vim/schema.txt: the types and methods of vCenter's VIM API, as the type tables of pyVmomi have them.
+"""Writes gateway/vim/schema.txt: the types and methods of vCenter's VIM API, from pyVmomi's type tables.
 
     generate_vim_schema.py           writes it
-    generate_vim_schema.py --check   fails when it is not what it would be
+    generate_vim_schema.py --check   fails if it is out of date
 
-SOAP has no values without a schema: whether `<numCPU>2</numCPU>` is a number, whether one element is a list of one, and
-in which order elements must come is written nowhere but there. pyVmomi is a dependency of the tests, not of the
-product.
+SOAP values need a schema: only the schema states whether `<numCPU>2</numCPU>` is a number, whether one element is a list
+of one, and in which order elements must be. pyVmomi is a dependency of the tests, not of the product.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ HEADER = """\
 """
 
 _NAMESPACES = ("vim.version.", "vmodl.")
-"""Of the versions with which types and methods came: those of vSAN and other services have their own."""
+"""The versions that introduced types and methods: those of vSAN and other services are numbered separately."""
 _SCALARS = {
     "string": "string",
     "vmodl.URI": "string",
@@ -47,7 +46,7 @@ _SCALARS = {
     "void": "-",
 }
 _NOT_SENT = frozenset({"DynamicData.dynamicType", "DynamicData.dynamicProperty", "MethodFault.msg"})
-"""Members that pyVmomi has and the wire does not."""
+"""Members that pyVmomi has but that are not sent."""
 _ROOTS = frozenset({"vmodl.DataObject", None})
 _NAMES = frozenset(
     {
@@ -66,7 +65,7 @@ _NAMES = frozenset(
         "VirtualMachineSnapshotTree.name",
     }
 )
-"""Names of objects, in which vCenter escapes `/`, `\\` and `%`. Its documentation says where; the tables do not."""
+"""Names of objects, in which vCenter escapes `/`, `\\` and `%`, according to its documentation; the tables lack this."""
 
 _DATA: dict[str, Any] = VmomiSupport._dataDefMap
 _MANAGED: dict[str, Any] = VmomiSupport._managedDefMap
@@ -79,7 +78,7 @@ def schema() -> str:
 
 
 def _newest() -> str:
-    # The oldest ones are called otherwise, for example 2.5u2.
+    # The oldest ones have other names, for example 2.5u2.
     releases = (name.split(".") for name in VmomiSupport.versionIdMap.values() if name.replace(".", "").isdigit())
     return ".".join(max(releases, key=lambda parts: [int(part) for part in parts]))
 
@@ -103,7 +102,7 @@ def _members(owner: str, members: Iterable[Any]) -> Iterator[str]:
     for name, declared, *_ in members:
         if f"{owner}.{name}" not in _NOT_SENT:
             kind = "name" if f"{owner}.{name}" in _NAMES else _kind(declared)
-            # The fault in it stands by itself; any other fault has the localized message beside it.
+            # The fault in it is bare; any other fault is next to its localized message.
             if owner == "LocalizedMethodFault" and name == "fault":
                 kind = "MethodFault"
             yield name if kind == "string" else f"{name}:{kind}"

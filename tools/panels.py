@@ -36,14 +36,14 @@ text { font-size: 10.5px; fill: #5d6b7c; } .none { color: #5d6b7c; text-align: c
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: what the legend calls it, and its points, seconds since the epoch and value."""
+    """One line: its name in the legend, and its points, seconds since the epoch and value."""
 
     name: str
     points: Sequence[tuple[float, float]]
 
 
 def page(dashboard: Mapping[str, Any], data: Mapping[int, Sequence[Series]], start: float, end: float) -> str:
-    """The dashboard with the series of its panels, by their ids, over a span of time."""
+    """The dashboard with the series of its panels, by their ids, for a time range."""
     return "\n".join(_page(dashboard, data, start, end))
 
 
@@ -128,7 +128,7 @@ def _lines(found: Sequence[Series], unit: str, start: float, end: float, width: 
 
 
 def _unbroken(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    """The parts of a line between which there is nothing."""
+    """The parts of a line that have no gaps."""
     if len(points) < 2:
         return []
     usual = min(later[0] - earlier[0] for earlier, later in pairwise(points))
@@ -144,14 +144,14 @@ def _unbroken(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, f
 
 
 def _step(highest: float) -> float:
-    """A round number, four or five of which reach the highest value."""
+    """A round step, four or five of which cover the highest value."""
     rough = highest / 4
     power: float = 10.0 ** math.floor(math.log10(rough))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
 
 
 def _text(value: float, unit: str) -> str:
-    """A value in its unit, as Grafana names those."""
+    """A value with its unit, as Grafana names units."""
     if not math.isfinite(value):
         return "-"
     match unit:

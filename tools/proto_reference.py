@@ -1,8 +1,8 @@
-"""The reference of the services, as Markdown made from the compiled protos: one page for each .proto file.
+"""The reference of the services, as Markdown generated from the compiled protos: one page for each .proto file.
 
-A page has every rpc, message, field and enum value with its comment, and all that the options say: the REST call, the
-errors, what is required, the release that brought it, what an identifier stands for. tools/build_docs.py puts the pages
-into the site, where a link to a .proto file leads to its page.
+A page has every rpc, message, field and enum value with its comment and everything in its options: the REST call, the
+errors, what is required, the release that introduced it, the type of an identifier. tools/build_docs.py adds the pages
+to the site, where a link to a .proto file refers to its page.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gateway.errors import BY_ERROR_TYPE
 
 __all__ = ["ProtoReference", "first_sentence"]
 
-# Numbers of fields in google/protobuf/descriptor.proto, of which the paths of comments are made.
+# Field numbers in google/protobuf/descriptor.proto, of which the paths of comments consist.
 _MESSAGE, _ENUM, _SERVICE, _RPC, _FIELD, _VALUE, _NESTED = 4, 5, 6, 2, 2, 2, 3
 
 _REPEATABLE = {
@@ -40,7 +40,7 @@ _OURS = ("vapi/", "vcenter/", "cis/", "content/")
 _TYPES = {
     number: name.removeprefix("TYPE_").lower() for name, number in descriptor_pb2.FieldDescriptorProto.Type.items()
 }
-# A line of text right before a list, which Markdown would take for a part of the text.
+# A line of text directly before a list, which Markdown would treat as part of the text.
 _LIST_AFTER_TEXT = re.compile(r"^((?!- |  |\n).+)\n(?=- )", re.MULTILINE)
 _WELL_KNOWN = "https://protobuf.dev/reference/protobuf/google.protobuf/#"
 
@@ -53,7 +53,7 @@ def first_sentence(comment: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Where names of a comment are looked up: the page, the package, and the service or message."""
+    """Where names in a comment are resolved: the page, the package, and the service or message."""
 
     page: str
     package: str
@@ -66,7 +66,7 @@ class ProtoReference:
     def __init__(self, contract: Contract | None = None) -> None:
         self._contract = contract or load_contract()
         pool = self._contract.pool
-        # The pool's own class knows the extensions of the options.
+        # The pool's own class has the extensions of the options.
         of_files = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto"))
         everything = descriptor_pb2.FileDescriptorSet.FromString(self._contract.descriptor_set).file
         self._files: list[Any] = [
@@ -82,7 +82,7 @@ class ProtoReference:
 
     @cached_property
     def services(self) -> Mapping[str, tuple[str, str]]:
-        """Each service by full name: its .proto file and the first sentence about it."""
+        """Each service by full name: its .proto file and the first sentence of its comment."""
         return {
             f"{file.package}.{service.name}": (
                 file.name,
@@ -98,7 +98,7 @@ class ProtoReference:
             title = file.service[0].name if file.service else posixpath.basename(file.name).removesuffix(".proto")
             yield file.name, title, "\n".join(self._page(file, title)).rstrip() + "\n"
 
-    # What there is
+    # Indexes
 
     def _index(self, file: Any) -> None:
         page = str(file.name).removesuffix(".proto") + ".md"
@@ -270,7 +270,7 @@ class ProtoReference:
         return f"[`{short}`]({target}#{_anchor(name)})"
 
     def _prose(self, comment: str, scope: _Scope, owner: str) -> str:
-        """A comment with its names as links and its lists set apart."""
+        """A comment with its names as links and its lists separated."""
 
         def link(code: re.Match[str]) -> str:
             word = code[1]
@@ -299,7 +299,7 @@ def _anchor(name: str) -> str:
 
 
 def _error(name: str) -> str:
-    """An error type of vCenter's, with its gRPC code where that has another name."""
+    """An error type of vCenter, with its gRPC code if that has another name."""
     code = code_pb2.Code.Name(BY_ERROR_TYPE[name])
     return f"`{name}`" if code == name else f"`{name}` → `{code}`"
 
@@ -309,6 +309,6 @@ def _code(names: Any) -> str:
 
 
 def _definition(text: str) -> str:
-    """What stands below a term of a definition list."""
+    """The text below a term of a definition list."""
     lines = (text or "(no comment)").splitlines()
     return "\n".join([f":   {lines[0]}", *(f"    {line}" if line else "" for line in lines[1:])])

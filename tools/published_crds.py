@@ -1,6 +1,6 @@
-"""Gets the published definitions of the custom resources that chart and documents name, into build/tools/crds.
+"""Fetches the published definitions of the custom resources in the chart and the documents into build/tools/crds.
 
-They come with the Go modules of their projects, of a fixed version and with a fixed checksum.
+They come from the Go modules of their projects, with fixed versions and checksums.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MODULES = (
         "config/crd/standard/gateway.networking.k8s.io_{}.yaml",
         ("grpcroutes", "backendtlspolicies"),
     ),
-    # Nothing that the chart makes: the documents show how they scale it, and how gateways and meshes treat it.
+    # Not in the chart: the documents show how they scale it, and how gateways and meshes handle it.
     (
         "github.com/kedacore/keda/v2@v2.21.0",
         "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
@@ -72,7 +72,7 @@ def main() -> None:
             sys.exit(f"{module} has the checksum {found['Sum']}, not {checksum}")
         for name in names:
             text = Path(found["Dir"], path.format(name)).read_text(encoding="utf-8")
-            # Some files have the definitions of all kinds of a project.
+            # Some files contain the definitions of all kinds of a project.
             [own] = [part for part in text.split("\n---\n") if f"\n    plural: {name}\n" in part]
             (TARGET / f"{name}.yaml").write_text(own, encoding="utf-8")
 

@@ -1,10 +1,10 @@
-"""Puts a release into dist/, where the clients' packages already are: `make release-artifacts` builds them before.
+"""Builds a release in dist/, where `make release-artifacts` has already put the clients' packages.
 
     release_artifacts.py [--part NAME]... [--target FOLDER] [--tag TAG] [--dirty] [--no-bills]
 
-Parts: python (wheel and sdist of the gateway), protos, docs, image, chart. Then come a bill of materials beside each
-artifact (NAME.cdx.json), `provenance.json`, and `SHA256SUMS` of everything. A second build of the same commit makes the
-same bytes; `make test-reproducible` proves it. Uncommitted changes are refused, unless `--dirty` lets them in.
+Parts: python (wheel and sdist of the gateway), protos, docs, image, chart. Added are a bill of materials next to each
+artifact (NAME.cdx.json), `provenance.json`, and `SHA256SUMS` of everything. A second build of the same commit has the
+same bytes, which `make test-reproducible` verifies. Uncommitted changes are rejected, except with `--dirty`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SOURCE = "https://github.com/vcenter-gateway/vcenter-gateway"
 PARTS = ("python", "protos", "docs", "image", "chart")
 _TOOLS = ROOT / "build" / "tools" / "bin"
 _ARCHITECTURES = ("amd64", "arm64")
-# What the revision does not say by itself, since it names other things by their digests.
+# What does not follow from the revision, because it refers to other things by their digests.
 _INPUTS = (
     "Dockerfile",
     "requirements/*.txt",
@@ -40,8 +40,8 @@ _INPUTS = (
     "clients/*go.sum",
     "clients/*package-lock.json",
 )
-# Whose materials an artifact is made of: the folder below build/clients that `make -C clients/NAME materials` fills, or
-# this repository's requirements. What matches none has no materials but itself.
+# The source of an artifact's materials: the folder below build/clients that `make -C clients/NAME materials` fills, or
+# this repository's requirements. An artifact without a match has no other materials.
 _MATERIALS = {
     "go/*.zip": "go",
     "vcenter-gateway-client-*.crate": "rust",
@@ -53,14 +53,14 @@ _MATERIALS = {
 
 
 def git(*arguments: str) -> str:
-    """What git says about the source tree."""
+    """The output of a git command in the source tree."""
     command = ["git", "-C", str(ROOT), *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     return done.stdout.strip()
 
 
 class Release:
-    """A release that is being made in a folder."""
+    """A release that is being built in a folder."""
 
     def __init__(self, target: Path) -> None:
         self.target, self.version = target, read_version()
@@ -76,7 +76,7 @@ class Release:
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True, env=variables)  # noqa: S603
 
     def protos(self) -> None:
-        """The .proto files, and what they compile to with all that they import."""
+        """The .proto files, and their compiled form with all imports."""
         name = f"vcenter-gateway-protos-{self.version}"
         files = {key: data for key, data in read_folder(ROOT / "protos", name).items() if key.endswith(".proto")}
         files[f"{name}/descriptors.binpb"] = (ROOT / "gateway" / "contract" / "descriptors.binpb").read_bytes()
@@ -84,17 +84,17 @@ class Release:
         write_tar(self.target / f"{name}.tar.gz", files, self.epoch)
 
     def docs(self) -> None:
-        """The documentation as a site, for any web server: `tools/build_docs.py` builds it."""
+        """The documentation as a site for any web server, built by `tools/build_docs.py`."""
         name, site = f"vcenter-gateway-docs-{self.version}", ROOT / "build" / "release" / "docs"
         shutil.rmtree(site, ignore_errors=True)
         command = [sys.executable, str(ROOT / "tools" / "build_docs.py"), "--into", str(site)]
-        # This tree's gateway, whichever one is installed.
+        # This tree's gateway, even if another one is installed.
         variables = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=variables)  # noqa: S603
         write_tar(self.target / f"{name}.tar.gz", read_folder(site, name), self.epoch)
 
     def image(self) -> None:
-        """The image for each architecture that `make image-test` has built it for, in one archive."""
+        """The image for each architecture that `make image-test` has built, in one archive."""
         for architecture in _ARCHITECTURES:
             if storage := _storage(architecture):
                 self.images[architecture] = self._pushed(storage, architecture)
@@ -107,12 +107,12 @@ class Release:
             sys.stdout.write(f"image: not for {architecture}, see `make image-test ARCH={architecture}`\n")
 
     def chart(self) -> None:
-        """The chart, as Helm's package and as an OCI archive. Its values name the image by digest."""
+        """The chart, as Helm's package and as an OCI archive. Its values refer to the image by digest."""
         package = package_chart(CHART, self.target, str(_TOOLS / "helm"), self.image_digest, self.epoch)
         write_chart_layout(CHART, package, self.target / f"vcenter-gateway-chart-{self.version}.oci.tar", self.epoch)
 
     def artifacts(self) -> list[Path]:
-        """All that is in the folder, but what is written about it."""
+        """Everything in the folder except for the metadata."""
         about = (".cdx.json", "SHA256SUMS", "provenance.json")
         return sorted(path for path in self.target.rglob("*") if path.is_file() and not path.name.endswith(about))
 
@@ -155,7 +155,7 @@ class Release:
         _write_json(self.target / "provenance.json", told)
 
     def sums(self) -> None:
-        """The checksums of everything, as `sha256sum --check` reads them."""
+        """The checksums of all files, as `sha256sum --check` reads them."""
         names = sorted(path.relative_to(self.target).as_posix() for path in self.target.rglob("*") if path.is_file())
         lines = [f"{sha256(self.target / name)}  {name}\n" for name in names if name != "SHA256SUMS"]
         (self.target / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
@@ -171,7 +171,7 @@ class Release:
 
 
 def _storage(architecture: str) -> Path | None:
-    """Where `make image-test` has left the image for an architecture, if it did."""
+    """The image of an architecture from `make image-test`, if it exists."""
     own = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine())
     folder = ROOT / "build" / ("image" if architecture == own else f"image-{architecture}")
     return folder if (folder / "tested").is_file() else None
@@ -190,7 +190,7 @@ def _write_json(target: Path, content: Mapping[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Makes the parts that the arguments name, or all, and what is written about them."""
+    """Builds the parts in the arguments, or all, and the metadata."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=PARTS, action="append", help="instead of all parts")
     parser.add_argument("--target", type=Path, default=ROOT / "dist", help="instead of dist/")

@@ -1,6 +1,6 @@
-"""A gateway with two pods, a vCenter, callers and a Prometheus that watches: what a day may bring, in some minutes.
+"""A gateway with two pods, a vCenter, callers and a Prometheus that scrapes it: a day's events in a few minutes.
 
-For pictures and for looking at a dashboard by hand. Everything runs on this machine and ends with the block.
+For pictures and for looking at a dashboard manually. Everything runs on this machine and ends with the block.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PROMETHEUS = ROOT / "build" / "tools" / "bin" / "prometheus"
 SCRAPE_SECONDS = 2
 _PODS = ("gateway-7d9f6-4kxzq", "gateway-7d9f6-w2m8r")
 
-# What callers do, and how often each of it in comparison.
+# The callers' rpcs, and their relative frequencies.
 _READS: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (8, "vcenter.v1.VmService/ListVms", {}),
     (10, "vcenter.v1.VmService/GetVm", {"vm": "vm-1001"}),
@@ -52,7 +52,7 @@ _SLOW = "com.vmware.vcenter.VM.get"
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Where everything is."""
+    """The addresses of the system."""
 
     simulator: Simulator
     gateways: tuple[str, ...]
@@ -63,7 +63,8 @@ class Watched:
 
 @asynccontextmanager
 async def watched_system(folder: Path) -> AsyncIterator[Watched]:
-    """Starts it, with what the programs write in `folder`. Prometheus is `make build/tools/bin/promtool`'s."""
+    """Starts the system, with the programs' output in `folder`. Prometheus comes from `make
+    build/tools/bin/promtool`."""
     async with AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(Simulator(SimulatorOptions(tls=True, latency=0.004)))
         processes = stack.enter_context(ExitStack())
@@ -79,18 +80,20 @@ async def watched_system(folder: Path) -> AsyncIterator[Watched]:
 
 
 async def live(system: Watched, seconds: float) -> None:
-    """A day's events in so many seconds: calm, a slow vCenter, an outage, a wrong password, a newer vCenter."""
+    """A day's events in this many seconds: calm, a slow vCenter, an outage, a wrong password, a newer vCenter."""
     faults = system.simulator.faults
     async with AsyncExitStack() as stack:
         channels = [await stack.enter_async_context(grpc.aio.insecure_channel(address)) for address in system.gateways]
         callers = [asyncio.create_task(_caller(channels, number)) for number in range(32)]
         try:
             await asyncio.sleep(seconds * 0.3)
-            faults.add(Fault("latency", seconds=1.5), operation=_SLOW, times=None)  # All places are taken: calls wait.
+            faults.add(
+                Fault("latency", seconds=1.5), operation=_SLOW, times=None
+            )  # All call slots are used: calls wait.
             await asyncio.sleep(seconds * 0.15)
             faults.clear()
             await asyncio.sleep(seconds * 0.15)
-            faults.add(Fault("reset_before"), times=None)  # Nobody gets through: the breakers open.
+            faults.add(Fault("reset_before"), times=None)  # No call succeeds: the breakers open.
             await asyncio.sleep(seconds * 0.1)
             faults.clear()
             system.simulator.sessions.expire_all()
@@ -106,7 +109,7 @@ async def live(system: Watched, seconds: float) -> None:
 
 
 async def _caller(channels: list[grpc.aio.Channel], number: int) -> None:
-    """Makes calls, with pauses as people and programs have them. Every fourth caller shares its reads."""
+    """Makes calls, with the pauses of people and programs. Every fourth caller shares its reads."""
     chance = random.Random(number)  # noqa: S311 - the same picture each time, no secret
     while True:
         [(_, rpc, request)] = chance.choices(_READS, [row[0] for row in _READS])
@@ -139,7 +142,7 @@ _BINDINGS = compile_bindings(load_contract())
 
 @contextmanager
 def _process(command: list[str], folder: Path) -> Iterator[Path]:
-    """Starts a program; gives the file with what it writes."""
+    """Starts a program; returns the file with its output."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log"
     with (

@@ -1,1 +1,1 @@
-"""`make bench`: what the gateway costs, measured beside the other ways to do the same. Nothing here is a test."""
+"""`make bench`: the cost of the gateway compared with the alternatives. These are measurements, not tests."""

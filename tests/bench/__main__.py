@@ -26,7 +26,7 @@ _FOLDER = ROOT / "build" / "bench"
 _DOCS = ROOT / "docs" / "benchmarks"
 _TRIAL = ROOT / "build" / "bench-report"
 _QUIET = 0.25
-"""Load for each core above which other programs disturb the measurements."""
+"""The load per core above which other programs disturb the measurements."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -43,7 +43,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measured(names: Sequence[str], rounds: int, *, quick: bool) -> list[Section]:
-    """The sections of these names, without those that could not be measured, which are named on the standard error."""
+    """The sections with these names, without those that could not be measured, which are named on standard error."""
     sections = []
     with ExitStack() as stack:
         lab = Lab(_FOLDER, stack, rounds, quick=quick)
@@ -81,7 +81,7 @@ def _main() -> int:
         return 1
     if os.getloadavg()[0] > _QUIET * cores:
         sys.stderr.write("warning: this machine is busy with something else; only CPU times will mean much\n")
-    # As with Ctrl-C, nothing is left running.
+    # As with Ctrl-C, so that nothing is left running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     shutil.rmtree(_FOLDER, ignore_errors=True)
     where = machine()

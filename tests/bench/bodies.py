@@ -1,6 +1,6 @@
-"""What the upstream answers: bodies of the simulator's, kept as files that nginx serves.
+"""The responses of the upstream: bodies from the simulator, stored as files that nginx serves.
 
-A folder of files stands for one state of vCenter: the path of each file is that of the REST call it answers.
+A folder of files is one state of vCenter: the path of each file is that of its REST call.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gateway.simulator import Simulator, SimulatorOptions
 __all__ = ["CDROM", "LIST", "VM", "VMS", "cdrom_path", "write_bodies"]
 
 VMS = tuple(f"vm-{number}" for number in range(1001, 1011))
-"""The machines that are asked about; the first of them nearly always."""
+"""The machines in requests, almost always the first one."""
 CDROM = "16000"
 VM = f"/api/vcenter/vm/{VMS[0]}"
 LIST = "/api/vcenter/vm"

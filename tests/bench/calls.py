@@ -1,4 +1,4 @@
-"""The rpcs that are called: as bytes for the generator of the load, and as a real client's call to check the answer."""
+"""The measured rpcs: as bytes for the load generator, and as a real client's call for checking the response."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.bench.processes import BenchError
 __all__ = ["SESSION", "Call", "make_call"]
 
 SESSION = "5f0c3b9a7d1e4c2f8a6b0d9e3f1c7a52"
-"""The session id that callers bring; nginx does not look at it."""
+"""The session id that callers send; nginx ignores it."""
 
 _MAX_MESSAGE = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One rpc with its request and the answer that it must get."""
+    """One rpc with its request and the expected response."""
 
     rpc: str
     """Service and rpc, for example `vcenter.v1.VmService/ListVms`."""
@@ -35,16 +35,17 @@ class Call:
 
     @property
     def frame(self) -> bytes:
-        """The request as it is sent: gRPC's five bytes (not compressed; the length) and the message."""
+        """The request as sent: gRPC's five bytes (not compressed; the length) and the message."""
         return struct.pack(">BI", 0, len(self.request)) + self.request
 
     @property
     def answer_bytes(self) -> int:
-        """The length of the answer with its five bytes. With an error comes no message or an empty one: fewer bytes."""
+        """The length of the response with its five bytes. An error has no message or an empty one: fewer bytes."""
         return 5 + self.expected.ByteSize()
 
     def check(self, address: str) -> None:
-        """Makes the call with a real client. Raises BenchError unless it succeeds with exactly the answer expected."""
+        """Makes the call with a real client. Raises BenchError unless it succeeds with exactly the expected
+        response."""
         options = [("grpc.max_receive_message_length", _MAX_MESSAGE)]
         with grpc.insecure_channel(address, options) as channel:
             call = channel.unary_unary(f"/{self.rpc}", None, type(self.expected).FromString)
@@ -57,7 +58,7 @@ class Call:
 
 
 def make_call(rpc: str, request: Mapping[str, Any], body: Path) -> Call:
-    """The call whose REST answer is in the file `body`."""
+    """The call whose REST response is in the file `body`."""
     contract = load_contract()
     binding = compile_bindings(contract)[rpc]
     message = json_format.ParseDict(dict(request), binding.request_class())

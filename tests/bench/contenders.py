@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, on a port of its own."""
+"""The servers that are compared: how each is started, on its own port."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ __all__ = ["BENCH_BIN", "CALLERS", "ROOT", "SERVERS", "Contender", "envoy", "flo
 
 ROOT = Path(__file__).parents[2]
 BENCH_BIN = ROOT / "build" / "bench-venv" / "bin"
-"""The environment of what is not the product's: `make bench` makes it from requirements/bench.txt."""
+"""The environment of the contenders: `make bench` creates it from requirements/bench.txt."""
 CALLERS = Path(__file__).parent / "callers"
-"""Programs that call, in the same environment."""
+"""Calling programs, in the same environment."""
 SERVERS = Path(__file__).parent / "servers"
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A server that takes calls."""
+    """A server to be measured."""
 
     label: str
     address: str
     process: Process
     asks: bool = True
-    """Whether each call takes a call of vCenter's."""
+    """Whether each call causes a call of vCenter."""
 
 
 @contextlib.contextmanager
 def gateway(
     folder: Path, vcenter: str, *options: str, workers: int = 1, cores: str = SERVER_CORES
 ) -> Iterator[Contender]:
-    """The gateway as a user starts it: sessions passed on, checks, metrics, and a line of JSON for each call."""
+    """The gateway as a user starts it: session pass-through, checks, metrics, and a line of JSON for each call."""
     port, admin = free_port(), free_port()
     command = [
         *(sys.executable, "-m", "gateway", "serve"),
@@ -52,7 +52,7 @@ def gateway(
 
 @contextlib.contextmanager
 def floor(folder: Path, answer: bytes) -> Iterator[Contender]:
-    """A grpc.aio server that calls nobody and always answers with this message."""
+    """A grpc.aio server that makes no upstream call and always returns this message."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "floor.message"
     file.write_bytes(answer)
@@ -73,7 +73,7 @@ def threads(folder: Path, vcenter: str) -> Iterator[Contender]:
 
 @contextlib.contextmanager
 def envoy(folder: Path, vcenter: str, max_calls: int = 1024) -> Iterator[Contender]:
-    """Envoy with its grpc_json_reverse_transcoder and at most so many calls with vCenter at once."""
+    """Envoy with its grpc_json_reverse_transcoder and a maximum number of concurrent calls to vCenter."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     host, _, vcenter_port = vcenter.partition(":")

@@ -1,4 +1,4 @@
-"""What all measurements share: the canned upstream, the rpcs, and the servers, each started when it is first needed."""
+"""What all measurements share: the canned upstream, the rpcs, and the servers, each started when first needed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tests.bench.upstream import Site, Upstream, nginx
 __all__ = ["SIZES", "SLOW", "VERY_SLOW", "Lab", "Round", "rotated"]
 
 SIZES = (1, 10, 100, 1000, 4000)
-"""Machines in the lists that are measured."""
+"""Numbers of machines in the measured lists."""
 SLOW = 0.05
-"""Seconds that vCenter takes for a call in the real case."""
+"""The duration of vCenter's calls in the realistic case, in seconds."""
 VERY_SLOW = 1.0
 
 _CDROM_RPC = "vcenter.vm.hardware.v1.CdromService/GetCdrom"
@@ -47,7 +47,7 @@ class Round:
 
 
 class Lab:
-    """A place to measure in, in a folder that may hold anything."""
+    """The environment for measurements, in a folder for arbitrary files."""
 
     def __init__(self, folder: Path, stack: ExitStack, rounds: int, *, quick: bool) -> None:
         self.folder = folder
@@ -73,21 +73,21 @@ class Lab:
         )
 
     def calls(self, number: int) -> int:
-        """The number of calls, less in a quick run, whose values mean nothing."""
+        """The number of calls, reduced in a quick run, whose values are meaningless."""
         return max(number // 20, 50) if self.quick else number
 
     @property
     def cdrom(self) -> Call:
-        """The rpc that is called where nothing else is said."""
+        """The default rpc for measurements."""
         return self.cdroms[0]
 
     @cached_property
     def vm_body(self) -> bytes:
-        """What vCenter answers to GetVm."""
+        """vCenter's response to GetVm."""
         return self._body("vcenter", VM).read_bytes()
 
     def list_call(self, size: int) -> Call:
-        """ListVms of so many machines."""
+        """ListVms with this many machines."""
         return make_call("vcenter.v1.VmService/ListVms", {}, self._body(f"vcenter-{size}", LIST))
 
     @cached_property
@@ -107,7 +107,7 @@ class Lab:
         return self._stack.enter_context(contenders.envoy(self.folder, self.upstream.address(self.dialect)))
 
     def warm(self, contender: Contender, call: Call | None = None) -> None:
-        """Checks that a contender answers rightly, and lets it open its connections and fill its caches."""
+        """Checks a contender's response, and lets it open its connections and fill its caches."""
         call = call or self.cdrom
         call.check(contender.address)
         run(contender.address, [call], Shape(self.calls(2000)))
@@ -121,9 +121,9 @@ class Lab:
         metadata: Sequence[str] = (),
         cores: str = LOAD_CORES,
     ) -> Round:
-        """Puts a load on a contender and says what it cost. Raises BenchError unless each call got the right answer.
+        """Puts a load on a contender and returns its cost. Raises BenchError unless every call got the right response.
 
-        Without `metadata`, which may let it share answers, each call must also have reached the upstream.
+        Without `metadata`, which may let it share responses, every call must also have reached the upstream.
         """
         calls = calls or [self.cdrom]
         arrived, server, generator = self.upstream.calls(), contender.process.cpu(), self._generator_cpu()
@@ -142,14 +142,14 @@ class Lab:
         return self.upstream.process.cpu() + ended.ru_utime + ended.ru_stime
 
     def _rpc_result(self) -> str:
-        """What vCenter answers to the official SDK."""
+        """vCenter's response to the official SDK."""
         body = self._body("vcenter", cdrom_path(VMS[0])).read_bytes()
         return subprocess.run(
             [BENCH_BIN / "python", CALLERS / "sdk.py"], input=body, capture_output=True, check=True
         ).stdout.decode()
 
     def _write_dialect(self) -> None:
-        """The answers of an upstream for Envoy: the whole response message in protobuf's own JSON."""
+        """The responses of an upstream for Envoy: the whole response message in protobuf's own JSON."""
         for vm, call in zip(VMS, self.cdroms, strict=True):
             file = self._body("dialect", cdrom_path(vm))
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +160,7 @@ class Lab:
 
 
 def rotated(items: Sequence[_Item], rounds: int) -> Iterator[list[_Item]]:
-    """The items once for each round, each time beginning with another one, so that none always comes first."""
+    """The items once for each round, starting with a different one each time, so that none is always first."""
     for number in range(rounds):
         start = number % len(items)
         yield [*items[start:], *items[:start]]

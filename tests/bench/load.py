@@ -1,4 +1,4 @@
-"""The load: h2load, whose own cost is some microseconds a call, with one prepared request."""
+"""The load: h2load, which costs a few microseconds per call, with one prepared request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIMEOUT = 300
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many calls are made, on how many connections, and how many are under way at once on each."""
+    """How many calls are made, on how many connections, with how many in flight on each."""
 
     calls: int
     connections: int = 4
@@ -29,11 +29,11 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the callers saw. Times are in seconds."""
+    """The callers' results. Times are in seconds."""
 
     calls: int
     seconds: float
-    """From the first call's start to the last one's end."""
+    """From the start of the first call to the end of the last one."""
     latencies: Sequence[float]
 
     @property
@@ -46,7 +46,7 @@ class Load:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The smallest value that is not exceeded by so many percent of the values."""
+    """The smallest value that at least this percentage of the values does not exceed."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
@@ -54,11 +54,11 @@ def percentile(values: Sequence[float], percent: int) -> float:
 def run(
     address: str, calls: Sequence[Call], shape: Shape, *, metadata: Sequence[str] = (), cores: str = LOAD_CORES
 ) -> Load:
-    """Makes each of `calls` in this shape, all of them at once: with two calls, twice as many callers.
+    """Makes each of `calls` in this shape, all of them concurrently: with two calls, twice as many callers.
 
-    `metadata` are further headers, such as `cache-control: max-age=1`. Raises BenchError when a single call fails:
-    its HTTP status must be 200, and the answers must have as many bytes as so many answers have that are right.
-    h2load does not look at grpc-status, but with an error comes no message or an empty one.
+    `metadata` are additional headers, such as `cache-control: max-age=1`. Raises BenchError if a single call fails: its
+    HTTP status must be 200, and the responses must have the total size of that many right responses. h2load does not
+    look at grpc-status, but an error has no message or an empty one.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -98,7 +98,7 @@ def _command(address: str, call: Call, shape: Shape, metadata: Sequence[str], fr
         f"--data={frame}",
         f"--log-file={log}",
         *(f"--header={header}" for header in headers),
-        # Large windows: the answers with thousands of machines must not wait for the generator.
+        # Large windows: responses with thousands of machines must not wait for the generator.
         "--window-bits=24",
         "--connection-window-bits=26",
         f"http://{address}/{call.rpc}",

@@ -1,4 +1,4 @@
-"""Where and with what was measured: results mean nothing without it."""
+"""The machine and the software of a measurement, without which results are meaningless."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """What ran, by name."""
+    """The versions of the software, by name."""
     found = {"vcenter-gateway": __version__, "Python": platform.python_version()}
     found |= {name: importlib.metadata.version(name) for name in _OURS}
     others = subprocess.run([BENCH_BIN / "python", "-c", _ASK, *_OTHERS], capture_output=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""Draws a bar chart for each measurement of a results.json beside it: `plots.py RESULTS`.
+"""Draws a bar chart for each measurement of a results.json, next to it: `plots.py RESULTS`.
 
 Runs in the benchmark's own environment, which has matplotlib.
 """
@@ -52,7 +52,7 @@ def _draw(section: dict[str, Any], file: Path) -> None:
 
 
 def _color(label: str, labels: list[str]) -> str:
-    """The gateway's bars stand out where there are others."""
+    """The gateway's bars are highlighted if there are others."""
     return _OURS if "gateway" in label or not any("gateway" in other for other in labels) else _OTHERS
 
 

@@ -1,4 +1,4 @@
-"""Processes on chosen cores, and what they have cost so far, from /proc: their children and threads included."""
+"""Processes on selected cores, and their resource usage from /proc, including their children and threads."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 __all__ = ["ALL_CORES", "LOAD_CORES", "SERVER_CORES", "BenchError", "Process", "free_port", "pinned", "started"]
 
 SERVER_CORES = "0"
-"""Where what is measured runs."""
+"""The cores of the measured server."""
 LOAD_CORES = "1"
-"""Where the generator of the load and the upstream run, so that they take nothing from what is measured."""
+"""The cores of the load generator and the upstream, so that they take nothing from the measured server."""
 ALL_CORES = "0,1"
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -24,7 +24,7 @@ _STOP_SECONDS = 15.0
 
 
 class BenchError(Exception):
-    """A measurement that would not be worth anything; says why."""
+    """A measurement is not valid; says why."""
 
 
 class Process:
@@ -43,19 +43,20 @@ class Process:
         return sum(_cpu_of(pid) for pid in _tree(self.pid))
 
     def rss(self) -> float:
-        """Resident memory of the process and its children; what they share counts for each."""
+        """Resident memory of the process and its children; shared memory counts for each."""
         return sum(_status(pid, "VmRSS") for pid in _tree(self.pid))
 
     def peak_rss(self) -> float:
-        """The highest that the memory of the process alone has been."""
+        """The highest memory usage of the process alone."""
         return _status(self.pid, "VmHWM")
 
     def reset_peak_rss(self) -> None:
-        """From now on, the peak is what memory grows to from here."""
+        """Restarts the peak from the current memory usage."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
 
     def wait_for_port(self, port: int) -> None:
-        """Waits until connections are taken. Raises BenchError with the log's end where the process ends instead."""
+        """Waits until connections are accepted. Raises BenchError with the end of the log if the process ends
+        instead."""
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if self._popen.poll() is not None:
@@ -67,7 +68,7 @@ class Process:
         raise BenchError(f"{self._popen.args!r} does not serve on port {port}:\n{end}")
 
     def stop(self) -> None:
-        """Ends the process with SIGTERM, and with SIGKILL where that does not help."""
+        """Ends the process with SIGTERM, and with SIGKILL if that has no effect."""
         self._popen.terminate()
         try:
             self._popen.wait(_STOP_SECONDS)
@@ -78,7 +79,7 @@ class Process:
 
 @contextlib.contextmanager
 def started(command: Sequence[str], log: Path, cores: str = SERVER_CORES) -> Iterator[Process]:
-    """A process on these cores, its outputs appended to `log`, without settings of whoever runs the benchmark."""
+    """A process on these cores, with its outputs appended to `log`, and without settings from the environment."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         popen = subprocess.Popen(
@@ -92,13 +93,13 @@ def started(command: Sequence[str], log: Path, cores: str = SERVER_CORES) -> Ite
 
 
 def pinned(command: Sequence[str], cores: str, *, goes_first: bool = False) -> list[str]:
-    """The command on these cores, where it need not wait for others if it goes first and root runs the benchmark."""
+    """The command on these cores. If it goes first, and the benchmark runs as root, it has priority over others."""
     first = ["chrt", "--fifo", "1"] if goes_first and os.geteuid() == 0 else []
     return [*first, "taskset", "--cpu-list", cores, *command]
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody has currently."""
+    """A port of the loopback address that is currently free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

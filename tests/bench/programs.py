@@ -1,5 +1,5 @@
-"""Programs of the benchmark that are talked to by lines: they print what they have found, and do the next thing after
-an empty line."""
+"""Programs of the benchmark that are controlled by lines: they print their results, and continue after an empty
+line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Program:
         self._popen = popen
 
     def say(self) -> None:
-        """Lets it go on."""
+        """Lets it continue."""
         assert self._popen.stdin is not None
         self._popen.stdin.write("\n")
         self._popen.stdin.flush()
@@ -40,8 +40,8 @@ class Program:
 
 @contextlib.contextmanager
 def program(*arguments: str, goes_first: bool = False) -> Iterator[Program]:
-    """A Python program on the cores of the load, which ends when its input does. One that goes first is not held up by
-    others on its core; that takes root."""
+    """A Python program on the cores of the load, which ends when its input does. One that goes first has priority over
+    others on its core, which requires root."""
     command = pinned([sys.executable, *arguments], LOAD_CORES, goes_first=goes_first)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True)

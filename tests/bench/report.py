@@ -1,4 +1,4 @@
-"""The report: results.json with every value, README.md for people, and a plot for each measurement."""
+"""The report: results.json with every value, README.md for readers, and a plot for each measurement."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Report:
 
 
 def write(report: Report, folder: Path) -> None:
-    """Writes the report into a folder, in place of an earlier one."""
+    """Writes the report to a folder, replacing an earlier one."""
     folder.mkdir(parents=True, exist_ok=True)
     content = asdict(report)
     for section, written in zip(report.sections, content["sections"], strict=True):
@@ -45,7 +45,7 @@ def write(report: Report, folder: Path) -> None:
 
 
 def rounded(value: float) -> str:
-    """Three digits that mean something."""
+    """Rounded to three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

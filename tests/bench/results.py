@@ -1,4 +1,4 @@
-"""What was measured: plain values, which are written as JSON and shown as tables and plots."""
+"""The results: plain values, which are written as JSON and shown as tables and plots."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value to be reached, mostly a ratio within a round."""
+    """A value with a target, usually a ratio within a round."""
 
     title: str
     unit: str
     """`x` for ratios."""
     values: Sequence[float]
-    """One a round."""
+    """One per round."""
     bar: float | None = None
-    """What must be reached, None if it is only reported."""
+    """The required value, None if the figure is only reported."""
     aim: float | None = None
-    """What is hoped for."""
+    """The desired value."""
     at_least: bool = False
-    """Whether more is better."""
+    """Whether higher is better."""
 
     @property
     def median(self) -> float:
         return statistics.median(self.values)
 
     def reaches(self, limit: float | None) -> bool | None:
-        """Whether the median is as good as the limit, None if there is none."""
+        """Whether the median meets the limit, None if there is none."""
         if limit is None:
             return None
         return self.median >= limit if self.at_least else self.median <= limit
@@ -50,15 +50,15 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One measurement: its figures, and the absolute values they come from."""
+    """One measurement: its figures, and the absolute values that they are computed from."""
 
     key: str
-    """What `--only` calls it, and the plot's file name."""
+    """Its name for `--only`, and the plot's file name."""
     title: str
     how: str
-    """What was done, in sentences."""
+    """How it was measured, in sentences."""
     unit: str
-    """Of all series."""
+    """The unit of all series."""
     series: Sequence[Series]
     figures: Sequence[Figure]
     seconds: float = field(default=0.0)
@@ -66,5 +66,5 @@ class Section:
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Round by round, what is ours in parts of what is theirs."""
+    """The ratio of our values to the others', round by round."""
     return [one / other for one, other in zip(ours, theirs, strict=True)]

@@ -1,4 +1,4 @@
-"""nginx in vCenter's place: canned bodies, at once or after a while, and a count of the calls that arrived."""
+"""nginx in place of vCenter: canned bodies, immediately or after a delay, and a count of the received calls."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _SERVER = """
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One state of vCenter: a folder of bodies, and the seconds that each answer takes."""
+    """One state of vCenter: a folder of bodies, and the duration of each response in seconds."""
 
     folder: Path
     latency: float = 0.0
@@ -76,7 +76,7 @@ class Upstream:
         return f"127.0.0.1:{self._ports[site]}"
 
     def calls(self) -> int:
-        """The calls that have arrived so far at all sites, this question included."""
+        """The calls that all sites have received so far, including this request."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._status_port}/", timeout=10) as answer:
             text = answer.read().decode()
         # Active connections: 1 / server accepts handled requests / 16630948 16630948 31070465 / ...
@@ -85,9 +85,9 @@ class Upstream:
 
 @contextlib.contextmanager
 def nginx(folder: Path, sites: Sequence[Site], rpc_result: str) -> Iterator[Upstream]:
-    """Serves the sites on ports of their own, from one process beside the generator of the load.
+    """Serves the sites on their own ports, from one process on the cores of the load generator.
 
-    `rpc_result` is what JSON-RPC gets for GetCdrom, the only operation that it can be asked for.
+    `rpc_result` is the JSON-RPC response to GetCdrom, the only supported operation.
     """
     if not _MODULE.is_file():
         raise BenchError(f"nginx has no {_MODULE.name}: apt-get install libnginx-mod-http-echo")

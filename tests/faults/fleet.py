@@ -1,6 +1,6 @@
-"""Replicas of the gateway, each a process with an address of its own, and a steady load from one client of them all.
+"""Replicas of the gateway, each a process with its own address, and a steady load on all of them from one client.
 
-The client finds them by a name, as those of a headless service in Kubernetes, and goes by the shipped service config.
+The client resolves them by a name, like the pods of a headless Kubernetes service, and uses the shipped service config.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ BINDINGS = compile_bindings(load_contract())
 IDENTITY = ("authorization", Basic(ADMINISTRATOR, PASSWORD).header)
 WRITE, WRITE_REQUEST = "vcenter.vm.hardware.v1.BootService/UpdateBoot", {"vm": "vm-1002", "spec": {"delay": 1}}
 WORKERS = 4
-"""Callers who send a call when the one before has been answered: a read and a write in turn."""
+"""Callers that send a call when the previous one is answered: reads and writes in turn."""
 INTERVAL = 0.01
-"""Seconds from call to call of a caller who does not wait for answers."""
+"""Seconds between the calls of a caller that does not wait for responses."""
 LATENCY = 0.02
-"""Of vCenter's answers, so that there are always calls under way."""
+"""Duration of vCenter's responses, so that there are always calls in flight."""
 RECENT = 60
-"""So many of the last calls are looked at for who takes calls now: each of three takes twenty of them."""
+"""The number of last calls that show which replicas currently serve: each of three serves twenty of them."""
 
 
 def service_config(*, health: bool = True) -> str:
-    """The shipped service config; without `health`, as a client that watches none takes it."""
+    """The shipped service config; without `health`, the form for a client that does not watch health."""
     config = json.loads((Path(__file__).parents[2] / "clients/service_config.json").read_text(encoding="utf-8"))
     if not health:
         del config["healthCheckConfig"]
@@ -54,7 +54,7 @@ def service_config(*, health: bool = True) -> str:
 
 @dataclass(slots=True)
 class Sent:
-    """A call that was sent once by the test; gRPC may repeat it where the service config allows that."""
+    """A call that the test sent once; gRPC may retry it if the service config allows that."""
 
     request_id: str
     changes: bool
@@ -65,14 +65,14 @@ class Sent:
 
 
 class Fleet:
-    """The replicas that run, by address, and what was sent to them."""
+    """The running replicas, by address, and the calls sent to them."""
 
     def __init__(self, simulator: Simulator, name_server: Names, folder: Path, arguments: tuple[str, ...]) -> None:
         self.simulator = simulator
         self.names = name_server
         self.replicas: dict[str, Running] = {}
         self.port = 0
-        """The same at all addresses; the first replica finds a free one."""
+        """The same for all addresses; the first replica finds a free port."""
         self.sent: list[Sent] = []
         self._folder = folder
         self._arguments = arguments
@@ -92,8 +92,8 @@ class Fleet:
         return address
 
     async def stop(self, address: str) -> float:
-        """Stops a replica in an orderly way and waits for its end. Returns for how many seconds of its stop the client
-        went on calling it."""
+        """Stops a replica gracefully and waits for its end. Returns for how many seconds of its stop the client kept
+        calling it."""
         its_session = await self.session_of(address)
         signalled = time.monotonic()
         assert await self.replicas.pop(address).end(signal.SIGTERM) == 0
@@ -101,15 +101,15 @@ class Fleet:
         return max(sent.started for sent in self.sent if sent.request_id in taken) - signalled
 
     async def replace(self, old: str) -> float:
-        """What a rollout does with a pod: its successor comes up at another address and takes its place behind the name
-        when it stops. Returns what `stop` does."""
+        """What a rollout does with a pod: its successor starts at another address and replaces it in the name when it
+        stops. Returns what `stop` does."""
         new = await self.start()
         self.names.show({*self.names.addresses, new} - {old})
         return await self.stop(old)
 
     async def restart(self, address: str) -> float:
-        """Stops a replica in an orderly way and starts it where it was; the name keeps its address meanwhile. Returns
-        what `stop` does."""
+        """Stops a replica gracefully and restarts it at the same address, which the name keeps. Returns what `stop`
+        does."""
         called = await self.stop(address)
         await self.start(address)
         return called
@@ -119,7 +119,7 @@ class Fleet:
         assert await self.replicas[address].end(signal.SIGKILL) == -signal.SIGKILL
 
     async def close(self) -> None:
-        """Ends what runs."""
+        """Ends all that run."""
         await self._stack.aclose()
 
     @asynccontextmanager
@@ -127,7 +127,7 @@ class Fleet:
         """A connection to all replicas whose addresses the name has."""
         options = [
             ("grpc.service_config", config),
-            # Clients ask for a name again after 30 seconds at the earliest, which is what a rollout has to wait for.
+            # Clients resolve a name again after 30 seconds at the earliest, so a rollout must wait that long.
             ("grpc.dns_min_time_between_resolutions_ms", 200),
             ("grpc.use_local_subchannel_pool", 1),
         ]
@@ -155,7 +155,7 @@ class Fleet:
 
     @asynccontextmanager
     async def load(self, channel: grpc.aio.Channel) -> AsyncIterator[None]:
-        """A steady load while the block runs; all of its calls have ended behind it."""
+        """A steady load during the block; all of its calls have ended afterwards."""
         ended = False
 
         async def one(number: int) -> None:
@@ -191,11 +191,11 @@ class Fleet:
         await eventually(lambda: len(self.shares(RECENT)) == replicas, f"calls at {replicas} replicas", seconds)
 
     def shares(self, last: int) -> Counter[str]:
-        """How many of the last calls came to vCenter in which session: each replica has one of its own."""
+        """How many of the last calls reached vCenter in each session: each replica has its own."""
         return Counter(map(session, self._calls()[-last:]))
 
     async def session_of(self, address: str) -> str:
-        """The session of a replica, by the first call of which it logs the end."""
+        """The session of a replica, identified by its first call, whose end the replica logs."""
 
         def found() -> str:
             logged = {line.get("request_id") for line in self.replicas[address].logs()}
@@ -204,7 +204,7 @@ class Fleet:
         return await eventually(found, f"a call through {address}")
 
     def recorded(self, sent: Sent) -> list[RecordedCall]:
-        """What came to vCenter of a call."""
+        """The requests of a call that reached vCenter."""
         return [call for call in self._calls() if call.request_id == sent.request_id]
 
     def failures(self) -> list[Sent]:
@@ -221,17 +221,17 @@ class Fleet:
 
 
 def session(call: RecordedCall) -> str:
-    """Of vCenter's, in which the call came; empty for logins."""
+    """The vCenter session of the call; empty for logins."""
     return call.headers.get("vmware-api-session-id", "")
 
 
 @asynccontextmanager
 async def fleet(folder: Path, replicas: int, *arguments: str) -> AsyncIterator[Fleet]:
-    """So many replicas, with further arguments of `serve`, under one name in front of one simulated vCenter."""
+    """This many replicas, with additional arguments for `serve`, under one name in front of one simulated vCenter."""
     async with Simulator(SimulatorOptions(latency=LATENCY)) as simulator, names() as name_server:
         running_fleet = Fleet(simulator, name_server, folder, arguments)
         try:
-            # The first one finds the port, at which the others can come up together.
+            # The first one finds the port, on which the others can then start in parallel.
             first = await running_fleet.start()
             others = await asyncio.gather(*(running_fleet.start() for _ in range(replicas - 1)))
             name_server.show([first, *others])

@@ -1,4 +1,4 @@
-"""A name server whose answers change, as those of a headless service do when pods come and go."""
+"""A name server whose responses change, like those of a headless service when pods are added and removed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _HEAD = struct.Struct("!6H")
 _ANSWER = struct.Struct("!3HIH4s")
 _TYPE_A = 1
 _CLASS_IN = 1
-# A reply to what was asked, with recursion; "authoritative".
+# A response to a recursive question; "authoritative".
 _FLAGS = 0x8580
-# Where the question's name stands: right behind the head.
+# The position of the question's name: right after the header.
 _NAME = 0xC000 | _HEAD.size
 
 
 class Names(asyncio.DatagramProtocol):
-    """Answers each question for IPv4 addresses with `addresses`, whatever the name, to be remembered by nobody."""
+    """Resolves every name to `addresses` (IPv4), without caching."""
 
     def __init__(self) -> None:
         self.addresses: list[str] = []
@@ -29,11 +29,11 @@ class Names(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def target(self, port: int) -> str:
-        """What gRPC's clients connect to: a name, looked up here, and the port that all addresses have in common."""
+        """The target for gRPC clients: a name that is resolved here, and the common port of all addresses."""
         return f"dns://127.0.0.1:{self.port}/gateway.test.:{port}"
 
     def show(self, addresses: Iterable[str]) -> None:
-        """Changes the addresses that the name stands for from now on."""
+        """Changes the addresses of the name from now on."""
         self.addresses = list(addresses)
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]

@@ -1,7 +1,8 @@
-"""A TCP proxy between gateway and vCenter that does what networks do: delays, lost connections, answers cut in half.
+"""A TCP proxy between gateway and vCenter that behaves like bad networks: delays, lost connections, truncated
+responses.
 
-It knows nothing of HTTP but that a client sends a request and waits for its answer: what the client sends after an
-answer, or first, begins a request, and each request draws its own fate from a seeded source of chance.
+All it assumes about HTTP is that a client sends a request and waits for the response: what the client sends first, or
+after a response, begins a request, and the fate of each request is drawn from a seeded random source.
 """
 
 from __future__ import annotations
@@ -20,64 +21,64 @@ __all__ = ["FaultProxy", "Weather", "fault_proxy"]
 
 _CHUNK = 64 * 1024
 _SLICES_PER_SECOND = 50
-# Of the event loop, until a connection that the kernel has given has a task that serves it.
+# Iterations of the event loop until an accepted connection has a task that serves it.
 _ROUNDS_TO_ACCEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """What happens to requests. Fates are probabilities, of which at most one comes true for a request."""
+    """What happens to requests. Fates are probabilities; at most one happens to a request."""
 
     latency: float = 0.0
-    """Seconds by which each request is late."""
+    """Delay of each request, in seconds."""
     jitter: float = 0.0
-    """Further seconds, between none and so many."""
+    """Maximum additional random delay, in seconds."""
     reset_before: float = 0.0
-    """The connection is reset before a byte of the request went on."""
+    """The connection is reset before any byte of the request is forwarded."""
     reset_after: float = 0.0
-    """The request goes on; in place of its answer the connection is reset."""
+    """The request is forwarded, but the connection is reset instead of the response."""
     half: float = 0.0
-    """The connection is closed after half of the answer."""
+    """The connection is closed after half of the response."""
     stall: float = 0.0
-    """Half of the answer comes, and then nothing more."""
+    """Half of the response is sent, and then nothing more."""
     close_after: float = 0.0
-    """The connection is closed after the answer, `close_delay` seconds later."""
+    """The connection is closed after the response, `close_delay` seconds later."""
     close_delay: float = 0.0
     bytes_per_second: float | None = None
-    """How fast answers come; as fast as they can unless given."""
+    """The bandwidth for responses; unlimited by default."""
 
 
 class FaultProxy:
-    """One proxy on a port of its own. `weather` may be changed at any time; it holds for the requests that follow."""
+    """A proxy on its own port. `weather` may be changed at any time; it applies to later requests."""
 
     def __init__(self, host: str, port: int, seed: int = 1) -> None:
         self.weather = Weather()
         self.fates: Counter[str] = Counter()
-        """How many requests met which fate, `through` among them."""
+        """How many requests had which fate, `through` among them."""
         self.connections = 0
-        """How many connections were taken."""
+        """How many connections were accepted."""
         self._target = (host, port)
         self._chance = random.Random(seed)  # noqa: S311 - the same in each run
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._server: asyncio.Server | None = None
-        # Keeps the port while nobody listens on it, so that connections are refused and nobody else takes it.
+        # Reserves the port while nothing listens on it, so that connections are refused and no other program gets it.
         self._reserved = _bound(0)
         self.port = int(self._reserved.getsockname()[1])
 
     @property
     def url(self) -> str:
-        """Where the gateway finds its vCenter."""
+        """The gateway's URL of vCenter."""
         return f"http://127.0.0.1:{self.port}"
 
     async def up(self) -> None:
-        """Takes connections."""
+        """Accepts connections."""
         self._server = await asyncio.start_server(self._serve, sock=_bound(self.port), backlog=4096)
 
     async def down(self) -> None:
         """Resets all connections; new ones are refused."""
         server, self._server = self._server, None
         if server is not None:
-            # asyncio forgets a connection that it has accepted and not yet served when its server closes.
+            # asyncio forgets a connection that is accepted but not yet served when its server closes.
             for listener in server.sockets:
                 asyncio.get_running_loop().remove_reader(listener.fileno())
             for _ in range(_ROUNDS_TO_ACCEPT):
@@ -135,7 +136,7 @@ class FaultProxy:
                 answer = answer[: len(answer) // 2]
             await self._send(writer, answer, weather.bytes_per_second)
             if fate == "stall":
-                await reader.read()  # Until the client has had enough.
+                await reader.read()  # Until the client gives up.
             if fate == "close_after":
                 await asyncio.sleep(weather.close_delay)
             if fate not in ("through", "reset_before"):
@@ -144,7 +145,7 @@ class FaultProxy:
     async def _answer(
         self, reader: asyncio.StreamReader, answers: asyncio.StreamReader, onward: asyncio.StreamWriter
     ) -> bytes:
-        """The whole answer to a request, the rest of which may still come; empty when either side gives up."""
+        """The whole response to a request, the rest of which may still follow; empty if either side gives up."""
         receiving = asyncio.ensure_future(_read_answer(answers))
         try:
             while not receiving.done():
@@ -195,7 +196,7 @@ async def fault_proxy(url: str, weather: Weather | None = None, seed: int = 1) -
 
 
 async def _read_answer(answers: asyncio.StreamReader) -> bytes:
-    """One answer, whose length its head tells; the simulator sends no other kind."""
+    """One response, whose header states its length; the simulator sends no other kind."""
     head = await answers.readuntil(b"\r\n\r\n")
     length = 0
     for line in head.lower().split(b"\r\n"):
@@ -214,7 +215,7 @@ def _bound(port: int) -> socket.socket:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Closes the connection with a RST, as a crashed peer's kernel does."""
+    """Closes the connection with a RST, as the kernel of a crashed peer does."""
     connection = writer.get_extra_info("socket")
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,4 +1,4 @@
-"""What scenarios are made of: a system behind a faulty network, calls whose ends are kept, and health."""
+"""Building blocks of scenarios: a system behind a faulty network, calls with recorded outcomes, and health."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ async def proxied_system(
             way = VCenterOptions(proxy.url, **vcenter)
             async with running_gateway(way, calls=calls) as client:
                 yield System(simulator, client.gateway, client, ManualClock(), calls), proxy
-                # The last calls of the gateway are those that end its sessions.
+                # The gateway's last calls are those that end its sessions.
                 proxy.weather = Weather()
         assert simulator.sessions.counts()["open"] == 0, "a session with vCenter was left open"
 
 
 async def end(client: Client, rpc: str, request: Any, **how: Any) -> End:
-    """What a call ends in: its response or its failure."""
+    """The outcome of a call: its response or its failure."""
     try:
         return await client.call(rpc, request, **how)
     except Failure as failure:
@@ -48,7 +48,7 @@ async def end(client: Client, rpc: str, request: Any, **how: Any) -> End:
 
 
 async def until(client: Client, *, answered: bool, rpc: str = READ, request: Any = READ_REQUEST, **how: Any) -> End:
-    """Makes the call again and again until it is answered, or until it fails, and returns what it ended in."""
+    """Repeats the call until it succeeds, or until it fails, and returns the outcome."""
     async with asyncio.timeout(30):
         while True:
             found = await end(client, rpc, request, **how)
@@ -58,7 +58,7 @@ async def until(client: Client, *, answered: bool, rpc: str = READ, request: Any
 
 
 async def ends(client: Client, calls: Iterable[tuple[str, Any]], at_once: int, **how: Any) -> list[End]:
-    """What many calls end in, of which so many are under way at once."""
+    """The outcomes of many calls, with this many in flight at the same time."""
     places = asyncio.Semaphore(at_once)
 
     async def one(rpc: str, request: Any) -> End:
@@ -69,7 +69,7 @@ async def ends(client: Client, calls: Iterable[tuple[str, Any]], at_once: int, *
 
 
 def count(found: Iterable[End]) -> Counter[tuple[str, str]]:
-    """How many calls ended in which code and reason."""
+    """How many calls ended with which code and reason."""
     return Counter((item.code, item.reason) if isinstance(item, Failure) else ("OK", "") for item in found)
 
 
@@ -80,13 +80,13 @@ def vcenter_of(system: System) -> VCenter:
 
 
 async def is_healthy(system: System, service: str = VCENTER_HEALTH) -> bool:
-    """Whether the health service says so."""
+    """Whether the health service reports SERVING."""
     stub = health_pb2_grpc.HealthStub(system.client.channel)
     reply = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
     return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 async def is_idle(system: System) -> None:
-    """Waits until every place and every waiting call is gone; fails where one leaks."""
+    """Waits until every call slot is free and no call waits; fails if one leaks."""
     limiter = vcenter_of(system).limiter
     await eventually(lambda: limiter.active == limiter.waiting == 0, "the end of all calls")

@@ -1,4 +1,4 @@
-"""The promise on which everything else rests: what changes something is never sent to vCenter twice."""
+"""The promise that everything else depends on: a change is never sent to vCenter twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.harness import Failure
 
 CALLS = 2000
 AT_ONCE = 50
-# Every verb with which vCenter changes something for good, in calls that succeed however often they are made.
+# Every HTTP verb of permanent changes in vCenter, in calls that succeed however often they are made.
 CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("vcenter.vm.console.v1.TicketsService/CreateTicket", {"vm": "vm-1001", "spec": {"type": "TICKETS_TYPE_VMRC"}}),
     ("vcenter.vm.hardware.v1.BootService/UpdateBoot", {"vm": "vm-1002", "spec": {"delay": "1"}}),
@@ -45,7 +45,8 @@ async def test_no_change_is_sent_twice(seed: int) -> None:
                 found[request_id] = ending = await end(system.client, rpc, request, metadata=metadata)
                 number = len(found)
                 if isinstance(ending, Failure) and ending.reason == "VCENTER_CIRCUIT_OPEN":
-                    # As callers do who heed it; else a fast machine would make most calls while the breaker is open.
+                    # As callers do that respect it; otherwise, a fast machine would make most calls while the breaker
+                    # is open.
                     await asyncio.sleep(float(ending.details["google.rpc.RetryInfo"]["retry_delay"].rstrip("s")))
                 if number % 400 == 0:
                     system.simulator.sessions.expire_all()

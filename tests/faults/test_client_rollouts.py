@@ -1,6 +1,6 @@
-"""A rolling restart under the load of each packaged client that watches health, by nothing but its own `connect`.
+"""A rolling restart under the load of each packaged client that watches health, using only its own `connect`.
 
-What makes the calls are the runners of the conformance cases, which `make test-clients` builds.
+The calls are made by the runners of the conformance cases, which `make test-clients` builds.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ READ = "vcenter.vm.hardware.v1.BootService/GetBoot"
 WRITE = "vcenter.vm.hardware.v1.BootService/UpdateBoot"
 WRITE_ID = "com.vmware.vcenter.vm.hardware.boot.update"
 CALLERS = ("vm-1001", "vm-1002")
-"""Processes with a connection and a machine of their own, each of which sends a call when the one before has been
+"""Processes with their own connection and machine, each of which sends a call when the previous one has been
 answered."""
 LATENCY = 0.01
 SETTLE = 1.0
 LEFT = 0.1
-"""By so many seconds at least a client that watches is away before the listener closes."""
+"""A client that watches health must have left at least this many seconds before the listener closes."""
 RECENT = 10
-"""So many of the last changes are looked at for who takes calls now: each of two takes half of them."""
+"""The number of last changes that show which replicas currently serve: each of two serves half of them."""
 
 
 class Load:
-    """What the clients sent, and what they got."""
+    """What the clients sent, and their results."""
 
     def __init__(self) -> None:
         self.answers: Counter[str] = Counter()
@@ -52,7 +52,7 @@ class Load:
         self.ended = False
 
     async def call_on(self, runner: Path, variables: Mapping[str, str], machine: str) -> None:
-        """Twice as many writes as reads, so that in turn both come to each of two replicas, until the end."""
+        """Twice as many writes as reads, so that both reach each of two replicas in turn, until the end."""
         process = await asyncio.create_subprocess_exec(
             runner, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={**os.environ, **variables}
         )
@@ -75,7 +75,7 @@ class Load:
 
 @asynccontextmanager
 async def load(runner: Path, variables: Mapping[str, str]) -> AsyncIterator[Load]:
-    """A steady load while the block runs; all of its calls have ended behind it."""
+    """A steady load during the block; all of its calls have ended afterwards."""
     made = Load()
     async with asyncio.TaskGroup() as callers:
         for machine in CALLERS:
@@ -87,8 +87,8 @@ async def load(runner: Path, variables: Mapping[str, str]) -> AsyncIterator[Load
 
 
 def found_by(language: str, folder: Path, name: str, port: int) -> dict[str, str]:
-    """What lets a client find both addresses: a name of our name server, or a file of names where gRPC cannot be told
-    whom to ask."""
+    """What lets a client find both addresses: a name of our name server, or a file of names if gRPC's name server
+    cannot be configured."""
     if language == "java":
         hosts = folder / "hosts"
         hosts.write_text("".join(f"{address} gateway.test\n" for address in ADDRESSES))
@@ -146,7 +146,7 @@ async def test_a_rolling_restart(tmp_path: Path, language: str) -> None:
                 replicas[address], _ = await start(address, port)
             await is_spread()
         assert set(made.answers) == {"OK"}
-        last_sent: dict[str, float] = {}  # By the session in which it came to vCenter, of which each replica has one.
+        last_sent: dict[str, float] = {}  # By its vCenter session, of which each replica has its own.
         for machine, sent in made.writes.items():
             assert [call.executed for call in changes(machine)] == [True] * len(sent)
             for call, when in zip(changes(machine), sent, strict=True):

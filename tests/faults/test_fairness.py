@@ -1,4 +1,4 @@
-"""Nobody takes vCenter from others, be it with passwords, sessions or users that are made up, or calls that break."""
+"""No caller starves others, whether with made-up passwords, sessions or users, or with calls that break."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ MAX_AGE = (("cache-control", "max-age=60"),)
 
 
 class HeldVCenter:
-    """A vCenter that knows one user. Each request that the test holds up is answered when the test says so."""
+    """A vCenter that knows one user. Requests that the test holds are answered when the test releases them."""
 
     def __init__(self) -> None:
         self.vcenter: RawVCenter
         self.logins: list[str] = []
-        """Users, in the order in which their logins came."""
+        """Users, in the order of their logins."""
         self.reads: list[str] = []
-        """Paths, likewise."""
+        """Paths, in the order of their requests."""
         self.holds_logins = self.holds_reads = False
         self.breaks_logins = False
         self._held: list[asyncio.Future[None]] = []
@@ -73,11 +73,11 @@ class HeldVCenter:
             await turn
 
     def let_one_go(self) -> None:
-        """Answers the request that is held up for the longest time."""
+        """Answers the request that has been held longest."""
         self._held.pop(0).set_result(None)
 
     def let_all_go(self) -> None:
-        """Answers everything, also what comes later."""
+        """Answers everything, including later requests."""
         self.holds_logins = self.holds_reads = False
         while self._held:
             self.let_one_go()
@@ -91,7 +91,7 @@ async def held_vcenter(places: int = 64, **more: Any) -> AsyncIterator[tuple[Hel
         options = VCenterOptions(held.vcenter.url, max_concurrent_calls=places, **more)
         async with (
             running_gateway(options) as crowd,
-            # gRPC shares connections between channels unless told otherwise.
+            # By default, gRPC shares connections between channels.
             grpc.aio.insecure_channel(crowd.address, [("grpc.use_local_subchannel_pool", 1)]) as channel,
         ):
             await crowd.call(READ, READ_REQUEST, user=GOOD)

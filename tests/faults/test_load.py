@@ -1,4 +1,5 @@
-"""More calls than vCenter can answer: each is answered or refused in time, nobody starves, and health stays quick."""
+"""More calls than vCenter can serve: each is answered or rejected in time, none starves, and health stays
+responsive."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from tests.integration.harness import READ, READ_ID, READ_REQUEST, Failure, Syst
 OVERLOADED = ("RESOURCE_EXHAUSTED", "OVERLOADED")
 READONLY = "readonly@vsphere.local"
 MANY = ServerOptions("127.0.0.1:0", max_concurrent_streams=2000)
-"""All callers of a test share one connection, on which no call is to wait for a stream."""
+"""All callers of a test share one connection, on which no call may wait for a stream."""
 MARGIN = 20.0
 """Seconds by which client, gateway and vCenter, all in one process here, may be late on a busy machine."""
 
@@ -85,7 +86,7 @@ async def test_nobody_waits_behind_a_thousand_calls_of_another() -> None:
         order = [call.target for call in system.simulator.record.of(READ_ID)][2 + 4 :]
         assert len(order) == 1001
         turn = order.index("/api/vcenter/vm/vm-1003/power")
-        # Calls that got their places in one moment may reach vCenter in another order.
+        # Calls that got their slots at the same moment may reach vCenter in another order.
         assert turn < 2 * limiter.limit
 
 

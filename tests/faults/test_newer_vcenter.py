@@ -1,4 +1,4 @@
-"""A vCenter that is newer than the contract: calls go on, and somebody learns of it."""
+"""A vCenter that is newer than the contract: calls continue to work, and metrics and logs report it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANSWERS = [
 
 @asynccontextmanager
 async def counted_system(message: str, field: str, times: int) -> AsyncIterator[System]:
-    """A system whose metrics count this drift so many times."""
+    """A system whose metrics count this drift this many times."""
     registry = CollectorRegistry()
     async with running_system(events=combined(Metrics(registry), EventLog())) as system:
         yield system
@@ -37,7 +37,7 @@ async def counted_system(message: str, field: str, times: int) -> AsyncIterator[
 async def test_what_the_contract_does_not_know(
     body: Any, drift: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A value or a field that cannot be read fails no call; it is counted each time and logged once."""
+    """A value or a field that cannot be read does not fail a call; it is counted each time and logged once."""
     async with counted_system(*drift, 20) as system:
         system.simulator.faults.add(Fault.answer(body), operation=READ_ID, times=None)
         found = await ends(system.client, [(READ, READ_REQUEST)] * 20, 5)
@@ -53,7 +53,7 @@ async def test_an_error_that_the_contract_does_not_know(system: System) -> None:
 
 
 async def test_a_name_that_is_not_clean_text(caplog: pytest.LogCaptureFixture) -> None:
-    """Half of a character in a name is replaced; it is counted each time and logged once."""
+    """An invalid character in a name is replaced; it is counted each time and logged once."""
     answer = [{"vm": "vm-1", "name": "web-\ud83d", "power_state": "POWERED_ON"}]
     async with counted_system("vcenter.v1.ListVmsResponse", "U+FFFD", 2) as system:
         system.simulator.faults.add(Fault.answer(answer), operation="com.vmware.vcenter.VM.list", times=None)

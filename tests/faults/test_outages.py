@@ -1,4 +1,4 @@
-"""vCenter is away for a while: callers learn it soon, vCenter is left alone, and all is well when it is back."""
+"""An outage of vCenter: callers learn about it soon, vCenter gets few requests, and everything recovers afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/explain/reliability.md names tests that exist, and all tests of this folder."""
+"""docs/explain/reliability.md only names existing tests, and names all tests of this folder."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def names_in(path: Path) -> set[str]:
 
 @pytest.mark.parametrize(("file", "name"), NAMED)
 def test_what_is_named_exists(file: str, name: str) -> None:
-    """A promise without its test would be none."""
+    """A promise without its test would be empty."""
     assert name in names_in(ROOT / file)
 
 
 def test_nothing_is_left_out() -> None:
-    """Each test of this folder stands beside the promise that it holds."""
+    """Each test of this folder is listed with the promise that it verifies."""
     here = {
         (path.relative_to(ROOT).as_posix(), name)
         for path in Path(__file__).parent.glob("test_*.py")

@@ -63,7 +63,7 @@ async def test_a_broken_file_of_authorities(tmp_path: Path, content: str, caplog
             async with asyncio.timeout(20):
                 while "cannot be used; the old content stays in use" not in caplog.text:
                     await client.call(READ, READ_REQUEST)
-            # The connections from before are gone; new ones are made.
+            # The earlier connections are gone; new ones are opened.
             await simulator.stop()
             async with Simulator(SimulatorOptions(tls=True, port=simulator.port)) as stranger:
                 found = await end(client, READ, READ_REQUEST)

@@ -1,4 +1,4 @@
-"""Replicas that are replaced, killed and added under a steady load, with a client that goes by the shipped config."""
+"""Replicas are replaced, killed and added under a steady load, with a client that uses the shipped service config."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.faults.fleet import Fleet, fleet, service_config, session
 from tests.integration.harness import eventually
 
 SETTLE = 1.0
-# By so many seconds at least a client that watches is away before the listener closes.
+# A client that watches health must have left at least this many seconds before the listener closes.
 LEFT = 0.1
 AGE = 2.0
-# gRPC closes connections up to a tenth later than it should, and a busy machine may be late by the rest.
+# gRPC closes connections up to a tenth later than configured, and a busy machine may add the rest.
 AGE_AT_MOST = AGE * 1.1 + 2.0
-# A call that only reads and one that changes something, which the load does not make.
+# A call that only reads and one that changes something, neither of which the load makes.
 READ, READ_ID, READ_REQUEST = (
     "vcenter.vm.hardware.v1.CpuService/GetCpu",
     "com.vmware.vcenter.vm.hardware.cpu.get",
@@ -72,7 +72,7 @@ async def test_a_replica_is_killed(tmp_path: Path) -> None:
             await replicas.is_spread(3)
             for operation in (READ_ID, WRITE_ID):
                 replicas.simulator.faults.add(Fault.latency(3), operation=operation, times=None)
-            # Fewer reads than the service config's retryThrottling lets a client repeat at once.
+            # Fewer reads than the service config's retryThrottling allows a client to retry.
             reads = [asyncio.create_task(replicas.call(client, READ, READ_REQUEST, changes=False)) for _ in range(6)]
             writes = [asyncio.create_task(replicas.call(client, WRITE, WRITE_REQUEST, changes=True)) for _ in range(30)]
             await eventually(lambda: len(record.of(READ_ID)) + len(record.of(WRITE_ID)) == 36, "the held calls")
@@ -85,7 +85,7 @@ async def test_a_replica_is_killed(tmp_path: Path) -> None:
         lost = {call.request_id for call in record.of(WRITE_ID) if session(call) == its_session}
         assert {sent.request_id for sent in held if sent.code != "OK"} == lost
         assert lost
-        # Of the load's writes, those that were on their way through the victim.
+        # The load's writes that were in flight through the killed replica.
         failed = replicas.failures()
         assert {(sent.code, sent.changes) for sent in failed} == {("UNAVAILABLE", True)}
         assert {session(call) for sent in failed for call in replicas.recorded(sent)} == {its_session}

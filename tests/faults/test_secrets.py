@@ -1,4 +1,4 @@
-"""Planted secrets: what calls bring, and what vCenter hands out, is found in no log, audit line, error or trace."""
+"""Planted secrets: what callers send, and what vCenter returns, appears in no log, audit record, error or trace."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ GATEWAY = "vcenter.gateway.v1.GatewayService/GetGateway"
 
 _SETTINGS = "vcenter.gateway.v1.VmSettingsService"
 
-# With characters that other forms write differently.
+# With characters that encodings change.
 VCENTER = "planted/vCenter+pass wörd?1"
 WRONG_VCENTER = "planted/wrong+vCenter&2"
 GUEST = "planted/guest+pass=3"
@@ -68,7 +68,7 @@ SESSION_HEADER = "vmware-api-session-id"
 TRACE = (("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("tracestate", f"a={STATE}"))
 
 
-# Rpcs of the gateway's own whose requests and answers hold secrets.
+# The gateway's own rpcs whose requests and responses contain secrets.
 OWN: Mapping[str, cases.Json] = {
     f"{_SETTINGS}/UpdateExtraConfig": {"vm": "vm-1001", "values": {"guestinfo.password": EXTRA_CONFIG}},
     f"{_SETTINGS}/GetExtraConfig": {"vm": "vm-1001"},
@@ -77,7 +77,8 @@ OWN: Mapping[str, cases.Json] = {
 
 
 def forms(secret: str) -> Iterator[bytes]:
-    """A secret as it is, and as it may be encoded: for URLs, in JSON, in hexadecimal, and in base64 at any offset."""
+    """A secret in plain form and in possible encodings: for URLs, in JSON, in hexadecimal, and in base64 at any
+    offset."""
     data = secret.encode()
     yield data
     yield quote(secret, safe="").encode()
@@ -86,14 +87,14 @@ def forms(secret: str) -> Iterator[bytes]:
     yield data.hex().encode()
     for offset in range(3):
         encoded = base64.b64encode(bytes(offset) + data)
-        # Without the characters that depend on what stands before and after.
+        # Without the characters that depend on the neighboring bytes.
         inner = encoded[-(-offset * 8 // 6) : len(encoded) - 4]
         yield inner
         yield inner.translate(bytes.maketrans(b"+/", b"-_"))
 
 
 def found_in(data: bytes, secrets: Iterable[str]) -> list[tuple[str, bytes]]:
-    """Every secret that data holds, with the form in which it does."""
+    """Every secret in the data, with its form."""
     return [(secret, form) for secret in secrets for form in forms(secret) if form in data]
 
 
@@ -109,14 +110,14 @@ def found_in(data: bytes, secrets: Iterable[str]) -> list[tuple[str, bytes]]:
     ],
 )
 def test_the_search_finds_what_is_there(encoded: bytes) -> None:
-    """Otherwise the tests below would prove nothing."""
+    """Without this, the tests below would prove nothing."""
     assert found_in(b"..." + encoded + b"...", [GUEST])
     assert not found_in(b"..." + encoded[1:-1] + b"...", [WRONG_GUEST])
 
 
 @dataclass
 class Heard:
-    """What callers were told, and what they were handed that is a secret."""
+    """The errors of callers, and the secrets that they received."""
 
     errors: list[bytes] = field(default_factory=list)
     codes: dict[str, set[str]] = field(default_factory=dict)
@@ -126,19 +127,19 @@ class Heard:
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Where traces go."""
+    """The destination of traces."""
     with Collector() as collector:
         yield collector
 
 
 class Planting:
-    """Makes calls with planted secrets and keeps all that failures say."""
+    """Makes calls with planted secrets and records the text of all failures."""
 
     def __init__(self, channel: grpc.aio.Channel, heard: Heard) -> None:
         self._channel, self._heard = channel, heard
 
     async def call(self, rpc: str, request: Any, *metadata: tuple[str, str]) -> None:
-        """Makes one call, whatever it ends in."""
+        """Makes one call, whatever its outcome."""
         binding = BINDINGS[rpc]
         message = json_format.ParseDict(_planted(request), binding.request_class(), descriptor_pool=CONTRACT.pool)
         stub: Any = self._channel.unary_unary(
@@ -164,7 +165,7 @@ class Planting:
 
 
 def _planted(value: Any, name: str = "") -> Any:
-    """A request of the cases with planted secrets in place of its own."""
+    """A request of the cases, with planted secrets instead of its own."""
     if isinstance(value, dict):
         return {key: _planted(inner, key) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -183,7 +184,7 @@ async def vcenter() -> AsyncIterator[Simulator]:
 
 
 def begin_anew(simulator: Simulator) -> None:
-    """Forgets what calls did to the machines, and plants passwords in their guests, and at hosts."""
+    """Resets the machines after calls, and plants passwords in their guests, and at hosts."""
     options = simulator.options
     fresh = Inventory(options.vms, options.seed, options.clock(), timedelta(seconds=options.transition))
     vars(simulator.inventory).update(vars(fresh))
@@ -194,13 +195,13 @@ def begin_anew(simulator: Simulator) -> None:
 
 
 class Files:
-    """The files of a gateway with TLS, and where its traces go."""
+    """The files of a gateway with TLS, and the destination of its traces."""
 
     def __init__(self, folder: Path, simulator: Simulator, collector: Collector) -> None:
         self.collector = collector
         self.variables = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-            "OTEL_EXPORTER_OTLP_HEADERS": f"api-key={COLLECTOR_KEY},{COLLECTOR_KEY}",  # The second one is no header.
+            "OTEL_EXPORTER_OTLP_HEADERS": f"api-key={COLLECTOR_KEY},{COLLECTOR_KEY}",  # The second one is not a header.
             "NO_PROXY": "127.0.0.1",
         }
         self.authority = Authority()
@@ -263,7 +264,7 @@ def nothing_leaked(process: Running, files: Files, heard: Heard, simulator: Simu
 
 
 async def broken_logins(simulator: Simulator, calls: Planting, *metadata: tuple[str, str]) -> None:
-    """Calls whose login, or whose answer, goes wrong in every way."""
+    """Calls whose login, or whose response, fails in every way."""
     for kind in ("reset_before", "reset_after", "cut_body"):
         simulator.sessions.expire_all()
         simulator.faults.add(Fault(kind), operation=None, times=2)
@@ -363,7 +364,7 @@ async def test_callers_of_a_service_account(tmp_path: Path, collector: Collector
             simulator.sessions.set_password(USER, WRONG_VCENTER)
             simulator.sessions.expire_all()
             await calls.call(START, START_REQUEST, bearers[0])
-            # A key in the place of the tokens: the file is refused, and the log says so without its content.
+            # A private key instead of the tokens: the file is rejected, and the log says so without its content.
             secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
             files.write("tokens.yaml", secret)
             await _reported(process, calls, bearers[1])

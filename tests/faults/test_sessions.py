@@ -1,4 +1,5 @@
-"""Sessions with vCenter under load: one login for everybody, renewed in time, never a locked account, none left."""
+"""Sessions with vCenter under load: one login for all callers, renewal in time, no locked accounts, no leftover
+sessions."""
 
 from __future__ import annotations
 
@@ -66,7 +67,7 @@ def logins(simulator: Simulator) -> int:
 
 
 async def let_pass(system: System, seconds: float, used_every: float | None) -> None:
-    """Lets time pass at vCenter, during which the session is used every now and then, or is not."""
+    """Lets time pass at vCenter, with or without regular use of the session."""
     step = used_every or seconds
     for _ in range(int(seconds // step)):
         system.clock.advance(step)
@@ -89,7 +90,7 @@ async def test_callers_who_give_up_during_a_login(system: System) -> None:
     system.simulator.record.clear()
     system.simulator.faults.add(
         Fault.latency(1), times=3
-    )  # The call, the question whether its session lives, the login.
+    )  # The call, the check whether its session is alive, the login.
     call = asyncio.create_task(end(system.client, READ, READ_REQUEST))
     await eventually(lambda: system.simulator.sessions.counts()["logins"] == 2, login)
     call.cancel()
@@ -113,7 +114,7 @@ async def test_one_login_for_a_herd_after_expiry(system: System, seconds: float,
 
 
 class Pool:
-    """A client of vCenter whose session pool has the simulator's time."""
+    """A client of vCenter whose session pool uses the simulator's time."""
 
     def __init__(self, simulator: Simulator, vcenter: VCenter, clock: ManualClock) -> None:
         self.simulator, self.clock, self._vcenter = simulator, clock, vcenter
@@ -155,7 +156,7 @@ async def test_sessions_are_renewed_before_vcenter_ends_them(pool: Pool, minutes
 
 
 class Callers:
-    """Callers who go on and on; each has at most one call under way."""
+    """Callers that call continuously; each has at most one call in flight."""
 
     def __init__(self, system: System, number: int, **how: Any) -> None:
         self.ends: list[Any] = []
@@ -167,12 +168,12 @@ class Callers:
             await asyncio.sleep(0.01)
 
     async def are_answered(self) -> None:
-        """Waits until each of them can have been answered, after whatever was under way."""
+        """Waits until each of them can have got a response, after everything that was in flight."""
         done = len(self.ends)
         await eventually(lambda: len(self.ends) > done + 2 * len(self._tasks), "answers")
 
     async def see(self, *expected: tuple[str, str]) -> None:
-        """Waits until calls end like this, and only like this."""
+        """Waits until calls end in this way, and only in this way."""
 
         def seen() -> bool:
             return len(self.ends) > 20 and set(count(self.ends[-20:])) == set(expected)
@@ -354,7 +355,7 @@ async def test_a_session_in_doubt_is_not_left_open(system: System) -> None:
     """When vCenter cannot say whether a session is alive, the gateway opens another one and closes it all the same."""
     await system.client.call(READ, READ_REQUEST)
     system.simulator.faults.add(Fault.answer({"error_type": "UNAUTHENTICATED"}, 401), operation=LIST_PROCESSES_ID)
-    system.simulator.faults.add(Fault.unavailable())  # For the question whether the session is alive.
+    system.simulator.faults.add(Fault.unavailable())  # For the check whether the session is alive.
     await system.client.call(LIST_PROCESSES, GUEST)
     assert logins(system.simulator) == 2
     await eventually(lambda: system.simulator.sessions.counts()["open"] == 1, "the end of the old session")

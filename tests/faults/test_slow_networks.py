@@ -1,4 +1,4 @@
-"""Networks that are slow, or end in the middle: a clear status or success, and never a call without an end."""
+"""Networks that are slow or fail midway: a clear status or success, and never a call that does not end."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Copies of files in the largest pieces that are allowed, several at once, to and from clients that are slower than
-vCenter: each takes less than 4 MiB of the gateway's memory, however large the file is."""
+"""Copies of files in the largest allowed pieces, several at the same time, to and from clients that are slower than
+vCenter: each needs less than 4 MiB of the gateway's memory, whatever the size of the file."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def download(channel: Any, path: str) -> None:
 
 
 def memory_now(pid: int) -> int:
-    """Of this moment, from which on the most is counted anew."""
+    """The current memory, from which the peak is counted again."""
     Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
     return memory(pid, "VmRSS")
 
@@ -67,7 +67,7 @@ def memory(pid: int, name: str) -> int:
 
 @pytest.mark.parametrize("copy", [upload, download])
 async def test_memory_of_copies(copy: Copy, tmp_path: Path) -> None:
-    """What several copies at once take, beyond what one after the other has left behind."""
+    """What several concurrent copies need, beyond what sequential ones have left behind."""
     async with (
         Simulator(SimulatorOptions()) as simulator,
         running(tmp_path, "serve", "--vcenter", simulator.url, "--listen", "127.0.0.1:0") as process,

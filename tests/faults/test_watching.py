@@ -1,5 +1,5 @@
-"""Streams about machines while vCenter, the network, replicas and callers misbehave: whatever happens, a watcher that
-is up to date knows what there is, and was told nothing twice."""
+"""Streams about machines during failures of vCenter, the network, replicas and callers: whatever happens, an up-to-date
+watcher knows the current state, and was not told anything twice."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ MANY = ServerOptions(
 
 
 def state_of(simulator: Simulator) -> dict[str, tuple[str, str]]:
-    """What a watcher has to know: name and note of every machine."""
+    """What a watcher must know: name and note of every machine."""
     return {
-        # Of a machine whose files cannot be read, vCenter does not tell the note.
+        # vCenter does not report the note of a machine whose files cannot be read.
         machine.vm: (machine.name, "" if machine.inaccessible else machine.annotation)
         for machine in simulator.inventory.machines.values()
         if not machine.template
@@ -66,12 +66,12 @@ def state_of(simulator: Simulator) -> dict[str, tuple[str, str]]:
 
 
 def known_to(followed: Following) -> dict[str, tuple[str, str]]:
-    """The same, as a watcher has it."""
+    """The same, as known to a watcher."""
     return {vm: (state["name"], state.get("annotation", "")) for vm, state in followed.vms.items()}
 
 
 async def agrees(followed: Following, simulator: Simulator) -> None:
-    """Reads until the watcher knows what there is; fails where it was told anything that makes no sense."""
+    """Reads until the watcher knows the current state; fails if it gets an inconsistent message."""
     await followed.until(lambda: known_to(followed) == state_of(simulator))
     assert followed.problems == []
 
@@ -83,25 +83,25 @@ async def end_all_sessions(system: System) -> None:
 
 
 async def lose_the_version(system: System) -> None:
-    """vCenter does not know the version any longer."""
+    """vCenter no longer knows the version."""
     system.simulator.faults.add(Fault.vim_fault("InvalidCollectorVersion"), operation=WAIT)
     annotate(system.simulator, OTHER, "to end the wait")
 
 
 async def lose_the_collector(system: System) -> None:
-    """vCenter does not know the collector any longer."""
+    """vCenter no longer knows the collector."""
     system.simulator.faults.add(Fault.vim_fault("ManagedObjectNotFound"), operation=WAIT)
     annotate(system.simulator, OTHER, "to end the wait")
 
 
 async def answer_with_a_page(system: System) -> None:
-    """A proxy answers in place of vCenter, three times."""
+    """A proxy responds instead of vCenter, three times."""
     system.simulator.faults.add(Fault.unavailable(), times=3)
     annotate(system.simulator, OTHER, "to end the wait")
 
 
 async def answer_with_nothing(system: System) -> None:
-    """The wait is answered with what is no SOAP."""
+    """The response to the wait is not SOAP."""
     system.simulator.faults.add(Fault.answer(None), operation=WAIT)
     annotate(system.simulator, OTHER, "to end the wait")
 
@@ -252,7 +252,7 @@ async def _until_it_ends(followed: Following) -> str:
             await followed.next()
     except Failure as failure:
         return failure.reason
-    except asyncio.CancelledError:  # It was the test that has ended it.
+    except asyncio.CancelledError:  # The test itself ended it.
         return ""
 
 

@@ -1,5 +1,5 @@
-"""Floods by callers without an identity, each over one connection: the gateway's memory stays bounded, and others are
-served. Bounded in number and in time."""
+"""Floods by unauthenticated callers, each over one connection: the gateway's memory stays bounded, and other callers
+are served. Bounded in number and in time."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def large_heads(number: int) -> bytes:
 
 
 def growing_tables(number: int) -> bytes:
-    indexed = b"\x40\x04name\x7f\xb9\x16" + b"v" * 3000  # Each goes to the table, and displaces others.
+    indexed = b"\x40\x04name\x7f\xb9\x16" + b"v" * 3000  # Each is added to the table, and evicts others.
     return frame(HEADERS, END_HEADERS | END_STREAM, stream(number), HEAD + indexed)
 
 
@@ -107,7 +107,7 @@ def unknown(number: int) -> bytes:
 
 
 class Serving:
-    """A gateway in a process of its own."""
+    """A gateway in a separate process."""
 
     def __init__(self, address: str, pid: int) -> None:
         self.address = address
@@ -115,13 +115,13 @@ class Serving:
         self.rest = self.memory()
 
     def memory(self) -> int:
-        """The most memory that it has used, in bytes."""
+        """Its peak memory, in bytes."""
         found = re.search(r"VmHWM:\s+(\d+) kB", self._status.read_text(encoding="ascii"))
         assert found
         return int(found[1]) * 1024
 
     async def answers(self) -> None:
-        """Makes some calls on a connection of its own."""
+        """Makes some calls on a separate connection."""
         async with grpc.aio.insecure_channel(self.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
             for _ in range(5):
                 await channel.unary_unary(f"/{READ}")(b"\x0a\x07vm-1001", timeout=20)
@@ -140,8 +140,8 @@ async def serving(tmp_path: Path) -> AsyncIterator[Serving]:
 
 
 async def flooded(serving: Serving, flood: Callable[[Connection], Awaitable[None]], *options: bytes) -> None:
-    """Runs a flood to its end, or until the gateway has closed the connection or reads no more, and makes calls
-    meanwhile and after it. Fails where a call fails or the memory grows too much."""
+    """Runs a flood to its end, or until the gateway has closed the connection or stops reading, and makes calls during
+    and after it. Fails if a call fails or the memory grows too much."""
     async with connection(serving.address, *options) as peer:
         sending = asyncio.ensure_future(flood(peer))
         closed = asyncio.ensure_future(peer.is_closed.wait())

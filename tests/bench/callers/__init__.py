@@ -1,1 +1,1 @@
-"""Python programs that call one after the other: what a call takes with all that its caller does for it."""
+"""Python programs that make calls one after the other: the time of a call including everything on the client."""

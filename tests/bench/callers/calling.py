@@ -1,4 +1,4 @@
-"""Calls GetPower again and again, with a pause between: `calling.py HOST:PORT SECONDS`. Prints the p99 in seconds."""
+"""Calls GetPower repeatedly, with a pause in between: `calling.py HOST:PORT SECONDS`. Prints the p99 in seconds."""
 
 from __future__ import annotations
 

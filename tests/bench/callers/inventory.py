@@ -1,7 +1,7 @@
 """Reads name, place and state of all machines once, and prints the seconds: `inventory.py KIND HOST:PORT VCENTER`.
 
-Kinds: `stream` reads by StreamVms, `get` by ListVms and GetVm of the gateway, 32 at a time; `pyvmomi` and `govc` read
-the same 16 properties from vCenter. Each ends with all machines in the caller's hands, and prints how many.
+Kinds: `stream` reads with StreamVms, `get` with ListVms and GetVm of the gateway, 32 at a time; `pyvmomi` and `govc`
+read the same 16 properties from vCenter. Each ends when the caller has all machines, and prints their number.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _get(address: str) -> int:
         try:
             gateway.call(getting, gateway.new(getting, vm=vm))
         except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:  # Its files cannot be read.
+            if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:  # vCenter cannot read its files.
                 raise
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -105,7 +105,7 @@ def _pyvmomi(address: str) -> int:
 
 
 def _govc(address: str) -> int:
-    # As JSON, since its table takes longer.
+    # As JSON, because its table takes longer.
     command = [str(_GOVC), "collect", "-json", "-type", "m", "/", *_PATHS.split(",")]
     environment = {
         **os.environ,

@@ -1,4 +1,4 @@
-"""The official SDK's client of CD-ROMs, and what vCenter would answer it: the SDK speaks JSON-RPC, not REST."""
+"""The official SDK's client for CD-ROMs, and vCenter's response to it: the SDK uses JSON-RPC, not REST."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["cdrom_stub"]
 
 
 def cdrom_stub(url: str, session: str) -> Cdrom:
-    """The SDK's stub, made as its own VsphereClient makes it, which insists on https."""
+    """The SDK's stub, created as by its own VsphereClient, which insists on https."""
     security = LegacySecurityContextFilter(security_context=create_session_security_context(session))
     connector = get_requests_connector(session=requests.Session(), url=f"{url}/api", provider_filter_chain=[security])
     return Cdrom(StubConfigurationFactory.new_std_configuration(connector))
 
 
 def _answer(body: dict[str, Any]) -> str:
-    """JSON-RPC's result for a CD-ROM as REST would show it."""
+    """The JSON-RPC result for a CD-ROM, from the REST result."""
     backing = Cdrom.BackingInfo(type=body["backing"]["type"], iso_file=body["backing"]["iso_file"])
     info = Cdrom.Info(
         type=body["type"],

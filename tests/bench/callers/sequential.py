@@ -1,6 +1,6 @@
-"""Calls GetCdrom one after the other and writes the seconds that each call took: `sequential.py KIND HOST:PORT CALLS`.
+"""Calls GetCdrom one after the other and writes the seconds of each call: `sequential.py KIND HOST:PORT CALLS`.
 
-Kinds: `grpc` calls the gateway, `sdk` and `requests` call vCenter. Each ends with an object in the caller's hands.
+Kinds: `grpc` calls the gateway, `sdk` and `requests` call vCenter. Each call ends when the caller has an object.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _main(kind: str, address: str, calls: int) -> None:
         start = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - start)
-    # What was got is shown, so that whoever measures can see that it is the right one.
+    # The result is printed, so that the benchmark can check it.
     json.dump({"seconds": seconds, "answer": str(call())}, sys.stdout)
 
 

@@ -1,8 +1,8 @@
-"""Watches machines and says how late it hears of changes: `watching.py HOST:PORT WATCHERS MACHINES SECONDS [KIND]`.
+"""Watches machines and reports the lag of changes: `watching.py HOST:PORT WATCHERS MACHINES SECONDS [KIND]`.
 
-KIND is `all`, each watcher without a filter; `some`, each with 100 machines of its own choice; or `unread`, without a
-filter and without reading anything after the full state. Prints `ready` once all know the state, and at the end one
-line of JSON: the lags in seconds, and the messages. A line on the standard input starts the measurement.
+KIND is `all`, each watcher without a filter; `some`, each with its own 100 machines; or `unread`, without a filter and
+without reading anything after the full state. Prints `ready` once all watchers know the state, and at the end one line
+of JSON: the lags in seconds, and the messages. A line on standard input starts the measurement.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _Watchers:
                 continue
             now = time.monotonic_ns()
             self.messages += 1
-            # The newest change of each machine is told; those that came before it are merged.
+            # Only the newest change of each machine is reported; earlier ones are merged into it.
             found = [(now - int(stamp)) / 1e9 for stamp in _STAMP.findall(message)]
             if found:
                 self.lags += found if len(self.lags) < 1_000_000 else ()

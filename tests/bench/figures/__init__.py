@@ -1,4 +1,4 @@
-"""The measurements, one a module: each has `measure`, which takes the lab and gives a section of the report."""
+"""The measurements, one per module: each has `measure`, which gets the lab and returns a section of the report."""
 
 from __future__ import annotations
 
@@ -39,4 +39,4 @@ MEASUREMENTS: Mapping[str, Callable[[Lab], Section]] = {
     "inventory": inventory.measure,
     "copying": copying.measure,
 }
-"""By the name that `--only` takes, in the order of the report."""
+"""By the name for `--only`, in the order of the report."""

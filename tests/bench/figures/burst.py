@@ -1,4 +1,4 @@
-"""Many calls at once while vCenter is slow."""
+"""Many concurrent calls while vCenter is slow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHAPE = Shape(2000, connections=20, streams=100)
 
 
 def measure(lab: Lab) -> Section:
-    """Wall time and peak memory of 2,000 calls at once, none of which may fail."""
+    """Wall time and peak memory of 2,000 concurrent calls, none of which may fail."""
 
     def gateway() -> AbstractContextManager[Contender]:
         limit = ("--vcenter-max-concurrent-calls", str(_SHAPE.calls))

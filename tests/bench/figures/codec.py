@@ -1,4 +1,4 @@
-"""The translation between JSON and messages alone, without any server."""
+"""The translation between JSON and messages alone, without a server."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _CALLS = 2_000
 
 
 def measure(lab: Lab) -> Section:
-    """Decoding and encoding of what GetVm returns, against protobuf's own json_format."""
+    """Decoding and encoding the response of GetVm, compared with protobuf's own json_format."""
     contract = load_contract()
     binding = compile_bindings(contract)["vcenter.v1.VmService/GetVm"]
     answer = RestResponse(200, {"content-type": "application/json"}, lab.vm_body)
     message = cast(Any, binding.decode(answer))
     encode_vm = Encoders(contract).message(message.vm.DESCRIPTOR)
-    # protobuf's JSON of the same message: json_format knows neither vCenter's enum values nor bare results.
+    # protobuf's JSON of the same message: json_format supports neither vCenter's enum values nor bare results.
     text = json_format.MessageToJson(message, preserving_proto_field_name=True, indent=None)
     empty = binding.response_class
 

@@ -1,4 +1,4 @@
-"""Copies a file to and from a guest through the gateway, beside curl at the same URL."""
+"""Copies a file to and from a guest through the gateway, compared with curl at the same URL."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _CREDENTIALS = {
 
 
 def measure(lab: Lab) -> Section:
-    """One file in both directions, at the speeds of three networks. The gateway's memory is looked at meanwhile."""
+    """One file in both directions, at the speeds of three networks, while the gateway's memory is measured."""
     size = _SIZE // 16 if lab.quick else _SIZE
     found: dict[str, list[float]] = {}
     grown: list[float] = []
@@ -51,7 +51,7 @@ def measure(lab: Lab) -> Section:
         for network, rate in _NETWORKS.items():
             with _gateway(lab, rate) as (vcenter, gateway), _channel(gateway.address) as channel:
                 for direction, copy in (("down", _download), ("up", _upload)):
-                    copy(channel, _PIECE)  # Once for everything that is loaded late.
+                    copy(channel, _PIECE)  # Loads everything that is loaded lazily.
                     gateway.process.reset_peak_rss()
                     before = gateway.process.rss()
                     add(f"gateway, {direction}, {network}", _timed(copy, channel, size))
@@ -136,6 +136,6 @@ def _curl(vcenter: str, direction: str, size: int) -> None:
         subprocess.run(["/usr/bin/curl", "-s", "-o", "/dev/null", _url(vcenter, size)], check=True)
         return
     with tempfile.NamedTemporaryFile() as file:
-        file.truncate(size)  # A hole, which is read as zeros.
+        file.truncate(size)  # A sparse file, which is read as zeros.
         command = ["/usr/bin/curl", "-s", "-H", "Expect:", "-T", file.name, _url(vcenter, size, attributes={})]
         subprocess.run(command, check=True)

@@ -1,4 +1,4 @@
-"""What a call costs the processor."""
+"""The CPU time of a call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CALLS = 10_000
 
 
 def measure(lab: Lab) -> Section:
-    """CPU time of one GetCdrom, of the gateway and of whatever could stand in its place."""
+    """CPU time of one GetCdrom, for the gateway and its alternatives."""
     contenders = [lab.gateway, lab.floor, lab.threads, lab.envoy]
     for contender in contenders:
         lab.warm(contender)

@@ -1,4 +1,4 @@
-"""Whether memory grows with the calls."""
+"""Whether memory grows with the number of calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PARTS = 10
 
 
 def measure(lab: Lab) -> Section:
-    """The memory of one process over 300,000 calls, once: the rounds would all be the same."""
+    """The memory of one process over 300,000 calls, once, because all rounds would be the same."""
     shape = Shape(lab.calls(_CALLS))
     memory = []
     with contenders.gateway(lab.folder, lab.upstream.address(lab.vcenter)) as gateway:

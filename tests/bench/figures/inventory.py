@@ -1,4 +1,4 @@
-"""How long it takes to read a whole inventory."""
+"""How long reading a whole inventory takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WAYS = {"stream": "StreamVms", "get": "ListVms and GetVm", "pyvmomi": "pyVmomi"
 
 
 def measure(lab: Lab) -> Section:
-    """All machines with 16 fields, by the gateway in two ways, by pyVmomi and by govc."""
+    """All machines with 16 fields, read through the gateway in two ways, with pyVmomi and with govc."""
     machines = lab.calls(_MACHINES)
     seconds: dict[str, list[float]] = {way: [] for way in _WAYS}
     with system(lab, machines) as (_, vcenter, gateway):

@@ -1,4 +1,4 @@
-"""How long a single call takes when nothing else is under way."""
+"""The duration of a single call without other calls in flight."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LABEL_IN_ANSWER = "CD/DVD drive 1"
 
 
 def measure(lab: Lab) -> Section:
-    """The median of calls one after the other: from h2load to each server, and from Python by each way."""
+    """The median of sequential calls: from h2load to each server, and from each kind of Python client."""
     shape = Shape(lab.calls(_CALLS), connections=1, streams=1)
     python_calls = lab.calls(_PYTHON_CALLS)
     vcenter = lab.upstream.address(lab.vcenter)
@@ -76,7 +76,7 @@ def _p50(lab: Lab, contender: Contender, shape: Shape) -> float:
 
 
 def _python(kind: str, address: str, calls: int) -> float:
-    """The median in seconds of a Python program's calls; it runs where the generator of the load otherwise does."""
+    """The median in seconds of a Python program's calls; it runs on the cores of the load generator."""
     command = [str(BENCH_BIN / "python"), str(CALLERS / "sequential.py"), kind, address, str(calls)]
     ended = subprocess.run(pinned(command, LOAD_CORES), capture_output=True, text=True, check=False)
     if ended.returncode:

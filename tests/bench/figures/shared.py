@@ -1,4 +1,4 @@
-"""Many callers who ask the same of a slow vCenter."""
+"""Many callers that request the same from a slow vCenter."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _HEADER = "cache-control: max-age=1"
 
 
 def measure(lab: Lab) -> Section:
-    """500 callers who poll 10 machines: what they wait for, and what vCenter has to answer."""
-    # One generator a machine, each with 50 callers that ask again as soon as they have their answer.
+    """500 callers that poll 10 machines: how long they wait, and how many calls vCenter has to serve."""
+    # One generator per machine, each with 50 callers that call again as soon as they have their response.
     shape = Shape(lab.calls(_CALLS_OF_MACHINE), connections=5, streams=10)
     callers = shape.connections * shape.streams * len(lab.cdroms)
     limit = ("--vcenter-max-concurrent-calls", str(_LIMIT))

@@ -1,4 +1,4 @@
-"""What a machine costs in a short list and in a long one."""
+"""The cost of a machine in a short list and in a long one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["measure"]
 _MACHINES = 600_000
 _MOST_CALLS = 8_000
 _JUDGED = (100, 1000, 4000)
-"""In a list of ten the machines cost less than what a call's cost varies by."""
+"""Lists of 10 are not judged: their machines cost less than the variation between calls."""
 
 
 def measure(lab: Lab) -> Section:
@@ -36,7 +36,7 @@ def measure(lab: Lab) -> Section:
         for size in SIZES
         if size > 1
     }
-    # Of medians: the dearest and the cheapest of a single round are rather those that noise has hit most.
+    # The quotient of medians: the most and the least expensive single rounds mostly show noise.
     medians = [statistics.median(each[size]) for size in _JUDGED]
     spread = (max(medians) / min(medians) - 1) * 100
     return Section(

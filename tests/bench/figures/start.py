@@ -1,4 +1,4 @@
-"""From the start of the process to the first call it takes, and what it holds in memory before that."""
+"""The time from the start of the process to its first call, and its memory before that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REST_SECONDS = 2.0
 
 
 def measure(lab: Lab) -> Section:
-    """Start to SERVING, and the memory of one worker that has served nothing yet."""
+    """Start to SERVING, and the memory of one worker that has not served a call yet."""
     seconds, memory = [], []
     for _ in range(lab.rounds):
         start = time.perf_counter()

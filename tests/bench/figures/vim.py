@@ -1,4 +1,4 @@
-"""The reading of the VIM API's answers alone, without any server."""
+"""Parsing the VIM API's responses alone, without a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _METHOD = "RetrievePropertiesEx"
 
 
 def measure(lab: Lab) -> Section:
-    """The properties of many machines, as a watch or an inventory reads them, against pyVmomi."""
+    """The properties of many machines, as read by a watch or an inventory, compared with pyVmomi."""
     machines = lab.calls(_MACHINES)
     body = response(_METHOD, "".join(_machine(number) for number in range(machines)))
     schema = load_schema()

@@ -1,4 +1,4 @@
-"""How late watchers hear of changes, and what they cost."""
+"""The lag and the cost of watchers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS = 10.0
 
 
 def measure(lab: Lab) -> Section:
-    """One watcher, a thousand with filters, and a hundred beside one that does not read, while machines change."""
+    """One watcher, a thousand with filters, and a hundred next to one that does not read, while machines change."""
     machines, watchers = lab.calls(_MACHINES), lab.calls(_WATCHERS)
     found: dict[str, list[float]] = {}
 
@@ -93,7 +93,7 @@ def _beside_unread(found: dict[str, list[float]]) -> list[float]:
 def _watching(
     gateway: Contender, watchers: int, machines: int, kind: str, seconds: float = _SECONDS
 ) -> Iterator[Program]:
-    """Watchers that know the state and wait for a line to begin measuring."""
+    """Watchers that know the state and wait for a line before they measure."""
     arguments = (gateway.address, str(watchers), str(machines), str(seconds), kind)
     with program(str(CALLERS / "watching.py"), *arguments) as caller:
         if caller.hear() != "ready":
@@ -113,6 +113,6 @@ def _watch(simulator: Program, gateway: Contender, watchers: int, machines: int,
 
 
 def _call(gateway: Contender, seconds: float) -> float:
-    """The p99 of a call that is made again and again, in seconds."""
+    """The p99 of a repeated call, in seconds."""
     with program(str(CALLERS / "calling.py"), gateway.address, str(seconds), goes_first=True) as caller:
         return float(caller.hear())

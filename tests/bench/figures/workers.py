@@ -1,4 +1,4 @@
-"""What a second worker adds on two cores."""
+"""The gain from a second worker on two cores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CALLS = 10_000
 
 
 def measure(lab: Lab) -> Section:
-    """Calls a second with one worker and with two, with nothing pinned but nginx."""
+    """Calls per second with one worker and with two; only nginx is pinned."""
     shape = Shape(lab.calls(_CALLS), connections=64, streams=1)
     rates: dict[int, list[float]] = {1: [], 2: []}
     costs: dict[int, list[float]] = {1: [], 2: []}

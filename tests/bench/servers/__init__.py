@@ -1,1 +1,1 @@
-"""The servers that the gateway is compared with: programs of their own, run by the environment of the benchmark."""
+"""The servers that the gateway is compared with: separate programs, run in the benchmark's environment."""

@@ -1,8 +1,8 @@
-"""The simulated vCenter, whose machines change all the time: `changing.py MACHINES CHANGES_A_SECOND`.
+"""The simulated vCenter, with continuously changing machines: `changing.py MACHINES CHANGES_A_SECOND`.
 
-Prints its address. The note of a machine that changes is the time at which it did, so that whoever hears of it knows
-how long that took. A line on the standard input switches the changes on or off, and is answered with the number of
-filters for changes that anybody has made so far; its end ends the program.
+Prints its address. The note of a machine that changes is the time of the change, so that a watcher can compute its lag.
+A line on standard input switches the changes on or off; the program responds with the number of filters for changes
+that have been created so far. The end of its input ends the program.
 """
 
 from __future__ import annotations

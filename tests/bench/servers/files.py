@@ -1,7 +1,7 @@
-"""A vCenter that has nothing but files of guests, of any size: `files.py [MB/s]`.
+"""A vCenter that only has files in guests, of any size: `files.py [MB/s]`.
 
-Prints its URL. A file named `/N` has N bytes; what is written is thrown away. A transfer is not faster than the number
-says. For measurements of transfers: the simulator keeps all files in memory.
+Prints its URL. A file named `/N` has N bytes; uploads are discarded. The number limits the speed of a transfer. For
+measurements of transfers, because the simulator keeps all files in memory.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ATTRIBUTES = {
 
 
 class _Pace:
-    """Waits as often as keeps a transfer to so many bytes a second."""
+    """Limits the speed of a transfer to this many bytes per second."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate

@@ -1,6 +1,6 @@
-"""The floor: a grpc.aio server on uvloop that answers GetCdrom with a message it has, and calls nobody.
+"""The floor: a grpc.aio server on uvloop that responds to GetCdrom with a stored message, without an upstream call.
 
-What a server of this kind costs at least; whatever the gateway costs beyond is its own.
+This is the minimum cost of a server of this kind; everything beyond is the gateway's own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The messages of the protos, from the same compiled descriptors that the gateway has."""
+"""The messages of the protos, from the same compiled descriptors that the gateway uses."""
 
 from __future__ import annotations
 

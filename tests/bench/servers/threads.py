@@ -1,6 +1,6 @@
-"""The obvious way to write a gateway: grpc's server with a pool of threads, and in each a session of requests.
+"""The obvious way to write a gateway: grpc's thread-pool server, with a requests session in each thread.
 
-One rpc, written by hand as one would write it: no validation, no metrics, no log line, one error for whatever fails.
+One handwritten rpc: no validation, no metrics, no log line, one error for all failures.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _THREADS = 64
 
 
 class CdromService:
-    """Asks vCenter and turns its JSON into the message."""
+    """Calls vCenter and converts its JSON to the message."""
 
     def __init__(self, vcenter: str) -> None:
         self._vcenter = vcenter
@@ -39,14 +39,14 @@ class CdromService:
             cdrom = answer.json()
         except requests.RequestException as error:
             context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
-        # vCenter's names of enum values have no prefix.
+        # vCenter's enum values have no prefix.
         cdrom["type"] = f"CDROM_HOST_BUS_ADAPTER_TYPE_{cdrom['type']}"
         cdrom["state"] = f"CONNECTION_STATE_{cdrom['state']}"
         cdrom["backing"]["type"] = f"CDROM_BACKING_TYPE_{cdrom['backing']['type']}"
         return json_format.ParseDict({"cdrom": cdrom}, GetCdromResponse(), ignore_unknown_fields=True)
 
     def _session(self) -> requests.Session:
-        """The thread's own: a session is not made for several threads."""
+        """The thread's own session, because sessions are not thread-safe."""
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
         session: requests.Session = self._local.session
