@@ -1,6 +1,6 @@
 """Compiles protos/ into descriptor sets with imports.
 
-    compile_protos.py              gateway/contract/descriptors.binpb, with comments: the source of the gateway's contract
+    compile_protos.py              gateway/contract/descriptors.binpb, with comments: the gateway's contract
     compile_protos.py --released   protos/released.binpb, without them: what `buf breaking` compares later protos with
 
 The build (hatch_build.py) and `make generate` create the first, `make release` the second. The google/api and

@@ -3,8 +3,8 @@
     generate_vim_schema.py           writes it
     generate_vim_schema.py --check   fails if it is out of date
 
-SOAP values need a schema: only the schema states whether `<numCPU>2</numCPU>` is a number, whether one element is a list
-of one, and in which order elements must be. pyVmomi is a dependency of the tests, not of the product.
+SOAP values need a schema: only the schema states whether `<numCPU>2</numCPU>` is a number, whether one element is a
+list of one, and in which order elements must be. pyVmomi is a dependency of the tests, not of the product.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _NAMES = frozenset(
         "VirtualMachineSnapshotTree.name",
     }
 )
-"""Names of objects, in which vCenter escapes `/`, `\\` and `%`, according to its documentation; the tables lack this."""
+"""Names of objects, in which vCenter escapes `/`, `\\` and `%`, says its documentation; the tables lack this."""
 
 _DATA: dict[str, Any] = VmomiSupport._dataDefMap
 _MANAGED: dict[str, Any] = VmomiSupport._managedDefMap

@@ -63,8 +63,8 @@ class Watched:
 
 @asynccontextmanager
 async def watched_system(folder: Path) -> AsyncIterator[Watched]:
-    """Starts the system, with the programs' output in `folder`. Prometheus comes from `make
-    build/tools/bin/promtool`."""
+    """Starts the system, with the programs' output in `folder`. Prometheus is built with
+    `make build/tools/bin/promtool`."""
     async with AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(Simulator(SimulatorOptions(tls=True, latency=0.004)))
         processes = stack.enter_context(ExitStack())
@@ -87,9 +87,7 @@ async def live(system: Watched, seconds: float) -> None:
         callers = [asyncio.create_task(_caller(channels, number)) for number in range(32)]
         try:
             await asyncio.sleep(seconds * 0.3)
-            faults.add(
-                Fault("latency", seconds=1.5), operation=_SLOW, times=None
-            )  # All call slots are used: calls wait.
+            faults.add(Fault("latency", seconds=1.5), operation=_SLOW, times=None)  # All slots are used: calls wait.
             await asyncio.sleep(seconds * 0.15)
             faults.clear()
             await asyncio.sleep(seconds * 0.15)
