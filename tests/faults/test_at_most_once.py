@@ -32,9 +32,9 @@ def changes() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_no_change_is_sent_twice(seed: int) -> None:
-    """Two thousand changes over a network that loses a third of all connections, while sessions end and vCenter goes
-    away for moments: none is executed twice, what was answered was executed, what failed was not, and where nobody
-    knows, the status says so and forbids gRPC to repeat the call."""
+    """Two thousand changes over a network that loses a third of all connections, while sessions end and vCenter has
+    short outages: none is executed twice, what succeeded was executed, what failed was not, and if the outcome is
+    unknown, the status says so and forbids gRPC to retry the call."""
     found: dict[str, End] = {}
     async with proxied_system(WEATHER, seed=seed) as (system, proxy):
         places = asyncio.Semaphore(AT_ONCE)

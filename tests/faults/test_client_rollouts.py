@@ -98,8 +98,8 @@ def found_by(language: str, folder: Path, name: str, port: int) -> dict[str, str
 
 @pytest.mark.parametrize("language", ["python", "go", "java", "cpp"])
 async def test_a_rolling_restart(tmp_path: Path, language: str) -> None:
-    """Two replicas behind one name are restarted one after the other: clients leave each before it closes, no call of
-    theirs fails, and each change is executed exactly once."""
+    """Two replicas behind one name are restarted one after the other: clients leave each replica before it closes, none
+    of their calls fails, and each change is executed exactly once."""
     runner = BUILT / language / "conformance"
     if not runner.is_file():
         assert not os.environ.get("CI"), f"there is no such client: run `make test-client-{language}`"

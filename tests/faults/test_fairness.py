@@ -104,8 +104,8 @@ async def held_vcenter(places: int = 64, **more: Any) -> AsyncIterator[tuple[Hel
 
 
 async def test_made_up_passwords_hold_up_nobody() -> None:
-    """While vCenter takes its time to refuse a thousand made-up users, it sees eight logins at a time; callers who have
-    a session are answered, and one on another connection who needs a session waits for one login of theirs."""
+    """While vCenter slowly rejects a thousand made-up users, it gets eight logins at a time. Callers with a session are
+    served, and one on another connection that needs a session waits for only one of those logins."""
     async with held_vcenter() as (vcenter, crowd, other):
         vcenter.holds_logins = True
         made_up = [asyncio.create_task(end(crowd, READ, READ_REQUEST, user=f"made-up-{n}")) for n in range(1000)]
@@ -131,7 +131,7 @@ async def test_made_up_passwords_hold_up_nobody() -> None:
 
 
 async def test_how_many_logins_there_may_be() -> None:
-    """The settings say how many are with vCenter and how many wait."""
+    """The settings limit how many logins are in flight to vCenter and how many wait."""
     async with held_vcenter(max_concurrent_logins=2, max_waiting_logins=3) as (vcenter, crowd, _):
         vcenter.holds_logins = True
         calls = [asyncio.create_task(end(crowd, READ, READ_REQUEST, user=f"user-{n}")) for n in range(10)]
@@ -142,8 +142,8 @@ async def test_how_many_logins_there_may_be() -> None:
 
 
 async def test_made_up_sessions_hold_up_nobody() -> None:
-    """While nine hundred calls with as many session ids wait on one connection, a call on another one waits for one
-    place."""
+    """While nine hundred calls with as many session ids wait on one connection, a call on another one waits for only
+    one slot."""
     async with held_vcenter(places=4) as (vcenter, crowd, other):
         limiter = crowd.gateway.vcenter.limiter  # type: ignore[union-attr]
         vcenter.holds_reads = True
@@ -166,8 +166,8 @@ async def test_made_up_sessions_hold_up_nobody() -> None:
 
 
 async def test_a_joiner_lends_its_turn() -> None:
-    """A read that joins one which stands behind two hundred calls of another connection waits for one place, as it
-    would if it had not joined."""
+    """A read that joins another one, which waits behind two hundred calls of another connection, waits for only one
+    slot, as if it had not joined."""
     async with held_vcenter(places=1) as (vcenter, crowd, other):
         limiter = crowd.gateway.vcenter.limiter  # type: ignore[union-attr]
         vcenter.holds_reads = True
@@ -195,8 +195,8 @@ async def test_a_joiner_lends_its_turn() -> None:
 
 @pytest.mark.parametrize("fault", [Fault("reset_before"), Fault("reset_after"), Fault.unavailable()])
 async def test_one_operation_that_breaks(system: System, fault: Fault) -> None:
-    """Thirty changes in a row whose connections break, or whose service is down, and nothing beside them: the breaker
-    asks vCenter and stays closed, so that all others go on."""
+    """Thirty consecutive changes whose connections break, or whose service is down, without other calls: the breaker
+    probes vCenter and stays closed, so that all other calls are served."""
     await system.client.call(READ, READ_REQUEST)
     system.simulator.faults.add(fault, operation=START_ID, times=None)
     found = await ends(system.client, [(START, START_REQUEST)] * 30, 1)
@@ -208,7 +208,7 @@ async def test_one_operation_that_breaks(system: System, fault: Fault) -> None:
 
 
 async def test_logins_that_break() -> None:
-    """Likewise with the logins of one caller."""
+    """The same with the logins of one caller."""
     async with held_vcenter() as (vcenter, crowd, other):
         vcenter.breaks_logins = True
         for number in range(30):

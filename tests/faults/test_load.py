@@ -20,8 +20,8 @@ MARGIN = 20.0
 
 
 async def test_deadlines_hold_while_vcenter_is_slow() -> None:
-    """A thousand calls with one second each, for a vCenter that takes minutes: all end by their deadlines, health
-    answers all the while, and no place is lost."""
+    """A thousand calls with a deadline of one second each, for a vCenter that takes minutes: all end by their
+    deadlines, health responds all the time, and no slot leaks."""
     async with running_system(server=MANY) as system:
         await system.client.call(READ, READ_REQUEST)
         system.simulator.faults.add(Fault.latency(300), operation=READ_ID, times=None)
@@ -54,8 +54,8 @@ async def test_deadlines_hold_while_vcenter_is_slow() -> None:
 
 
 async def test_a_burst_is_answered_or_refused() -> None:
-    """Five thousand calls at once, of which five hundred may wait: each is answered, or refused with the time after
-    which to try again; none is dropped without a word."""
+    """Five thousand concurrent calls, of which five hundred may wait: each is answered, or rejected with a retry delay;
+    none is dropped silently."""
     async with running_system(SimulatorOptions(latency=0.1), max_concurrent_calls=32, max_waiting_calls=500) as system:
         found = await ends(system.client, [(READ, READ_REQUEST)] * 5000, 5000, timeout=60)
         kinds = count(found)
@@ -67,7 +67,7 @@ async def test_a_burst_is_answered_or_refused() -> None:
 
 
 async def test_nobody_waits_behind_a_thousand_calls_of_another() -> None:
-    """While one user's thousand calls wait, another's single call gets the turn after the next."""
+    """While one user's thousand calls wait, another user's single call is at most the second to be served."""
     async with running_system(server=MANY, max_concurrent_calls=4) as system:
         await system.client.call(READ, READ_REQUEST, user=READONLY)
         await system.client.call(READ, READ_REQUEST)
@@ -91,7 +91,7 @@ async def test_nobody_waits_behind_a_thousand_calls_of_another() -> None:
 
 
 async def test_calls_that_give_up_while_they_wait(system: System) -> None:
-    """Callers who go away, whether with vCenter or in the queue, leave no place behind."""
+    """Callers that cancel, whether their call is with vCenter or in the queue, do not leak slots."""
     await system.client.call(READ, READ_REQUEST)
     system.simulator.faults.add(Fault("hang"), operation=READ_ID, times=None)
     limiter = vcenter_of(system).limiter

@@ -31,8 +31,8 @@ AT_ONCE = 20
 
 
 async def test_an_outage_is_not_multiplied(system: System) -> None:
-    """However many reads fail in a way that may pass, vCenter gets a tenth more requests than there are calls, and a
-    small reserve."""
+    """However many reads fail with a transient error, vCenter gets at most a tenth more requests than there are calls,
+    plus a small reserve."""
     await system.client.call(READ, READ_REQUEST)
     system.simulator.faults.add(Fault.error("SERVICE_UNAVAILABLE"), operation=READ_ID, times=None)
     found = await ends(system.client, [(READ, READ_REQUEST)] * 500, AT_ONCE)
@@ -50,9 +50,9 @@ async def calls_until_open(system: System) -> list[object]:
 
 
 async def test_vcenter_restarts(system: System) -> None:
-    """While a proxy answers in vCenter's place with its own page, the breaker opens and health says so; callers are
-    told when to come back and none of their calls reaches vCenter; the first answer closes it, and one login serves
-    all."""
+    """While a proxy responds with its own page instead of vCenter, the breaker opens and health reports it. Callers get
+    a retry delay and none of their calls reaches vCenter. The first response closes the breaker, and one login serves
+    all callers."""
     await system.client.call(READ, READ_REQUEST)
     assert await is_healthy(system)
     system.simulator.faults.add(Fault.unavailable(), times=None)
@@ -84,7 +84,7 @@ async def test_vcenter_restarts(system: System) -> None:
 
 async def test_the_network_is_down() -> None:
     """While vCenter's host refuses connections, every call ends in UNAVAILABLE within its deadline and none may have
-    been executed; when it is back, calls are answered again without a new start."""
+    been executed. After that, calls succeed again without a restart."""
     async with proxied_system() as (system, proxy):
         await system.client.call(READ, READ_REQUEST)
         await proxy.down()
@@ -100,7 +100,7 @@ async def test_the_network_is_down() -> None:
 
 
 async def test_a_short_outage_stays_unseen() -> None:
-    """Reads with a deadline of seconds outlast a moment in which every connection is reset."""
+    """Reads with a deadline of a few seconds survive a short time in which every connection is reset."""
     async with proxied_system() as (system, proxy):
         await system.client.call(READ, READ_REQUEST)
         await proxy.down()
@@ -111,7 +111,7 @@ async def test_a_short_outage_stays_unseen() -> None:
 
 
 async def test_sessions_are_closed_although_the_breaker_is_open() -> None:
-    """A gateway that stops while it leaves vCenter alone still ends its session there."""
+    """A gateway that stops while its breaker is open still ends its session at vCenter."""
     async with proxied_system() as (system, proxy):
         await system.client.call(READ, READ_REQUEST)
         await proxy.down()
@@ -122,8 +122,8 @@ async def test_sessions_are_closed_although_the_breaker_is_open() -> None:
 
 
 async def test_vcenter_takes_calls_and_never_answers(system: System) -> None:
-    """When reads have waited for long and nobody got an answer, vCenter is left alone and health says so; callers with
-    short deadlines and changes that take their time do not bring that about."""
+    """If reads have waited for a long time and none got a response, the breaker opens and health reports it. Callers
+    with short deadlines and slow changes do not cause that."""
     await system.client.call(READ, READ_REQUEST)
     breaker = vcenter_of(system).breaker
     system.simulator.faults.add(HANG, times=None)
@@ -153,7 +153,7 @@ async def test_vcenter_takes_calls_and_never_answers(system: System) -> None:
 
 
 async def test_changes_that_take_longer_than_a_proxy_waits() -> None:
-    """They do not bring it about either, reads that a proxy gave up waiting for do."""
+    """Such changes do not open the breaker either, but reads that a proxy gave up waiting for do."""
     async with (
         raw_vcenter(http("504 Gateway Timeout", b"upstream request timeout", "text/plain")) as vcenter,
         running_gateway(VCenterOptions(vcenter.url)) as client,
@@ -169,7 +169,7 @@ async def test_changes_that_take_longer_than_a_proxy_waits() -> None:
 
 
 async def test_slow_reads_beside_others(system: System) -> None:
-    """One operation that gets no answer keeps nobody from those that do."""
+    """An operation without a response does not delay other operations."""
     await system.client.call(READ, READ_REQUEST)
     vcenter_of(system).breaker.silence = 0.1
     system.simulator.faults.add(HANG, operation=READ_ID, times=None)
@@ -181,7 +181,7 @@ async def test_slow_reads_beside_others(system: System) -> None:
 
 
 async def test_a_probe_that_gets_no_answer(system: System) -> None:
-    """The call that looks how vCenter is has a long deadline and gets no answer: others are let through meanwhile."""
+    """The breaker's probe has a long deadline and gets no response: other calls are let through in the meantime."""
     await system.client.call(READ, READ_REQUEST)
     system.simulator.faults.add(Fault.unavailable(), times=None)
     await calls_until_open(system)
@@ -201,7 +201,7 @@ async def test_a_probe_that_gets_no_answer(system: System) -> None:
 
 @pytest.mark.parametrize("kind", ["hang", "reset_before"])
 async def test_a_probe_that_fails_in_another_way(system: System, kind: str) -> None:
-    """Whatever the one call meets that looks how vCenter is, the breaker lets another one look later."""
+    """Whatever the outcome of the breaker's probe, the breaker allows another one later."""
     await system.client.call(READ, READ_REQUEST)
     system.simulator.faults.add(Fault.unavailable(), times=None)
     await calls_until_open(system)

@@ -14,8 +14,8 @@ from tests.integration.harness import READ, READ_REQUEST, Failure, running_gatew
 
 
 async def test_a_renewed_authority_is_trusted(tmp_path: Path) -> None:
-    """When vCenter comes back with a certificate of a new authority, calls are refused until the file of authorities
-    has it, and answered within seconds after; the gateway is not started anew."""
+    """If vCenter comes back with a certificate of a new authority, calls are rejected until the authorities file
+    contains it, and succeed within seconds after that, without a restart of the gateway."""
     file = tmp_path / "ca.pem"
     async with Simulator(SimulatorOptions(tls=True)) as old:
         file.write_text(old.certificate_pem or "")
@@ -53,8 +53,8 @@ async def test_an_authority_that_is_taken_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "no certificate"])
 async def test_a_broken_file_of_authorities(tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A file that becomes unusable is reported and changes nothing: neither the system's authorities nor none at all
-    take its place."""
+    """A file that becomes unusable is reported and changes nothing: the gateway does not fall back to the system's
+    authorities or to none."""
     file = tmp_path / "ca.pem"
     async with Simulator(SimulatorOptions(tls=True)) as simulator:
         file.write_text(simulator.certificate_pem or "")

@@ -39,7 +39,7 @@ def assert_quiet(replicas: Fleet) -> None:
 
 @pytest.mark.parametrize("step", [Fleet.replace, Fleet.restart], ids=["new addresses", "same addresses"])
 async def test_a_rolling_restart(tmp_path: Path, step: Callable[[Fleet, str], Awaitable[float]]) -> None:
-    """Three replicas are restarted one by one, as pods that get new addresses or where they were: the client leaves
+    """Three replicas are restarted one by one, with new addresses like pods, or with the same ones: the client leaves
     each before it closes, no call fails, and each change is executed exactly once."""
     arguments = ("--settle-seconds", f"{SETTLE:g}")
     async with fleet(tmp_path, 3, *arguments) as replicas, replicas.client(service_config()) as client:
@@ -52,7 +52,8 @@ async def test_a_rolling_restart(tmp_path: Path, step: Callable[[Fleet, str], Aw
 
 
 async def test_a_rolling_restart_unwatched(tmp_path: Path) -> None:
-    """Clients that watch no health lose nothing either where a stop settles for longer than connections live."""
+    """Clients that do not watch health lose no calls either, if a stop settles for longer than the age of
+    connections."""
     arguments = ("--max-connection-age-seconds", "1", "--settle-seconds", "2")
     async with fleet(tmp_path, 3, *arguments) as replicas, replicas.client(service_config(health=False)) as client:
         async with replicas.load(client):
@@ -64,8 +65,8 @@ async def test_a_rolling_restart_unwatched(tmp_path: Path) -> None:
 
 
 async def test_a_replica_is_killed(tmp_path: Path) -> None:
-    """When a replica is killed, exactly the changes in flight on it fail, as UNAVAILABLE, and none is sent again; reads
-    are repeated elsewhere, and whatever is sent from then on succeeds."""
+    """If a replica is killed, exactly the changes in flight on it fail, with UNAVAILABLE, and none is sent again. Reads
+    are retried elsewhere, and all later calls succeed."""
     async with fleet(tmp_path, 3) as replicas, replicas.client(service_config()) as client:
         record = replicas.simulator.record
         async with replicas.load(client):
@@ -98,8 +99,8 @@ async def test_a_replica_is_killed(tmp_path: Path) -> None:
 
 
 async def test_more_replicas(tmp_path: Path) -> None:
-    """One replica becomes three: within the age of connections new calls come to all of them evenly, and none
-    fails."""
+    """One replica becomes three: within the age of connections, new calls are evenly distributed to all of them, and
+    none fails."""
     arguments = ("--max-connection-age-seconds", f"{AGE:g}")
     async with fleet(tmp_path, 1, *arguments) as replicas, replicas.client(service_config()) as client:
         async with replicas.load(client):

@@ -288,7 +288,7 @@ async def broken_logins(simulator: Simulator, calls: Planting, *metadata: tuple[
 
 async def test_callers_with_vcenter_identities(tmp_path: Path, collector: Collector) -> None:
     """Every case of every rpc, with passwords for vCenter and for guests, session ids, console tickets, customizations,
-    and failed logins: no secret of theirs appears anywhere, even in the most verbose log."""
+    and failed logins: none of their secrets appears anywhere, even in the most verbose log."""
     heard = Heard()
     async with vcenter() as simulator:
         files = Files(tmp_path, simulator, collector)
@@ -334,7 +334,7 @@ def signed(key: Any, **claims: Any) -> str:
 
 async def test_callers_of_a_service_account(tmp_path: Path, collector: Collector) -> None:
     """The service account's password, tokens and JWTs, accepted or not, appear nowhere either, nor does a password that
-    vCenter does not accept any longer."""
+    vCenter no longer accepts."""
     heard, key = Heard(), ec.generate_private_key(ec.SECP256R1())
     jwts = [
         signed(key),

@@ -56,7 +56,7 @@ GUEST = {
 
 
 async def test_a_thousand_first_calls_make_one_login(system: System) -> None:
-    """A thousand calls that come at once for one user are answered, and vCenter sees one login."""
+    """A thousand concurrent first calls of one user succeed, and vCenter gets one login."""
     found = await ends(system.client, [(READ, READ_REQUEST)] * 1000, 1000)
     assert count(found) == {("OK", ""): 1000}
     assert system.simulator.sessions.counts()["logins"] == 1
@@ -76,8 +76,8 @@ async def let_pass(system: System, seconds: float, used_every: float | None) -> 
 
 
 async def test_callers_who_give_up_during_a_login(system: System) -> None:
-    """The first caller, for whom the login was begun, and others leave: it goes on for those who stay, and for the next
-    one when nobody stays."""
+    """The caller that caused the login and others cancel: the login continues for those that remain and, if none
+    remains, for the next one."""
     login = "the login"
     system.simulator.faults.add(Fault.latency(1))
     calls = [asyncio.create_task(end(system.client, READ, READ_REQUEST)) for _ in range(20)]
@@ -103,7 +103,7 @@ async def test_callers_who_give_up_during_a_login(system: System) -> None:
     [pytest.param(30 * MINUTES, None, id="idle"), pytest.param(24 * HOURS - 1, 29 * MINUTES, id="absolute")],
 )
 async def test_one_login_for_a_herd_after_expiry(system: System, seconds: float, used_every: float | None) -> None:
-    """When vCenter has ended the session, idle or old, five hundred calls make one login, and none fails."""
+    """If vCenter has ended the session, idle or old, five hundred calls cause one login, and none fails."""
     await system.client.call(READ, READ_REQUEST)
     await let_pass(system, seconds, used_every)
     assert logins(system.simulator) == 1
@@ -144,8 +144,8 @@ async def pool() -> AsyncIterator[Pool]:
     [pytest.param(26, 3, id="idle"), pytest.param(20, 24 * 3, id="absolute")],
 )
 async def test_sessions_are_renewed_before_vcenter_ends_them(pool: Pool, minutes: int, times: int) -> None:
-    """Before 30 minutes without a call, and before 24 hours in any case, a new session takes the place of the old one,
-    which is closed: no call ever meets an ended session."""
+    """Before 30 minutes without a call, and before 24 hours in any case, a new session replaces the old one, which is
+    closed: no call ever uses an ended session."""
     await pool.call()
     for _ in range(times):
         pool.clock.advance(minutes * MINUTES)
@@ -200,8 +200,8 @@ REFUSED = ("UNAVAILABLE", "SERVICE_ACCOUNT_REJECTED")
 
 
 async def test_the_service_account_survives_a_new_password(tmp_path: Path) -> None:
-    """While the password is changed first at vCenter and then in the file, twenty callers cost one refused login: the
-    account is not locked, and all are served again as soon as the file has it."""
+    """While the password is changed first at vCenter and then in the file, twenty callers cause one rejected login: the
+    account is not locked, and all callers are served again as soon as the file has the new password."""
     password = tmp_path / "password"
     password.write_text(PASSWORD)
     auth = {"mode": "service-account", "user": ADMINISTRATOR, "password_file": str(password)}
@@ -222,7 +222,8 @@ async def test_the_service_account_survives_a_new_password(tmp_path: Path) -> No
 
 
 async def test_callers_with_an_old_password_lock_no_account(system: System) -> None:
-    """Twenty callers who go on with the old password cost one refused login; those with the new one are served."""
+    """Twenty callers that continue with the old password cause one rejected login; those with the new one are
+    served."""
     sessions = system.simulator.sessions
     async with callers(system, 20) as old:
         await old.see(OK)
@@ -239,8 +240,8 @@ async def test_callers_with_an_old_password_lock_no_account(system: System) -> N
 
 
 async def test_no_room_for_sessions() -> None:
-    """While vCenter has no session left, every call says so and when to come back; vCenter gets one login at a time,
-    and the first free session serves everybody."""
+    """While vCenter has no free session, every call fails with that reason and a retry delay. vCenter gets one login at
+    a time, and the first free session serves all callers."""
     async with running_system(SimulatorOptions(latency=0.1, limits=SessionLimits(total=3))) as system:
         others = [system.simulator.sessions.login("readonly@vsphere.local", PASSWORD) for _ in range(3)]
         found = await ends(system.client, [(READ, READ_REQUEST)] * 200, 200)
@@ -259,7 +260,7 @@ async def test_no_room_for_sessions() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 500])
 async def test_an_ended_session_whatever_the_status(system: System, status: int) -> None:
-    """An ended session is replaced by what vCenter calls the error, whatever HTTP status it gives it."""
+    """An ended session is recognized by vCenter's error type, whatever the HTTP status, and is replaced."""
     await system.client.call(READ, READ_REQUEST)
     system.simulator.sessions.expire_all()
     ended = Fault.answer({"error_type": "UNAUTHENTICATED", "messages": []}, status)
@@ -270,8 +271,8 @@ async def test_an_ended_session_whatever_the_status(system: System, status: int)
 
 
 async def test_a_half_dead_session_is_replaced(system: System) -> None:
-    """vCenter says that a session is alive, and refuses all operations with it: callers get a new session unseen. Where
-    that does not help either, they are told, and no further session is opened for a minute."""
+    """vCenter reports that a session is alive, but rejects all operations with it: callers transparently get a new
+    session. If that does not help either, calls fail, and no other session is opened for a minute."""
     await system.client.call(READ, READ_REQUEST)
     refused = Fault.answer({"error_type": "UNAUTHENTICATED", "messages": []}, 401)
     system.simulator.faults.add(refused, operation=READ_ID)
@@ -285,15 +286,15 @@ async def test_a_half_dead_session_is_replaced(system: System) -> None:
 
 
 async def test_spellings_of_a_user(system: System) -> None:
-    """Callers who spell the name of one user in many ways share one session."""
+    """Callers that spell one user's name in many ways share one session."""
     names = [ADMINISTRATOR[:number].upper() + ADMINISTRATOR[number:] for number in range(len(ADMINISTRATOR))]
     await asyncio.gather(*(system.client.call(READ, READ_REQUEST, user=name) for name in names))
     assert logins(system.simulator) == 1
 
 
 async def test_passwords_that_are_made_up_lock_no_account(system: System) -> None:
-    """However many passwords are tried for a user, at once and under many spellings, the account is not locked: the
-    caller who knows the right one, and has used it before, goes on."""
+    """However many passwords are tried for a user, concurrently and in many spellings, the account is not locked: the
+    caller with the right password, who has used it before, continues."""
     await system.client.call(READ, READ_REQUEST)
     names = (ADMINISTRATOR, ADMINISTRATOR.upper(), ADMINISTRATOR.title())
     guesses = [end(system.client, READ, READ_REQUEST, user=names[n % 3], password=f"guess {n}") for n in range(60)]
@@ -304,8 +305,8 @@ async def test_passwords_that_are_made_up_lock_no_account(system: System) -> Non
 
 
 async def test_a_proven_password_that_is_refused_once() -> None:
-    """After a restart of vCenter its identity source may refuse a right password for a moment: one that has worked
-    before is tried again after 5 seconds."""
+    """After a restart of vCenter, its identity source may briefly reject a right password: a password that has worked
+    before is retried after 5 seconds."""
     clock = ManualClock()
     async with Simulator(SimulatorOptions(clock=clock)) as simulator:
         vcenter = VCenter(VCenterOptions(simulator.url), load_contract(), clock=lambda: clock().timestamp())
@@ -329,7 +330,7 @@ async def test_a_proven_password_that_is_refused_once() -> None:
 
 @pytest.mark.parametrize("message_id", ["failedToLoginMaxSessionCountReached", "cis.ServerUnavailable"])
 async def test_logins_that_vcenter_refuses_for_now(message_id: str) -> None:
-    """Whatever words vCenter has for it, fifty callers who go on calling cost a few logins."""
+    """Whatever vCenter's error for it, fifty callers that keep calling cause only a few logins."""
     body = json.dumps({"error_type": "SERVICE_UNAVAILABLE", "messages": [{"id": f"com.vmware.{message_id}"}]})
     async with (
         raw_vcenter(http("503 Service Unavailable", body.encode())) as vcenter,
@@ -352,7 +353,7 @@ async def test_logins_that_vcenter_refuses_for_now(message_id: str) -> None:
 
 
 async def test_a_session_in_doubt_is_not_left_open(system: System) -> None:
-    """When vCenter cannot say whether a session is alive, the gateway opens another one and closes it all the same."""
+    """If vCenter cannot tell whether a session is alive, the gateway opens another one and still closes the old one."""
     await system.client.call(READ, READ_REQUEST)
     system.simulator.faults.add(Fault.answer({"error_type": "UNAUTHENTICATED"}, 401), operation=LIST_PROCESSES_ID)
     system.simulator.faults.add(Fault.unavailable())  # For the check whether the session is alive.
@@ -363,7 +364,8 @@ async def test_a_session_in_doubt_is_not_left_open(system: System) -> None:
 
 
 async def test_the_wait_for_room_grows() -> None:
-    """While vCenter has no room for another session, it is asked again after 1, 2, 4 ... seconds, and not before."""
+    """While vCenter has no capacity for another session, it is asked again after 1, 2, 4 ... seconds, and not
+    earlier."""
     clock, policy = ManualClock(), RetryPolicy(jitter=lambda shortest, longest: longest)
     options = SimulatorOptions(clock=clock, limits=SessionLimits(total=1))
     async with Simulator(options) as simulator:

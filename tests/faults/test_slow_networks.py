@@ -19,7 +19,7 @@ MARGIN = 2.0
 
 
 async def test_half_an_answer() -> None:
-    """A read whose answer breaks off is made again; a change ends in UNAVAILABLE and may have been executed."""
+    """A read whose response is truncated is retried; a change ends in UNAVAILABLE and may have been executed."""
     async with proxied_system() as (system, proxy):
         await system.client.call(READ, READ_REQUEST)
         proxy.weather = Weather(half=0.3)
@@ -33,7 +33,7 @@ async def test_half_an_answer() -> None:
 
 
 async def test_an_answer_that_stops_in_the_middle() -> None:
-    """When the rest of an answer never comes, the call ends at its deadline, and its place is free for the next."""
+    """If the rest of a response never arrives, the call ends at its deadline, and its slot is free for the next one."""
     async with proxied_system() as (system, proxy):
         await system.client.call(READ, READ_REQUEST)
         proxy.weather = Weather(stall=1)
@@ -48,8 +48,8 @@ async def test_an_answer_that_stops_in_the_middle() -> None:
 
 
 async def test_connections_that_close_slowly() -> None:
-    """A connection that dies a while after its answer costs reads nothing, and changes at most a status that says what
-    nobody can know."""
+    """If a connection dies some time after its response, reads are not affected, and changes at most end with a status
+    that says that the outcome is unknown."""
     async with proxied_system(Weather(close_after=0.5, close_delay=0.1), max_concurrent_calls=4) as (system, _):
         found = await ends(system.client, [(READ, READ_REQUEST), UPDATE_BOOT] * 50, 4, timeout=5)
         failures = [item for item in found if isinstance(item, Failure)]
@@ -66,7 +66,7 @@ async def test_connections_that_close_slowly() -> None:
     ],
 )
 async def test_little_bandwidth(bytes_per_second: float, expected: tuple[str, str]) -> None:
-    """A large answer takes its time; one that takes longer than the deadline ends there."""
+    """A large response takes time; one that takes longer than the deadline ends there."""
     async with proxied_system(simulator_options=SimulatorOptions(vms=200)) as (system, proxy):
         await system.client.call(READ, READ_REQUEST)
         proxy.weather = Weather(bytes_per_second=bytes_per_second)
@@ -77,7 +77,7 @@ async def test_little_bandwidth(bytes_per_second: float, expected: tuple[str, st
 
 
 async def test_latency_with_jitter() -> None:
-    """Answers that come late and out of order reach the callers who asked."""
+    """Late responses in a different order reach the right callers."""
     async with proxied_system(Weather(latency=0.01, jitter=0.1)) as (system, _):
         machines = [f"vm-{1001 + number % 16}" for number in range(200)]
         calls = (system.client.call("vcenter.v1.VmService/GetVm", {"vm": vm}) for vm in machines)

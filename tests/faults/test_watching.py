@@ -113,8 +113,8 @@ async def answer_with_nothing(system: System) -> None:
     ids=lambda trouble: trouble.__name__,
 )
 async def test_vcenter_loses_the_wait(trouble: Callable[[System], Awaitable[None]], machines: int) -> None:
-    """The gateway asks for the full state anew, and watchers get the differences alone: what changed meanwhile is told
-    once, and the stream and its tokens go on."""
+    """The gateway requests the full state again, and watchers get only the differences: changes in the meantime are
+    reported once, and the stream and its tokens stay valid."""
     async with running_system(SimulatorOptions(vms=machines)) as system:
         followed = await follow(system.client, {"fields": FIELDS})
         await trouble(system)
@@ -128,7 +128,7 @@ async def test_vcenter_loses_the_wait(trouble: Callable[[System], Awaitable[None
 
 
 async def test_the_first_state_is_cut() -> None:
-    """A stream that begins while vCenter loses the first pages begins with the full state all the same, or fails."""
+    """A stream that starts while vCenter loses the first pages still begins with the full state, or fails."""
     async with running_system(SimulatorOptions(vms=450)) as system:
         system.simulator.faults.add(Fault.vim_fault("InvalidCollectorVersion"), operation=WAIT)
         followed = await follow(system.client, {"fields": FIELDS})
@@ -150,7 +150,7 @@ async def proxied(machines: int = 300) -> AsyncIterator[tuple[Simulator, FaultPr
 
 @pytest.mark.parametrize("fate", ["half", "reset_after", "reset_before"])
 async def test_the_network_cuts_answers(fate: str) -> None:
-    """Answers that break off in the middle of an update, or never come, lose no change."""
+    """Responses that are truncated in the middle of an update, or never arrive, lose no change."""
     async with proxied() as (simulator, proxy, client):
         followed = await follow(client, {"fields": FIELDS})
         proxy.weather = Weather(**{fate: 0.5})
@@ -163,8 +163,8 @@ async def test_the_network_cuts_answers(fate: str) -> None:
 
 
 async def test_vcenter_restarts() -> None:
-    """While vCenter is away, streams stay open and say so; when it is back with other machines, they get the
-    differences and are told that they are up to date."""
+    """While vCenter is away, streams stay open and report it. When it is back with other machines, they get the
+    differences and a message that they are up to date."""
     async with proxied() as (simulator, proxy, client):
         followed = await follow(client, {"fields": FIELDS})
         await proxy.down()
@@ -179,7 +179,7 @@ async def test_vcenter_restarts() -> None:
 
 
 async def test_a_stream_that_begins_while_vcenter_is_away() -> None:
-    """Such a stream ends with what any other call ends in; there is no empty state."""
+    """Such a stream ends with the same error as any other call; there is no empty state."""
     async with proxied() as (simulator, proxy, client):
         await proxy.down()
         stream = client.stream(WATCH, {})
@@ -201,7 +201,7 @@ async def test_a_stream_that_begins_while_vcenter_is_away() -> None:
 
 
 async def test_credentials_that_are_no_longer_good(tmp_path: Any) -> None:
-    """A stream whose password vCenter refuses by now ends, and says so; its hub is gone."""
+    """A stream whose password vCenter now rejects ends with that reason; its hub is gone."""
     async with running_system() as system:
         followed = await follow(system.client, {"fields": FIELDS})
         system.simulator.sessions.set_password(ADMINISTRATOR, "another")
@@ -213,8 +213,8 @@ async def test_credentials_that_are_no_longer_good(tmp_path: Any) -> None:
 
 
 async def test_a_replica_is_drained_under_its_watchers() -> None:
-    """Two hundred watchers of a replica that stops go on at another one with their tokens, while machines change all
-    the time: in the end each knows what the simulator has recorded, and none was told anything twice."""
+    """Two hundred watchers of a replica that stops continue at another one with their tokens, while machines keep
+    changing: at the end, each knows what the simulator has recorded, and none was told anything twice."""
     async with Simulator(SimulatorOptions(vms=100)) as simulator:
         way = VCenterOptions(simulator.url)
         changing = asyncio.create_task(_change_forever(simulator))
@@ -257,7 +257,7 @@ async def _until_it_ends(followed: Following) -> str:
 
 
 async def test_a_burst() -> None:
-    """Five thousand changes at once arrive, merged, at every watcher; calls are answered meanwhile."""
+    """Five thousand concurrent changes reach every watcher, merged, while calls are still served."""
     async with running_system(SimulatorOptions(vms=1000), server=MANY) as system:
         watchers = await asyncio.gather(*(follow(system.client, {"fields": FIELDS}) for _ in range(5)))
         for number in range(5000):
@@ -271,7 +271,7 @@ async def test_a_burst() -> None:
 
 
 async def test_twenty_thousand_machines() -> None:
-    """An inventory of this size is told whole, and its changes as they happen."""
+    """An inventory of this size is reported completely, and its changes as they happen."""
     async with running_system(SimulatorOptions(vms=20_000)) as system:
         stream = system.client.stream(WATCH, {"fields": "annotation", "filter": {"vms": [VM]}})
         followed = Following(stream)
@@ -285,7 +285,8 @@ async def test_twenty_thousand_machines() -> None:
 
 
 async def test_a_watcher_that_never_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that does not read holds up nobody, costs no more memory while changes go on, and loses its connection."""
+    """A watcher that does not read does not delay others, needs no more memory while changes go on, and loses its
+    connection."""
     monkeypatch.setattr("gateway.server.connections.WRITE_SECONDS", 6.0)
     async with running_system(SimulatorOptions(vms=200), server=MANY) as system:
         address = system.address
@@ -311,8 +312,8 @@ async def _open(peer: Any, streams: int, system: System) -> None:
 
 
 async def test_watchers_at_a_closed_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand streams of a peer that opens no window cost little, and others are served meanwhile; their connection
-    is closed."""
+    """A thousand streams of a client that opens no flow-control window cost little, and other callers are served in the
+    meantime; their connection is closed."""
     monkeypatch.setattr("gateway.server.connections.WRITE_SECONDS", 2.0)
     async with running_system(SimulatorOptions(vms=100), server=MANY) as system:
         async with connection(system.address, setting(INITIAL_WINDOW_SIZE, 0)) as peer:
@@ -328,7 +329,7 @@ async def test_watchers_at_a_closed_window(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_streams_of_strangers() -> None:
-    """Thousands of streams without an identity are refused one by one, and start nothing at vCenter."""
+    """Thousands of unauthenticated streams are rejected one by one, and start nothing at vCenter."""
     async with running_system(server=MANY) as system:
         channels = [
             grpc.aio.insecure_channel(system.address, [("grpc.use_local_subchannel_pool", 1)]) for _ in range(10)
@@ -348,7 +349,7 @@ async def test_streams_of_strangers() -> None:
 
 
 async def test_filters_that_are_made_to_be_slow() -> None:
-    """Long filters cost no more for each change than short ones: other calls go on while they are looked at."""
+    """Long filters cost no more per change than short ones: other calls are served while they are checked."""
     async with running_system(SimulatorOptions(vms=500), server=MANY) as system:
         names = [f"no such name {number}" for number in range(9_000)]
         content = {"names": [*names, "web-0001"], "folders": [f"group-v{number}" for number in range(999)]}
@@ -365,7 +366,7 @@ async def test_filters_that_are_made_to_be_slow() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_any_order_of_troubles(seed: int) -> None:
-    """Whatever order changes, losses, resumes and filters come in, each watcher ends with what the simulator has."""
+    """Whatever the order of changes, losses, resumes and filters, each watcher ends with the simulator's state."""
     chance = random.Random(seed)  # noqa: S311 - the same in each run
     async with (
         Simulator(SimulatorOptions(vms=150, seed=seed)) as simulator,

@@ -173,7 +173,7 @@ async def flooded(serving: Serving, flood: Callable[[Connection], Awaitable[None
     ],
 )
 async def test_a_flood(serving: Serving, frames: Frames, count: int) -> None:
-    """Of any frames that open streams, or make the gateway answer or remember."""
+    """Of any frames that open streams, or that the gateway must respond to or remember."""
 
     async def flood(peer: Connection) -> None:
         for first in range(0, count, 100):
@@ -184,8 +184,8 @@ async def test_a_flood(serving: Serving, frames: Frames, count: int) -> None:
 
 @pytest.mark.parametrize("whole", [False, True], ids=["unfinished", "complete"])
 async def test_large_requests(serving: Serving, whole: bool) -> None:
-    """Requests of 4 MiB, as fast as the gateway takes them: few of a connection are held at once, and what was refused
-    is free."""
+    """Requests of 4 MiB, as fast as the gateway accepts them: few of a connection are held at the same time, and
+    rejected ones are freed."""
     size = 4 * MIB - 64
     data = message(b"\x0a\x07vm-1001\x7a" + varint(size) + b"x" * size)
 
@@ -221,7 +221,7 @@ async def test_resets_again_and_again(serving: Serving) -> None:
 
 @pytest.mark.parametrize("frames", [watchers, reflections], ids=["watchers", "reflections"])
 async def test_answers_that_nobody_reads(serving: Serving, frames: Frames) -> None:
-    """A closed window keeps what needs no identity from being sent, and few answers wait for it to open."""
+    """A closed window blocks responses to unauthenticated requests, and only few responses wait for it to open."""
 
     async def flood(peer: Connection) -> None:
         for first in range(0, 900, 20):
@@ -247,7 +247,8 @@ async def test_many_connections(serving: Serving) -> None:
 
 
 async def test_answers_of_an_operation_that_nobody_reads(tmp_path: Path) -> None:
-    """A caller who is let in and reads no answer: the gateway holds as many bytes as it may, and ends in time."""
+    """A caller that passes authentication and reads no response: the gateway holds at most the allowed number of bytes,
+    and stops in time."""
     list_vms = request_head(b"/vcenter.v1.VmService/ListVms", [(b"cache-control", b"max-age=60")])
     arguments = ("serve", "--simulator", "--simulator-vms", "3000", "--listen", "127.0.0.1:0", "--grace-seconds", "1")
     async with running(tmp_path, *arguments) as process:
