@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _MAX_NAME = 80
-# A copy takes as long as a guest takes to start, plus that time again for every this many bytes.
+# A copy takes as long as a guest takes to start, plus that time again for each unit of this size, in bytes.
 _BYTES_PER_TRANSITION = 100 << 30
 
 
