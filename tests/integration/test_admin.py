@@ -430,7 +430,7 @@ async def test_page(system: System) -> None:
     status, page = await system.admin.get("/")
     assert status == 200
     assert page.count("FAILED_PRECONDITION<br>") == 1, "equal errors stand together"
-    assert 'data-is="times">30</td>' in page
+    assert 'data-is="count">30</td>' in page
     for text in (
         f"Version {__version__}",
         "up ",
@@ -578,7 +578,7 @@ async def test_workers(tmp_path: Path) -> None:
         page = (await admin.get("/"))[1]
         assert "2 workers" in page
         assert page.count(">NOT_FOUND<br>") == 1, "equal errors stand together"
-        assert 'data-is="times">24</td>' in page
+        assert 'data-is="count">24</td>' in page
         assert f"API {NEWEST.version}" in page
         assert await process.end(signal.SIGTERM) == 0
 
