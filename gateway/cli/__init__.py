@@ -158,4 +158,6 @@ def main() -> None:
         sys.exit(Exit.INTERRUPTED)
     except OSError as error:  # For example, standard output is on a full disk. A closed pipe ends silently.
         echo(f"error: {error.strerror or error}", err=True)
+        # Python would try once more to write what is still buffered, and change the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(Exit.FAILED)

@@ -227,11 +227,15 @@ async def test_a_stream_that_fails(served: Served, options: tuple[str, ...], cod
     assert bool(ended.stdout) is (code is Exit.TIMEOUT)
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("command", ["routes", "descriptors"])
-def test_a_full_disk(command: str) -> None:
+def test_a_full_disk(command: str, unbuffered: str) -> None:
     """An output that cannot be written ends a command with a sentence."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w") as full:
-        ended = subprocess.run([*COMMAND, command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        ended = subprocess.run(
+            [*COMMAND, command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=environment
+        )
         assert (ended.returncode, ended.stderr) == (Exit.FAILED, "error: No space left on device\n")
 
 
