@@ -240,7 +240,7 @@ async def test_a_transfer_whose_url_names_no_host(program: Program) -> None:
     async with running_vcenter() as (simulator, client):
         transfers: Any = simulator.inventory.transfers
         prepare = transfers.prepare
-        transfers.prepare = lambda *values: prepare(*values[:-1], f"*:{simulator.port}")
+        transfers.prepare = lambda *values: prepare(*values[:-1], f"http://*:{simulator.port}")
         ended = await program.run(*arguments("--transfer-host", "127.0.0.1"), **environment(client))
         assert (ended.code, ended.err) == (0, "")
 
