@@ -46,6 +46,8 @@ _SERVER = """
         listen 127.0.0.1:{port} backlog=8192;
         root {root};
         location / {{ {wait} }}
+        # Not a call: the gateway reads the version at most once a minute.
+        location = /sdk/vimServiceVersions.xml {{ access_log {probes}; return 404; }}
         location = /api {{
             echo_read_request_body;
             echo '{{"jsonrpc":"2.0","id":"$rpc_id","result":{rpc_result}}}';
@@ -66,21 +68,22 @@ class Site:
 class Upstream:
     """A running nginx."""
 
-    def __init__(self, process: Process, ports: Mapping[Site, int], status_port: int) -> None:
+    def __init__(self, process: Process, ports: Mapping[Site, int], status_port: int, probes: Path) -> None:
         self.process = process
         self._ports = ports
         self._status_port = status_port
+        self._probes = probes
 
     def address(self, site: Site) -> str:
         """Host and port of a site."""
         return f"127.0.0.1:{self._ports[site]}"
 
     def calls(self) -> int:
-        """The calls that all sites have received so far, including this request."""
+        """The calls that all sites have received so far, including this request, without those for the version."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._status_port}/", timeout=10) as answer:
             text = answer.read().decode()
         # Active connections: 1 / server accepts handled requests / 16630948 16630948 31070465 / ...
-        return int(text.splitlines()[2].split()[2])
+        return int(text.splitlines()[2].split()[2]) - len(self._probes.read_bytes().splitlines())
 
 
 @contextlib.contextmanager
@@ -94,11 +97,14 @@ def nginx(folder: Path, sites: Sequence[Site], rpc_result: str) -> Iterator[Upst
     folder.mkdir(parents=True, exist_ok=True)
     ports = {site: free_port() for site in sites}
     status = free_port()
+    probes = folder / "probes.log"
+    probes.write_bytes(b"")
     servers = "".join(
         _SERVER.format(
             port=port,
             root=site.folder,
             rpc_result=rpc_result,
+            probes=probes,
             wait=f"echo_sleep {site.latency}; echo_exec @body;" if site.latency else "try_files $uri.json =404;",
         )
         for site, port in ports.items()
@@ -107,4 +113,4 @@ def nginx(folder: Path, sites: Sequence[Site], rpc_result: str) -> Iterator[Upst
     file.write_text(_CONFIGURATION.format(folder=folder, module=_MODULE, status=status, servers=servers))
     with started(["nginx", "-c", str(file)], folder / "nginx.log", LOAD_CORES) as process:
         process.wait_for_port(status)
-        yield Upstream(process, ports, status)
+        yield Upstream(process, ports, status, probes)
