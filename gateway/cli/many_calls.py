@@ -62,7 +62,7 @@ class _Calls:
     def __init__(self, calling: Calling, source: str, answers: Answers) -> None:
         self._calling, self._answers = calling, answers
         self._show = renderer(calling.output, calling.contract, is_stream=True)
-        self._done = self._failed = self._number = 0
+        self._done = self._failed = self._stopped_at = 0
         self._hopeless: Exit | None = None
         self._tasks: dict[int, str] = {}
         self._size = _size(source)
