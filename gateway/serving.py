@@ -40,7 +40,7 @@ __all__ = ["Backend", "ServerEndedError", "introduce", "run", "simulator"]
 
 _log = logging.getLogger(__name__)
 _YOUNG_OBJECTS = 700
-"""How many new objects the garbage collector waits for: Python's usual number, which the command line raises to load
+"""How many new objects the garbage collector waits for: the default of Python 3.11. The command line raises it, to load
 faster."""
 
 
