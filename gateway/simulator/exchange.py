@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 
 from gateway.simulator import errors
 
-__all__ = ["SESSION_HEADER", "Later", "Request", "Response", "failure_response"]
+__all__ = ["SESSION_HEADER", "Later", "Request", "Response", "failure_response", "text_response"]
 
 SESSION_HEADER = "vmware-api-session-id"
 
@@ -49,3 +50,8 @@ def failure_response(failure: errors.VapiError) -> Response:
     """A vAPI error as the `/api` dialect sends it; its challenge is also a header."""
     headers = {"WWW-Authenticate": failure.challenge} if failure.challenge else {}
     return Response(failure.status, json.dumps(failure.to_json()).encode(), headers=headers)
+
+
+def text_response(status: HTTPStatus) -> Response:
+    """A status with its name as text, as servers of files send it."""
+    return Response(status, f"{status.phrase}\n".encode(), "text/plain")

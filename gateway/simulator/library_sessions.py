@@ -17,7 +17,7 @@ from urllib.parse import quote
 from gateway.simulator import errors
 from gateway.simulator.clock import timestamp
 from gateway.simulator.errors import Message
-from gateway.simulator.exchange import Request, Response
+from gateway.simulator.exchange import Request, Response, text_response
 from gateway.simulator.library import Item
 
 __all__ = ["PATH", "LibrarySession", "LibrarySessions", "SessionFile", "transfer_file", "without_token"]
@@ -168,10 +168,10 @@ def transfer_file(sessions: LibrarySessions, request: Request, now: datetime) ->
     """Handles a request to such a URL: receives or sends a file."""
     found = sessions.find_url(request.target, now)
     if found is None:
-        return _refusal(HTTPStatus.NOT_FOUND)
+        return text_response(HTTPStatus.NOT_FOUND)
     session, file = found
     if request.method != ("PUT" if session.uploads else "GET"):
-        return _refusal(HTTPStatus.METHOD_NOT_ALLOWED)
+        return text_response(HTTPStatus.METHOD_NOT_ALLOWED)
     session.keep_alive(now)
     if session.uploads:
         file.receive(request.body)
@@ -185,7 +185,3 @@ def without_token(target: str) -> str:
         return target
     _, slash, name = target.removeprefix(PATH).partition("/")
     return f"{PATH}*{slash}{name}"
-
-
-def _refusal(status: HTTPStatus) -> Response:
-    return Response(status, f"{status.phrase}\n".encode(), "text/plain")

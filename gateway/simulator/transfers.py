@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from gateway.simulator import errors
-from gateway.simulator.exchange import Request, Response, failure_response
+from gateway.simulator.exchange import Request, Response, failure_response, text_response
 from gateway.simulator.guest_accounts import Account
 from gateway.simulator.guest_files import new_node, place, require_readable, set_attributes
 from gateway.simulator.machine import VirtualMachine
@@ -93,14 +93,14 @@ class Transfers:
         query = parse_qs(request.target.partition("?")[2])
         transfer = self._prepared.get(query.get("token", [""])[0])
         if transfer is None or query.get("id") != [str(transfer.number)]:
-            return _refusal(HTTPStatus.NOT_FOUND)
+            return text_response(HTTPStatus.NOT_FOUND)
         if not transfer.is_valid(machines.get(transfer.machine.vm), now):
             self.finish(transfer)
-            return _refusal(HTTPStatus.NOT_FOUND)
+            return text_response(HTTPStatus.NOT_FOUND)
         if request.method != ("GET" if transfer.attributes is None else "PUT"):
-            return _refusal(HTTPStatus.METHOD_NOT_ALLOWED)
+            return text_response(HTTPStatus.METHOD_NOT_ALLOWED)
         if transfer.attributes is not None and len(request.body) != transfer.attributes["size"]:
-            return _refusal(HTTPStatus.BAD_REQUEST)
+            return text_response(HTTPStatus.BAD_REQUEST)
         return transfer
 
     def finish(self, transfer: Transfer) -> None:
@@ -144,7 +144,3 @@ def _store(transfer: Transfer, content: bytes, now: datetime) -> bytes:
     place(guest, transfer.account, transfer.path, node, overwrite=bool(attributes.get("overwrite")))
     set_attributes(node, attributes)
     return b""
-
-
-def _refusal(status: HTTPStatus) -> Response:
-    return Response(status, f"{status.phrase}\n".encode(), "text/plain")
