@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from google.rpc import code_pb2
 
-from gateway.errors import Failure, GatewayError
+from gateway.errors import Failure, GatewayError, failure_of
 from gateway.live.newest import Newest
 from gateway.live.occurrences.history import EventHistory, Occurrence, Place
 
@@ -102,9 +102,10 @@ class EventFeed:
                             self.newest.set(place)
                         if not page:
                             await asyncio.sleep(self._period)
-            except GatewayError as error:
-                if error.failure.code in _HOPELESS or not is_started:
-                    self.end(error.failure)
+            except Exception as error:
+                failure = failure_of(error, "the watch of events")
+                if not isinstance(error, GatewayError) or failure.code in _HOPELESS or not is_started:
+                    self.end(failure)
                     return
                 # A new collector continues at the position of the old one.
                 backoff = min(_MAX_BACKOFF, max(self._period, 2 * backoff))
