@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from gateway.admin.metrics import PREFIX, Metrics
 from gateway.live import HubLimits
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
-from gateway.simulator import SimulatorOptions
+from gateway.simulator import Simulator, SimulatorOptions
 from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, Failure, System, eventually, running_gateway, running_system
@@ -172,6 +173,48 @@ async def test_resuming(system: System) -> None:
     assert again.vms == other.vms
     assert [len(message["changed"]["changes"]) for message in again.messages if "changed" in message] == [1]
     assert again.problems == []
+
+
+async def test_a_stream_that_ends_within_a_batch(system: System) -> None:
+    """Changes that come together have a token in their last message alone. A client that has applied only some of them
+    starts anew, and so learns of one that was taken back meanwhile."""
+    machines = system.simulator.inventory.machines
+    entering, changing = machines["vm-1001"], machines["vm-1003"]
+    before = entering.name
+    followed = await follow(system.client, {"filter": {"names": ["blue", changing.name]}, "fields": "annotation"})
+    entering.name = "blue"
+    system.simulator.inventory.changes.touched("VirtualMachine", "vm-1001")
+    annotate(system.simulator, "vm-1003", "changed")
+    first = await followed.next()
+    assert "added" in first
+    assert "resume_token" not in first
+    followed.stream.cancel()
+    entering.name = before
+    annotate(system.simulator, "vm-1001", "no longer blue")
+    request = {"filter": {"names": ["blue", changing.name]}, "fields": "annotation", "resume_token": followed.token}
+    followed.stream = system.client.stream(WATCH, request)
+    await followed.until_synced()
+    assert followed.vms.keys() == {"vm-1003"}
+    assert followed.problems == []
+
+
+async def test_every_state_can_be_resumed() -> None:
+    """Whatever tells nothing of machines has the token of the state before it: a stream that continues, one that is
+    lost, and heartbeats."""
+    async with contextlib.AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(Simulator())
+        client = await stack.enter_async_context(running_gateway(VCenterOptions(simulator.url)))
+        followed = await follow(client, {"fields": "name"})
+        token = followed.token
+        again = Following(client.stream(WATCH, {"fields": "name", "resume_token": token}))
+        assert (await again.next())["resume_token"] == token
+        await again.until_synced()
+        await simulator.stop()
+        lost = await again.next()
+        assert "lost" in lost
+        assert lost["resume_token"]
+        for each in (followed, again):
+            each.stream.cancel()
 
 
 @pytest.mark.parametrize("what", ["another-filter", "other-fields", "another-caller", "forged", "garbage"])
