@@ -127,6 +127,7 @@ class VmWatching:
     async def _stream(self, call: Call, hub: Hub, fields: int, quiet: float) -> AsyncGenerator[Message | bytes, None]:
         """The messages of a stream, from the state of a hub."""
         request: Any = call.message
+        look_at = time.monotonic() + _LOOK_SECONDS
         selection = await self._select(call, hub)
         stream = _Stream(self._messages, self._responses, self._tokens, hub, f"{call.caller.identity}")
         position = stream.known(selection, fields, request.resume_token)
@@ -136,10 +137,13 @@ class VmWatching:
                 yield heartbeat
         with hub.watched(selection, fields, position) as watcher:
             is_told = lost_is_told = False
-            look_at = time.monotonic() + _LOOK_SECONDS
             silent_until = time.monotonic() + quiet
             while True:
                 hub.check()
+                # Also while there are changes: a client that reads slowly always finds some.
+                if time.monotonic() >= look_at:
+                    look_at = time.monotonic() + _LOOK_SECONDS
+                    hub.move(watcher, await self._select(call, hub))
                 batch = watcher.take()
                 if batch is not None and batch.is_reset and (is_told or position is not None):
                     yield stream.started()
@@ -156,12 +160,8 @@ class VmWatching:
                     lost_is_told = True
                 elif batch is None:
                     now = time.monotonic()
-                    if now >= look_at:
-                        look_at = now + _LOOK_SECONDS
-                        hub.move(watcher, await self._select(call, hub))
-                        continue
                     if now < silent_until:
-                        await watcher.wait(min(look_at, silent_until) - now)
+                        await watcher.wait(max(0.0, min(look_at, silent_until) - now))
                         continue
                     yield stream.heartbeat(watcher)
                 silent_until = time.monotonic() + quiet

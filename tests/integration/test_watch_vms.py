@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, Failure, System, eventually, running_gateway, running_system
 from tests.integration.vim_servers import SERVERS
 from tests.integration.watching import WATCH, Following, annotate, follow, source_of
+from tests.machines import machine
 
 DELETE = "vcenter.v1.VmService/DeleteVm"
 START, STOP = "vcenter.vm.v1.PowerService/StartVm", "vcenter.vm.v1.PowerService/StopVm"
@@ -257,6 +259,36 @@ async def test_a_policy_hides_machines() -> None:
         again = await follow(system.client, {"fields": "name", "resume_token": token})
         assert again.resets == 1
         assert set(again.vms) == {"vm-1003", "vm-1005"}
+
+
+async def test_a_policy_that_changes_under_a_slow_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client for which more changes wait whenever it reads does not see more than the policy allows for that."""
+    monkeypatch.setattr("gateway.live.vm_watching._LOOK_SECONDS", 0.2)
+    rules = b'rules: [{identities: ["*"], rpcs: ["*"], machines: ["vm-1001", "vm-1003"]}]'
+    current: list[Policy] = [parse_policy(rules)]
+    async with running_system(admission=Admission(passthrough(), lambda: current[0])) as system:
+        followed = await follow(system.client, {"fields": "annotation"})
+
+        [hub] = system.gateway.watching.hubs._hubs.values()  # type: ignore[union-attr]
+
+        async def change() -> None:
+            for number in itertools.count():  # Faster than any vCenter.
+                for vm in ("vm-1001", "vm-1003"):
+                    hub.put(vm, machine(vm, annotation=f"{number}"))
+                await asyncio.sleep(0)
+
+        changing = asyncio.ensure_future(change())
+        for _ in range(10):
+            await followed.next()
+        current[0] = parse_policy(rules.replace(b'"vm-1001", ', b""))
+        for _ in range(100):
+            assert "changed" in await followed.next() or "vm-1001" not in followed.vms
+            if "vm-1001" not in followed.vms:
+                break
+            await asyncio.sleep(0.01)
+        changing.cancel()
+        assert set(followed.vms) == {"vm-1003"}
+        followed.stream.cancel()
 
 
 @pytest.mark.parametrize(
