@@ -21,9 +21,9 @@ from yarl import URL
 
 from gateway import USER_AGENT
 from gateway.access.jwks import Keys, parse_published_jwks
-from gateway.address import checked_key_url
+from gateway.address import checked_key_url, join_address
 from gateway.files import ReloadedFile
-from gateway.settings import IssuerSettings, join_address
+from gateway.settings import IssuerSettings
 from gateway.vcenter.failures import os_text
 
 __all__ = ["KUBERNETES", "IssuerClient", "IssuerError", "IssuerOptions", "Published"]

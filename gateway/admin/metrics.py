@@ -236,24 +236,8 @@ class Metrics(Events):
         self._operations: dict[str, Series] = {}
         self._messages: dict[str, Callable[[], None]] = {}
         self._unknown: set[tuple[str, str]] = set()
-        self._seen: dict[Any, float] = {}
+        self._seen: dict[Counter, float] = {}
         self._expiries: dict[str, bytes] = {}
-        self._gauges = {
-            name: self._families[name]
-            for name in (
-                "rpcs_in_flight",
-                "streams_open",
-                "streams_oldest_seconds",
-                "live_hubs",
-                "vcenter_connections",
-                "vcenter_usable",
-                "shared_reads_bytes",
-                "sessions_open",
-                "limiter_places",
-                "limiter_active",
-                "limiter_waiting",
-            )
-        }
         self._families["build_info"].labels(__version__, platform.python_version()).set(1)
 
     def call_ended(self, ended: CallEnded) -> None:
@@ -326,14 +310,14 @@ class Metrics(Events):
 
     def refresh(self, gateway: Counted) -> None:
         """Reads state that is kept elsewhere."""
-        self._gauges["rpcs_in_flight"].set(gateway.active_calls)
-        self._gauges["streams_open"].set(len(gateway.streams))
-        self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
-        self._gauges["live_hubs"].set(0 if gateway.watching is None else len(gateway.watching.hubs))
-        self._advance("log", lambda: self._families["log_lines_dropped_total"], dropped_lines())
-        self._gauges["vcenter_usable"].set(gateway.is_vcenter_usable)
+        self._families["rpcs_in_flight"].set(gateway.active_calls)
+        self._families["streams_open"].set(len(gateway.streams))
+        self._families["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
+        self._families["live_hubs"].set(0 if gateway.watching is None else len(gateway.watching.hubs))
+        self._advance(self._families["log_lines_dropped_total"], dropped_lines())
+        self._families["vcenter_usable"].set(gateway.is_vcenter_usable)
         if gateway.audit is not None:
-            self._advance("audit", lambda: self._families["audit_records_lost_total"], gateway.audit.lost)
+            self._advance(self._families["audit_records_lost_total"], gateway.audit.lost)
         if gateway.tls is not None:
             self._expires("gateway", gateway.tls.certificate(), is_pem=True)
         if gateway.vcenter is not None:
@@ -341,34 +325,28 @@ class Metrics(Events):
 
     def _refresh_vcenter(self, vcenter: VCenter) -> None:
         limiter, counts = vcenter.limiter, vcenter.session_counts
-        self._gauges["vcenter_connections"].set(vcenter.connections)
-        self._gauges["sessions_open"].set(vcenter.open_sessions)
-        self._gauges["limiter_places"].set(limiter.limit)
-        self._gauges["limiter_active"].set(limiter.active)
-        self._gauges["limiter_waiting"].set(limiter.waiting)
-        for name, total in (
-            ("session_logins_total", counts.logins),
-            ("session_logins_rejected_total", counts.rejected),
-            ("limiter_refused_total", limiter.refused),
-        ):
-            self._advance(name, lambda name=name: self._families[name], total)
-        ended = self._families["sessions_ended_total"]
+        self._families["vcenter_connections"].set(vcenter.connections)
+        self._families["sessions_open"].set(vcenter.open_sessions)
+        self._families["limiter_places"].set(limiter.limit)
+        self._families["limiter_active"].set(limiter.active)
+        self._families["limiter_waiting"].set(limiter.waiting)
+        self._advance(self._families["session_logins_total"], counts.logins)
+        self._advance(self._families["session_logins_rejected_total"], counts.rejected)
+        self._advance(self._families["limiter_refused_total"], limiter.refused)
         for cause in ("expired", "renewed", "displaced"):
-            self._advance(cause, lambda cause=cause: ended.labels(cause), getattr(counts, cause))
+            self._advance(self._families["sessions_ended_total"].labels(cause), getattr(counts, cause))
         for state in BreakerState:
             self._families["breaker_state"].labels(state).set(vcenter.breaker.state is state)
         if certificate := vcenter.certificate:
             self._expires("vcenter", certificate, is_pem=False)
-        self._gauges["shared_reads_bytes"].set(vcenter.reads.kept_bytes)
-        results = self._families["shared_reads_total"]
+        self._families["shared_reads_bytes"].set(vcenter.reads.kept_bytes)
         for result in ("hit", "joined", "miss"):
-            self._advance(result, lambda result=result: results.labels(result), getattr(vcenter.reads.counts, result))
+            self._advance(self._families["shared_reads_total"].labels(result), getattr(vcenter.reads.counts, result))
 
-    def _advance(self, key: Any, counter: Callable[..., Counter], total: float) -> None:
+    def _advance(self, counter: Counter, total: float) -> None:
         """Advances a counter to a total that is kept elsewhere, which started at 0 with this process."""
-        seen = self._seen.get(key, 0)
-        counter().inc(max(0, total - seen))
-        self._seen[key] = total
+        counter.inc(max(0, total - self._seen.get(counter, 0)))
+        self._seen[counter] = total
 
     def _expires(self, which: str, certificate: bytes, *, is_pem: bool) -> None:
         if self._expiries.get(which) == certificate:

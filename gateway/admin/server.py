@@ -14,12 +14,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from gateway.address import join_address, split_address
 from gateway.admin.machines import Part
 from gateway.admin.page import POLICY, Facts, render
 from gateway.admin.rates import SAMPLE_SECONDS, RateMeter
 from gateway.admin.recent import ErrorGroup
 from gateway.admin.summary import summarize
-from gateway.settings import join_address, split_address
 from gateway.vcenter import VCenterOptions
 from gateway.vcenter.probe import VCenterProbe
 
@@ -36,14 +36,6 @@ _log = logging.getLogger(__name__)
 _log.addFilter(_is_news)
 
 
-def _nothing() -> None:
-    return None
-
-
-async def _nothing_to_do() -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """The source of the admin port's content."""
@@ -53,9 +45,9 @@ class Source:
     """The newest first."""
     not_ready: Callable[[], str | None]
     """Why the gateway does not serve, as a readable message; None if it does."""
-    not_alive: Callable[[], str | None] = _nothing
+    not_alive: Callable[[], str | None]
     """Why it will not recover without a restart."""
-    refresh: Callable[[], Awaitable[None]] = _nothing_to_do
+    refresh: Callable[[], Awaitable[None]]
     """Updates the metrics."""
 
 

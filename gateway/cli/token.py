@@ -15,7 +15,6 @@ from gateway.printable import escaped
 __all__ = ["token"]
 
 _BYTES = 32
-_MAX_FILE = 1024 * 1024
 
 
 @click.group(

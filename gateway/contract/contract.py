@@ -208,10 +208,6 @@ class Contract:
         """Names of the fields that are marked REQUIRED."""
         return self._required.get(descriptor.full_name, frozenset())
 
-    def rest_methods(self) -> Mapping[str, Method]:
-        """The rpcs that vCenter executes, by full name."""
-        return {name: method for name, method in self.methods.items() if isinstance(method.backing, Rest)}
-
     def error_data(self) -> tuple[Descriptor, ...]:
         """Messages that describe the `data` of an error."""
         return tuple(self.messages[name] for name in sorted(self._error_data))

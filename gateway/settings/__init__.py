@@ -18,7 +18,7 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.address import is_loopback, join_address, split_address
+from gateway.address import is_loopback, split_address
 from gateway.settings.access import AuthSettings
 from gateway.settings.admin import AdminSettings
 from gateway.settings.jwt import IssuerSettings
@@ -45,11 +45,8 @@ __all__ = [
     "TracingSettings",
     "VCenterSettings",
     "all_settings",
-    "is_loopback",
     "issuers_table",
-    "join_address",
     "reference_table",
-    "split_address",
 ]
 
 
