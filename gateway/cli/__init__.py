@@ -100,10 +100,8 @@ class _LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         found = [CompletionItem(name, help=entry.text) for name, entry in _COMMANDS.items()]
-        return [*(item for item in found if item.value.startswith(incomplete)), *self._options(ctx, incomplete)]
-
-    def _options(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        return click.Command.shell_complete(self, ctx, incomplete)
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(item for item in found if item.value.startswith(incomplete)), *options]
 
     def main(self, *args: Any, **more: Any) -> Any:
         if "_VCENTER_GATEWAY_COMPLETE" in os.environ:

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from gateway.cli.failure import CallError
 from gateway.cli.identifiers import IdentifierField
 from gateway.cli.lookup import Lookup
-from gateway.cli.output import Exit, echo, echo_json
+from gateway.cli.output import Exit, echo
 from gateway.cli.place import Place
 from gateway.cli.progress import Progress
 from gateway.cli.rendering import Show, renderer
@@ -143,11 +143,7 @@ def make_call(
     except RequestError as error:
         raise click.UsageError(str(error)) from None
     except CallError as error:
-        if calling.as_json:
-            echo_json(error.to_json())
-        else:
-            echo("\n".join(error.lines()), err=True)
-        sys.exit(error.exit)
+        error.end(as_json=calling.as_json)
 
 
 def _one(connection: Connection, calling: Calling, requests: Iterable[Message]) -> None:

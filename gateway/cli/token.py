@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.output import echo
+from gateway.cli.user_files import explained, replace_file
 from gateway.printable import escaped
 
 __all__ = ["token"]
@@ -57,10 +58,8 @@ def new(identity: str, tokens_file: Path | None) -> None:
     if tokens_file is None:
         echo(f"the entry for auth.tokens_file of the gateway:\n{_entry(identity, digest)}", err=True)
     else:
-        try:
+        with explained(tokens_file, "written"):
             _add(tokens_file, identity, digest)
-        except OSError as error:
-            raise click.UsageError(f"{tokens_file} cannot be written: {error.strerror}") from None
         echo(f"added {identity} to {tokens_file}", err=True)
     if sys.stdout.isatty():
         echo("the token, which is shown only now:", err=True)
@@ -76,7 +75,6 @@ def _entry(identity: str, digest: str) -> str:
 def _add(path: Path, identity: str, digest: str) -> None:
     """Adds an entry to a token file atomically, and leaves the rest unchanged. Raises click.UsageError and OSError."""
     from gateway.access.tokens import parse_tokens
-    from gateway.cli.user_files import replace_file
 
     content = path.read_text(encoding="utf-8") if path.exists() else "tokens:\n"
     if path.exists():

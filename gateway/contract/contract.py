@@ -232,6 +232,24 @@ def enum_prefix(descriptor: EnumDescriptor) -> str:
     return zero.name.removesuffix("UNSPECIFIED")
 
 
+def enum_wire_names(descriptor: EnumDescriptor) -> Mapping[int, str]:
+    """vCenter's names of an enum's values by number, without the UNSPECIFIED one."""
+    prefix = enum_prefix(descriptor)
+    names: dict[int, str] = {}
+    for value in descriptor.values:
+        if not value.name.startswith(prefix):
+            raise ContractError(f"enum {descriptor.full_name}: {value.name} does not start with {prefix}")
+        if value.number != 0:
+            names[value.number] = value.name.removeprefix(prefix)
+    return names
+
+
+def enum_value_name(descriptor: EnumDescriptor, number: int) -> str:
+    """The name of an enum's value without the prefix; for an unknown one its number."""
+    value = descriptor.values_by_number.get(number)
+    return str(number) if value is None else value.name.removeprefix(enum_prefix(descriptor))
+
+
 def map_value(descriptor: FieldDescriptor) -> FieldDescriptor | None:
     """The field of a map's values, None if the field is not a map. Raises ContractError for keys that JSON cannot
     have."""
