@@ -17,7 +17,8 @@ from gateway.contract import (
     Variable,
     load_contract,
 )
-from gateway.contract.contract import build_contract, wire_name
+from gateway.contract.contract import wire_name
+from gateway.contract.reader import build_contract
 from gateway.transcoding import compile_bindings
 from tests.protos import HEAD, compiled, contract_of
 
