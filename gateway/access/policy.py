@@ -25,8 +25,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.access.identities import identity_fits
-from gateway.access.patterns import fits
+from gateway.access.patterns import fits, identity_fits
 from gateway.access.scope import EVERYTHING, Scope
 from gateway.contract import Named, load_contract
 from gateway.documents import read_yaml
