@@ -35,24 +35,27 @@ class DocumentError(ValueError):
         super().__init__(f"line {self.line}: {text}" if mark else text)
 
 
-def read_bounded(path: str | Path, most: int = MAX_BYTES) -> bytes:
-    """The content of a regular file of at most `most` bytes. Raises OSError, and DocumentError for any other file."""
+def read_bounded(path: str | Path) -> bytes:
+    """The content of a regular file of at most MAX_BYTES. Raises OSError, and DocumentError for any other file."""
     try:
         file = open_regular(path)
     except ValueError as error:
         raise DocumentError(str(error)) from None
     with file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise DocumentError(f"it is larger than {most} bytes")
+        content = file.read(MAX_BYTES + 1)
+    _check_size(content)
     return content
 
 
 def read_yaml(content: str | bytes) -> Any:
     """The value of a document. Raises DocumentError."""
-    if len(content) > MAX_BYTES:
-        raise DocumentError(f"it is larger than {MAX_BYTES} bytes")
+    _check_size(content)
     # Imported here because most gateways and most commands read no document.
     from gateway.strict_yaml import load
 
     return load(content)
+
+
+def _check_size(content: str | bytes) -> None:
+    if len(content) > MAX_BYTES:
+        raise DocumentError(f"it is larger than {MAX_BYTES} bytes")

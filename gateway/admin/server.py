@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from gateway.admin.rates import SAMPLE_SECONDS, RateMeter
 from gateway.admin.recent import ErrorGroup
 from gateway.admin.summary import summarize
 from gateway.vcenter import VCenterOptions
+from gateway.vcenter.failures import os_text
 from gateway.vcenter.probe import VCenterProbe
 
 __all__ = ["AdminServer", "Source"]
@@ -97,8 +97,7 @@ class AdminServer:
             await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self._runner.cleanup()
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-            raise OSError(f"the admin port cannot listen on {self._listen}: {why}") from None
+            raise OSError(f"the admin port cannot listen on {self._listen}: {os_text(error)}") from None
         self._sampling = asyncio.create_task(self._sample())
         port = self._runner.addresses[0][1]
         return join_address(host, port)

@@ -102,7 +102,7 @@ class Decoders:
     the fields that contain any value as JSON text.
     """
 
-    def __init__(self, json_texts: frozenset[str] = frozenset()) -> None:
+    def __init__(self, json_texts: frozenset[str]) -> None:
         self._json_texts = json_texts
         self._messages: dict[str, Decode] = {
             "google.protobuf.Timestamp": _decode_timestamp,
