@@ -11,7 +11,7 @@ import click
 
 from gateway.cli.output import echo
 from gateway.cli.user_files import explained, replace_file
-from gateway.printable import escaped
+from gateway.printable import escaped, is_printable
 
 __all__ = ["token"]
 
@@ -51,7 +51,7 @@ def new(identity: str, tokens_file: Path | None) -> None:
     The token is printed on standard output and stored nowhere. The entry for the gateway's file of tokens has its
     SHA-256 hash, and is printed on standard error or added to --tokens-file.
     """
-    if not identity or not identity.isprintable():
+    if not is_printable(identity):
         raise click.UsageError("IDENTITY must be a text that can be printed")
     made = secrets.token_hex(_BYTES)
     digest = hashlib.sha256(made.encode()).hexdigest()
