@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from gateway import __version__
 from gateway.cli.output import Exit, echo
+from gateway.grpc_core import configure_grpc_core
 
 __all__ = ["cli", "main"]
 
@@ -142,8 +143,7 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line and exits."""
     gc.set_threshold(_YOUNG_OBJECTS)
-    # gRPC's C core writes lines in its own format to standard error; failures are reported as errors anyway.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    configure_grpc_core()
     try:
         cli.main(
             prog_name="vcenter-gateway", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
