@@ -21,6 +21,7 @@ from google.protobuf.message import Message
 from gateway.contract import Contract, ContractError, Method, Moved, Rest, Variable
 from gateway.contract.contract import wire_name
 from gateway.errors import Failure, GatewayError, Reason
+from gateway.printable import is_printable_ascii
 from gateway.transcoding.answer_json import MAX_ELEMENTS, NotJsonError, TooManyElementsError, parse
 from gateway.transcoding.decoder import MAX_DEPTH, Decoders, Drift, MismatchError, NoDrift
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
@@ -269,7 +270,13 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
         body = None if content is None else orjson.dumps(content)
         request = RestRequest(verb, target, body, operation)
         if moved and not moved.keys().isdisjoint(given):
-            return request._replace(newer=_newer(request, resource, literal_query, given, moved))
+            newer = _newer(request, resource, literal_query, given, moved)
+            if any(not is_printable_ascii(value) for value in newer.request.headers.values()):
+                # Anything else would end the header, and begin another one or another request.
+                text = "must consist of printable ASCII characters, because newer releases of vCenter expect a header"
+                names = [query[wire].name for wire in given if wire in moved and moved[wire].header]
+                raise GatewayError(Failure.of_request([Violation(name, text) for name in names]))
+            return request._replace(newer=newer)
         return request
 
     query_names = [f.name for f in query.values()]
