@@ -20,7 +20,7 @@ from gateway.calls import Call
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.live.endings import Endings, afterwards
 from gateway.live.guest import Guest
-from gateway.live.guest_commands import ERROR, INPUT, OUTPUT, Command, launch
+from gateway.live.guest_commands import ERROR, INPUT, OUTPUT, Command, launch, stopping
 
 __all__ = ["Ended", "Output", "Program", "Started", "Terms"]
 
@@ -32,6 +32,8 @@ _MAX_LOST = 3
 """Maximum number of connections lost in a row while reading output."""
 _REMOVALS, _REMOVAL_PAUSE = 4, 0.5
 """Windows does not remove a file that a program has just released."""
+_STOP_SECONDS = 4.0
+"""How long a program may take to end with the processes that it has started, before it is terminated alone."""
 _STOPPING = frozenset({Reason.PROGRAM_TIMEOUT, Reason.PROGRAM_OUTPUT_TOO_LARGE})
 
 _log = getLogger(__name__)
@@ -224,18 +226,39 @@ class Program:
     async def _stop(self, guest: Guest) -> None:
         """Ends the program. If the response to its start was lost, the script that it runs identifies it."""
         try:
-            pids = [self._pid]
-            if self._pid is None:
-                if not self._directory:
-                    return
+            pids = [self._pid] if self._pid is not None else []
+            if self._pid is None and self._directory:
                 listed = (await guest.do("ProcessesService/ListProcesses")).processes
                 pids = [process.pid for process in listed if self._directory in process.command]
             for pid in pids:
-                await guest.do("ProcessesService/DeleteProcess", pid=pid)
+                await self._terminate(guest, pid)
         except GatewayError as error:
             if error.failure.code != code_pb2.NOT_FOUND:
                 what = "a program in a guest could not be stopped"
                 _log.warning("%s, request %s: %s", what, self._call.request_id, error)
+
+    async def _terminate(self, guest: Guest, pid: int) -> None:
+        """Ends a process with those that it has started, or alone if the guest cannot do that. Raises GatewayError."""
+        path, arguments = stopping(self._directory, pid)
+        try:
+            await guest.do("ProcessesService/CreateProcess", spec={"path": path, "arguments": arguments})
+            if await self._ends(guest, pid):
+                return
+        except GatewayError as error:
+            what = "processes that a program in a guest has started may still run"
+            _log.warning("%s, request %s: %s", what, self._call.request_id, error)
+        await guest.do("ProcessesService/DeleteProcess", pid=pid)
+
+    async def _ends(self, guest: Guest, pid: int) -> bool:
+        """Whether a process ends soon."""
+        clock, pause = asyncio.get_running_loop().time, _FIRST_PAUSE
+        ends = clock() + _STOP_SECONDS
+        while not (await guest.do("ProcessesService/GetProcess", pid=pid)).process.HasField("finished"):
+            if clock() >= ends:
+                return False
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return True
 
     def _path(self, name: str) -> str:
         return f"{self._directory}{'/' if self._directory.startswith('/') else chr(92)}{name}"

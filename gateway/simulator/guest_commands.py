@@ -6,8 +6,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.simulator import errors
 from gateway.simulator.guest import Account, Guest
-from gateway.simulator.guest_files import file_errors, new_node, place, remove
+from gateway.simulator.guest_files import file_errors, new_node, permission_denied, place, remove
 from gateway.simulator.guest_systems import full_name_of
 
 __all__ = ["COMMANDS", "Context"]
@@ -167,6 +168,29 @@ def _whoami(context: Context, words: list[str]) -> bytes:
     return f"{context.account.name}\n".encode()
 
 
+def _kill(context: Context, words: list[str]) -> bytes:
+    _terminate(context, words[-1].removeprefix("-") if words else "", is_check="-0" in words[:-1])
+    return b""
+
+
+def _taskkill(context: Context, words: list[str]) -> bytes:
+    lowered = [word.lower() for word in words]
+    _terminate(context, lowered[lowered.index("/pid") + 1] if "/pid" in lowered[:-1] else "")
+    return b""
+
+
+def _terminate(context: Context, pid: str, *, is_check: bool = False) -> None:
+    """Ends a process, which is also the only one of its group. Raises VapiError."""
+    guest = context.guest
+    process = guest.processes.get(int(pid) if pid.isdecimal() else -1)
+    if process is None or process.finished is not None:
+        raise errors.of_type("NOT_FOUND", "vmsg.GuestProcessNotFound.summary", "No such process", pid)
+    if not guest.may_terminate(context.account, process):
+        raise permission_denied()
+    if not is_check:
+        guest.terminate(process, context.now)
+
+
 def _operands(words: list[str]) -> list[str]:
     return [word for word in words if not re.fullmatch(r"-.+|/[a-zA-Z]", word)]
 
@@ -179,7 +203,9 @@ COMMANDS: Mapping[str, Callable[[Context, list[str]], bytes]] = {
     "env": _environment,
     "head": _head,
     "hostname": _hostname,
+    "kill": _kill,
     "pwd": _pwd,
+    "taskkill": _taskkill,
     "touch": _touch,
     "uname": _uname,
     "wc": _word_count,

@@ -283,14 +283,45 @@ async def test_no_such_directory(system: System) -> None:
 
 
 @pytest.mark.parametrize("stops", [False, True], ids=["goes-on", "stops"])
-async def test_a_caller_who_leaves(system: System, stops: bool) -> None:
-    """The program goes on unless the caller wanted it stopped; its files are removed either way."""
-    stream = run(system, "sleep 600", stop_on_disconnect=stops)
+@pytest.mark.parametrize(
+    ("vm", "command", "code"), [(LINUX, "sleep 600", 143), (WINDOWS, "ping -t localhost", 1)], ids=["linux", "windows"]
+)
+async def test_a_caller_who_leaves(system: System, vm: str, command: str, code: int, stops: bool) -> None:
+    """The program goes on unless the caller wanted it stopped, with all that it started; its files are removed either
+    way."""
+    stream = run(system, command, vm=vm, stop_on_disconnect=stops)
     pid = int((await stream.next())["started"]["pid"])
     stream.cancel()
-    await eventually(lambda: temporary(system) == [], "the files are removed")
-    finished = guest_of(system).processes[pid].finished
-    assert (finished is not None) is stops
+    await eventually(lambda: not system.gateway.machines.endings and not temporary(system, vm), "all is put in order")
+    process = guest_of(system, vm).processes[pid]
+    assert (process.finished is not None, process.exit_code) == (stops, code if stops else 0)
+    # The guest's own programs end all processes: vCenter would end one.
+    assert not system.simulator.record.of(f"{PROCESSES}.delete")
+
+
+async def test_a_guest_that_cannot_stop_a_tree(system: System, log: io.StringIO) -> None:
+    """The program alone is stopped where the guest starts no other one, and the log says what may go on."""
+    stream = run(system, "sleep 600", stop_on_disconnect=True)
+    pid = int((await stream.next())["started"]["pid"])
+    guest_of(system).process_limit = 0
+    stream.cancel()
+    await eventually(lambda: guest_of(system).processes[pid].exit_code == 143, "the program is stopped")
+    await eventually(lambda: not system.gateway.machines.endings, "all is put in order")
+    assert "processes that a program in a guest has started may still run" in log.getvalue()
+
+
+async def test_a_program_that_does_not_stop(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """vCenter ends the program where the guest's own way does not end it in time."""
+    monkeypatch.setattr("gateway.live.guest_programs._STOP_SECONDS", 0.2)
+    guest = guest_of(system)
+    stream = run(system, "sleep 600", stop_on_disconnect=True)
+    pid = int((await stream.next())["started"]["pid"])
+    directory = temporary(system)[0]
+    guest.files.remove(guest.accounts["root"], f"/tmp/{directory}/group")  # noqa: S108
+    stream.cancel()
+    await eventually(lambda: system.simulator.record.of(f"{PROCESSES}.delete"), "vCenter is asked")
+    await eventually(lambda: guest_of(system).processes[pid].exit_code == 143, "the program is stopped")
+    system.clock.advance(1)
 
 
 @pytest.mark.parametrize(
