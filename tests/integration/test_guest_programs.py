@@ -312,7 +312,7 @@ async def test_a_guest_that_cannot_stop_a_tree(system: System, log: io.StringIO)
 
 async def test_a_program_that_does_not_stop(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """vCenter ends the program where the guest's own way does not end it in time."""
-    monkeypatch.setattr("gateway.live.guest_programs._STOP_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.live.guest_stops._SECONDS", 0.2)
     guest = guest_of(system)
     stream = run(system, "sleep 600", stop_on_disconnect=True)
     pid = int((await stream.next())["started"]["pid"])
@@ -413,13 +413,39 @@ async def test_tools_that_go_away(system: System) -> None:
 
 
 async def test_a_lost_temporary_directory(system: System) -> None:
-    """A directory whose name did not come is told by the begin of its name."""
+    """A directory whose name did not come is found by the begin of its name, and removed; no program has run."""
     system.simulator.faults.add(Fault("reset_after"), operation=f"{FILES}.directories.create_temporary")
     failure = await failed(run(system, "true"))
-    assert failure.may_have_executed
-    [name] = temporary(system)
-    assert name.startswith(failure.metadata["left_over"].rstrip("*"))
+    assert (failure.code, failure.may_have_executed, "left_over" in failure.metadata) == ("UNAVAILABLE", False, False)
+    assert temporary(system) == []
+
+
+async def test_a_lost_temporary_directory_that_is_not_found(system: System, log: io.StringIO) -> None:
+    """Where it cannot be found, the begin of its name is told."""
+    system.simulator.faults.add(Fault("reset_after"), operation=f"{FILES}.directories.create_temporary", times=None)
+    failure = await failed(run(system, "true"))
+    begin = failure.metadata["left_over"].rstrip("*")
+    assert begin in log.getvalue()
+    assert len([name for name in temporary(system) if name.startswith(begin)]) == 2
     removed(system)
+
+
+@pytest.mark.parametrize(
+    ("operation", "has_run"),
+    [
+        (f"{FILES}.transfers.create", False),
+        (f"{PROCESSES}.create", True),
+        (f"{PROCESSES}.get", True),
+        (f"{FILES}.files.list", True),
+    ],
+)
+async def test_whether_a_program_has_run(system: System, operation: str, has_run: bool) -> None:
+    """A failure says whether the program may have run, and as which process."""
+    kind = "reset_before" if operation.endswith("create") else "error"
+    arguments = {} if kind == "reset_before" else {"error_type": "INTERNAL_SERVER_ERROR"}
+    system.simulator.faults.add(Fault.of(kind, arguments), operation=operation)
+    failure = await failed(run(system, "true"))
+    assert (failure.may_have_executed, "pid" in failure.metadata) == (has_run, kind == "error")
 
 
 async def test_the_gateway_stops() -> None:
