@@ -69,7 +69,26 @@ def _cat(context: Context, words: list[str]) -> bytes:
 
 def _head(context: Context, words: list[str]) -> bytes:
     content = _cat(context, [word for word in words if not word.startswith("-")])
-    return b"".join(content.splitlines(keepends=True)[:_LINES])
+    return b"".join(content.splitlines(keepends=True)[: _lines(words)])
+
+
+def _tail(context: Context, words: list[str]) -> bytes:
+    content = _cat(context, [word for word in words if not word.startswith("-")])
+    return b"".join(content.splitlines(keepends=True)[-_lines(words) :])
+
+
+def _lines(words: list[str]) -> int:
+    """The number of an option such as `-3`."""
+    return next((int(word[1:]) for word in words if re.fullmatch(r"-[1-9]\d{0,8}", word)), _LINES)
+
+
+def _df(context: Context, words: list[str]) -> bytes:
+    unit, name = (1024**3, "G") if "-h" in words else (1024, "")
+    lines = [f"Filesystem {'Size' if name else '1K-blocks'} Used Available Mounted on"]
+    for path, mount in sorted(context.guest.mounts.items()):
+        sizes = (mount.capacity, mount.capacity - mount.free_space, mount.free_space)
+        lines.append(" ".join([mount.filesystem, *(f"{size // unit}{name}" for size in sizes), path]))
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _word_count(context: Context, words: list[str]) -> bytes:
@@ -198,6 +217,7 @@ def _operands(words: list[str]) -> list[str]:
 COMMANDS: Mapping[str, Callable[[Context, list[str]], bytes]] = {
     "cd": _cd,
     "date": _date,
+    "df": _df,
     "echo": _echo,
     "@echo": _echo,
     "env": _environment,
@@ -205,6 +225,7 @@ COMMANDS: Mapping[str, Callable[[Context, list[str]], bytes]] = {
     "hostname": _hostname,
     "kill": _kill,
     "pwd": _pwd,
+    "tail": _tail,
     "taskkill": _taskkill,
     "touch": _touch,
     "uname": _uname,

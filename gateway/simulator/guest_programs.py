@@ -22,8 +22,8 @@ SYNTAX_ERROR = 2
 _FOR_EVER = 1e9
 _PINGS = 4
 _WITHOUT_TIME = (
-    "@echo", "cd", "chcp", "copy", "del", "dir", "env", "head", "ipconfig", "md", "move", "pwd", "taskkill", "tasklist",
-    "type", "wc",
+    "@echo", "cd", "chcp", "copy", "del", "df", "dir", "env", "head", "ipconfig", "md", "move", "pwd", "taskkill",
+    "tasklist", "type", "wc",
 )  # fmt: skip
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -12,7 +12,7 @@ _INSTALLED = datetime(2025, 6, 1, 8, 30, tzinfo=UTC)
 _SYSTEM = Account("system", "", administrator=True, home="")
 
 LINUX_PROGRAMS = (
-    "bash", "cat", "chmod", "cp", "date", "echo", "false", "hostname", "id", "kill", "ls", "mkdir", "mv", "ping",
+    "bash", "cat", "chmod", "cp", "date", "df", "echo", "false", "hostname", "id", "kill", "ls", "mkdir", "mv", "ping",
     "ps", "rm", "setsid", "sh", "sleep", "tail", "touch", "true", "uname", "whoami", "yes",
 )  # fmt: skip
 _LINUX_DIRECTORIES: Mapping[str, int] = {
@@ -71,6 +71,7 @@ def _linux(host_name: str, accounts: Iterable[Account], mounts: Iterable[str]) -
         "/etc/hostname": f"{host_name}\n",
         "/etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {host_name}\n",
         "/etc/passwd": passwd,
+        "/var/log/messages": f"Jun  1 08:30:00 {host_name} systemd[1]: Started VMware Tools.\n",
     }
     for path, text in files.items():
         _add(tree, path, _node(tree.name_of(path), "FILE", 0o644, text.encode()))

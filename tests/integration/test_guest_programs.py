@@ -63,6 +63,8 @@ async def failed(stream: Any) -> Failure:
         pytest.param("echo 'a  b' \"it's\" > /tmp/x; cat /tmp/x; rm /tmp/x", b"a  b it's\n", b"", 0, id="quotes"),
         pytest.param("echo one\necho two", b"one\ntwo\n", b"", 0, id="lines"),
         pytest.param("true", b"", b"", 0, id="nothing"),
+        pytest.param("df -h | head -1", b"Filesystem Size Used Available Mounted on\n", b"", 0, id="file-systems"),
+        pytest.param("tail -1 /etc/hosts; tail -n1", b"127.0.1.1 web-0001\n", b"", 0, id="last-lines"),
     ],
 )
 async def test_a_command_line(system: System, command: str, output: bytes, error_output: bytes, exit_code: int) -> None:
