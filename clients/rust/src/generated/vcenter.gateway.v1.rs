@@ -525,7 +525,8 @@ pub struct ProgramStart {
     /// Maximum total size of standard output and standard error in bytes: up to 1 GiB. Defaults to 64 MiB.
     #[prost(int64, optional, tag = "9")]
     pub max_output_bytes: ::core::option::Option<i64>,
-    /// Whether the gateway stops the program if the client disconnects before the program ends. Defaults to false.
+    /// Whether the gateway stops the program, with the processes that it started, if the client disconnects before the
+    /// program ends. Defaults to false.
     #[prost(bool, optional, tag = "10")]
     pub stop_on_disconnect: ::core::option::Option<bool>,
     /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
@@ -624,7 +625,7 @@ impl ::prost::Name for ProgramStarted {
 /// A program that has ended.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProgramExited {
-    /// Exit code.
+    /// Exit code. On Linux, 128 plus the number of the signal if a signal ended the program.
     #[prost(int64, optional, tag = "1")]
     pub exit_code: ::core::option::Option<i64>,
     /// When the program started, by the guest's clock.
