@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.simulator import Simulator
 from gateway.simulator.libraries import ISO_ITEM, MIRROR, OVF_ITEM, TEMPLATES, VM_TEMPLATE_ITEM
-from gateway.simulator.library import CheckOut, File, Item, Library
+from gateway.simulator.library import CheckOut, File, Item, Library, Subscriber
 from tests.integration.cases import ErrorCase, Json, Setup, Success
 
 __all__ = ["ERRORS", "NOT_THERE", "SUCCESSES", "checked_out", "item_with", "library_with"]
@@ -342,7 +342,7 @@ ITEM_SUCCESSES = (
             "force_sync_content": False,
             "subscriptions": [{"subscription": SUBSCRIPTION}],
         },
-        setup=library_with(published=True, subscriptions={SUBSCRIPTION}),
+        setup=library_with(published=True, subscribers={SUBSCRIPTION: Subscriber(NOT_THERE, "elsewhere")}),
         response={},
     ),
     Success(id="of an image", rpc=LIST_FILES, request={"library_item_id": ISO_ITEM}, response={"files": [ISO_FILE]}),
@@ -494,7 +494,7 @@ LIBRARY_ERRORS = (
         INVALID,
         "library_not_subscribed",
         {"library_id": MIRROR, "spec": TO_PUBLISHED},
-        library_with(MIRROR, subscription_url=None),
+        library_with(MIRROR, subscription=None),
     ),
     refused(
         CONVERT,
