@@ -23,6 +23,7 @@ __all__ = [
     "Library",
     "Subscriber",
     "Subscription",
+    "Usage",
     "require_texts",
 ]
 
@@ -152,6 +153,14 @@ class Subscriber:
     placement: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What uses a library, as a URN such as `urn:vmomi:vm:vm-12`, and since when."""
+
+    urn: str
+    time: datetime
+
+
 @dataclass(slots=True)
 class Library:
     """A library; its contents are on one datastore."""
@@ -178,8 +187,8 @@ class Library:
     synchronizing: bool = False
     security_policy: str | None = None
     usage_protects_items: bool = False
-    used_by: set[str] = field(default_factory=set)
-    """The users that have declared that they use the library."""
+    usages: dict[str, Usage] = field(default_factory=dict)
+    """What uses the library, by the identifier of the usage."""
     state: str = "ACTIVE"
     state_message: str | None = None
     migrating: bool = False

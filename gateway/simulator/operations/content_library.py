@@ -147,10 +147,13 @@ def convert(call: Call) -> None:
 def delete(call: Call) -> None:
     """Deletes an unused library, with everything in it."""
     library = _library(call)
-    if library.used_by:
+    if library.usages:
         text = "The library '{0}' is in use by {1}."
         raise errors.not_allowed(
-            f"{_MESSAGES}.library_in_use", text, library.library, ", ".join(sorted(library.used_by))
+            f"{_MESSAGES}.library_in_use",
+            text,
+            library.library,
+            ", ".join(usage.urn for usage in library.usages.values()),
         )
     _remove(call, library)
 

@@ -174,7 +174,7 @@ def delete(call: Call) -> None:
     library.require_local()
     library.require_active()
     require_not_checked_out(item)
-    if library.usage_protects_items and library.used_by:
+    if library.usage_protects_items and library.usages:
         text = "The library '{0}' of the item is in use."
         raise errors.not_allowed(f"{_MESSAGES}.library_in_use", text, library.library)
     remove_item(call.inventory, item)

@@ -9,7 +9,7 @@ from gateway.simulator.library_creation import new_library
 from gateway.simulator.operations import content_library
 from gateway.simulator.registry import Call, Json, operation
 
-__all__ = ["create", "delete", "get", "list_", "publish", "update"]
+__all__ = ["create", "delete", "force_delete", "get", "list_", "publish", "update"]
 
 _SERVICE = "com.vmware.content.local_library"
 
@@ -53,6 +53,13 @@ def delete(call: Call) -> None:
     """Deletes an unused local library, with everything in it."""
     _library(call)
     content_library.delete(call)
+
+
+@operation(_SERVICE, "force_delete")
+def force_delete(call: Call) -> None:
+    """Deletes a local library, even if it is used."""
+    _library(call)
+    content_library.force_delete(call)
 
 
 @operation(_SERVICE, "publish")

@@ -16,7 +16,7 @@ from gateway.simulator.subscriptions import (
     synchronize,
 )
 
-__all__ = ["create", "delete", "evict", "get", "list_", "probe", "sync", "update"]
+__all__ = ["create", "delete", "evict", "force_delete", "get", "list_", "probe", "sync", "update"]
 
 _SERVICE = "com.vmware.content.subscribed_library"
 _MESSAGES = "com.vmware.vdcs.cls-main"
@@ -73,6 +73,13 @@ def delete(call: Call) -> None:
     """Deletes an unused subscribed library, with everything in it."""
     _library(call)
     content_library.delete(call)
+
+
+@operation(_SERVICE, "force_delete")
+def force_delete(call: Call) -> None:
+    """Deletes a subscribed library, even if it is used or being migrated."""
+    _library(call).migrating = False
+    content_library.force_delete(call)
 
 
 @operation(_SERVICE, "sync")

@@ -12,7 +12,14 @@ from cryptography.x509.oid import NameOID
 
 from gateway.simulator import RELEASES, ManualClock
 from tests.unit.simulator.harness import Api
-from tests.unit.simulator.test_library_sessions import VM_TEMPLATE_ITEM, new_item, refused, upload
+from tests.unit.simulator.test_library_sessions import (
+    MIRROR,
+    TEMPLATES,
+    VM_TEMPLATE_ITEM,
+    new_item,
+    refused,
+    upload,
+)
 
 CONFIGURATION = "/api/content/configuration"
 CERTIFICATES = "/api/content/trusted-certificates"
@@ -114,3 +121,27 @@ def test_the_history_of_an_item(api: Api) -> None:
     assert api("GET", f"{ITEMS}/{VM_TEMPLATE_ITEM}/changes/{version}").json["message"] == message
     assert refused(api("GET", f"{ITEMS}/{item}/changes/9"))[1:] == ("NOT_FOUND", "version_not_found")
     assert refused(api("GET", f"{ITEMS}/none/changes"))[1:] == ("NOT_FOUND", "library_item_not_found")
+
+
+@pytest.mark.parametrize(("kind", "library"), [("local", TEMPLATES), ("subscribed", MIRROR)])
+def test_what_uses_a_library(api: Api, kind: str, library: str) -> None:
+    """It protects the library from deletion, unless that is forced."""
+    usages, libraries = f"/api/content/library/{library}/usages", f"/api/content/{kind}-library"
+    urn = {"resource_urn": "urn:vmomi:vm:vm-1001"}
+    usage = api("POST", usages, urn)
+    assert usage.status == 201
+    assert refused(api("POST", usages, urn)) == (400, "ALREADY_EXISTS", "usage_exists")
+    assert refused(api("POST", usages, {"resource_urn": "vm-1001"})) == (400, "INVALID_ARGUMENT", "invalid_urn")
+    assert api("GET", usages).json == {"library_usage_list": [{"usage": usage.json, **urn}]}
+    assert api("GET", f"{usages}/{usage.json}").json == {
+        "usage": usage.json,
+        **urn,
+        "addition_time": "2026-01-15T12:00:00.000Z",
+    }
+    assert refused(api("DELETE", f"{libraries}/{library}"))[1:] == ("NOT_ALLOWED_IN_CURRENT_STATE", "library_in_use")
+    assert refused(api("DELETE", f"{usages}/none"))[1:] == ("NOT_FOUND", "usage_not_found")
+    assert api("DELETE", f"{usages}/{usage.json}").status == 204
+    assert api("GET", usages).json == {"library_usage_list": []}
+    assert api("POST", usages, urn).status == 201
+    assert api("POST", f"{libraries}/{library}?action=force-delete").status == 204
+    assert refused(api("GET", usages))[1:] == ("NOT_FOUND", "library_not_found")
