@@ -12,6 +12,7 @@ import click
 from gateway.address import checked_thumbprint, checked_url, split_address
 from gateway.cli.connection import FILE, complete_context
 from gateway.cli.contexts import Context, Contexts, load_contexts
+from gateway.cli.group import Group
 from gateway.cli.output import echo, print_table
 from gateway.cli.parameter_types import output_option
 from gateway.cli.secret_store import FILE as IN_FILE
@@ -24,6 +25,7 @@ _MAX_SECRET = 64 * 1024
 
 
 @click.group(
+    cls=Group,
     epilog="""
 Contexts are stored in contexts.yaml in $XDG_CONFIG_HOME/vcenter-gateway, or in ~/.config/vcenter-gateway. Passwords and
 tokens are stored in the system's keyring if there is one and the extra `keyring` is installed, and otherwise in
@@ -35,7 +37,7 @@ Examples:
   vcenter-gateway context use lab
   vcenter-gateway call ListVms -o table
   vcenter-gateway call --context prod ListVms -o table
-"""
+""",
 )
 def context() -> None:
     """Manages connections to gateways and vCenters under names.

@@ -91,11 +91,14 @@ def test_overview_says_what_the_commands_say(invoke: Invoke, command: str) -> No
     [
         pytest.param("chekc", "there is no command 'chekc'; did you mean check?", id="misspelt"),
         pytest.param("xyz", "there is no command 'xyz'\n", id="unlike-any"),
+        pytest.param("context lst", "there is no command 'lst'; did you mean list?", id="misspelt-in-a-group"),
+        pytest.param("context remove", "there is no command 'remove'; there are add, delete, list", id="in-a-group"),
+        pytest.param("watch machines", "there is no command 'machines'; there are events, task, vms", id="watch"),
     ],
 )
 def test_a_command_that_does_not_exist(invoke: Invoke, typed: str, message: str) -> None:
-    """A misspelt command is told with the one that was meant."""
-    result = invoke(typed)
+    """A misspelt command is told with the one that was meant, or with those of its group."""
+    result = invoke(*typed.split())
     assert result.exit_code == Exit.USAGE
     assert message in result.stderr
 
