@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import grpc
 import pytest
+import yaml
 from cryptography import x509
 from google.protobuf import descriptor_pb2
 
@@ -161,9 +162,13 @@ def test_routes(invoke: Invoke) -> None:
     assert row.split() == [CONNECT, "-", "POST", "/api/vcenter/vm/{vm}/hardware/cdrom/{cdrom}?action=connect"]
 
 
-def test_routes_as_json(invoke: Invoke) -> None:
-    """routes --json has what the table has, and what the rpc takes, gives and raises."""
-    routes = {route["rpc"]: route for route in json.loads(invoke("routes", "--json").output)}
+def test_routes_as_data(invoke: Invoke) -> None:
+    """JSON and YAML have what the table has, and what the rpc takes, gives and raises; `name` has the names alone."""
+    listed = json.loads(invoke("routes", "-o", "json").output)
+    assert json.loads(invoke("routes", "--json").output) == listed
+    assert yaml.safe_load(invoke("routes", "-o", "yaml").output) == listed
+    assert invoke("routes", "-o", "name").output.splitlines() == [route["rpc"] for route in listed]
+    routes = {route["rpc"]: route for route in listed}
     assert set(routes) == set(load_contract().methods)
     route = routes[CONNECT]
     assert (route["verb"], route["body"], route["idempotency"]) == ("POST", None, "UNKNOWN")
