@@ -125,6 +125,7 @@ def load_contexts() -> Contexts:
 
     try:
         content = read_yaml(read_bounded(path))
+        content = {} if content is None else content  # An empty file.
         contexts = {name: _read(name, item) for name, item in (content.get("contexts") or {}).items()}
         current = content.get("current")
     except OSError as error:

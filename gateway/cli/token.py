@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.group import Group
 from gateway.cli.output import echo
 from gateway.printable import escaped
 
@@ -19,8 +20,9 @@ _MAX_FILE = 1024 * 1024
 
 
 @click.group(
+    cls=Group,
     epilog="\b\nExamples:\n  vcenter-gateway token new ci > ci-token\n"
-    "  vcenter-gateway token new ci --tokens-file tokens.yaml > ci-token"
+    "  vcenter-gateway token new ci --tokens-file tokens.yaml > ci-token",
 )
 def token() -> None:
     """Creates bearer tokens for callers of a gateway.
