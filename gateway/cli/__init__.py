@@ -15,7 +15,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from gateway import __version__
+from gateway.cli.group import Group
 from gateway.cli.output import Exit, echo
+from gateway.grpc_core import configure_grpc_core
 
 __all__ = ["cli", "main"]
 
@@ -68,7 +70,7 @@ _COMMANDS = {name: entry for entries in _TASKS.values() for name, entry in entri
 _HIDDEN = {"worker": _Entry("start", "")}
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     """Subcommands that are loaded when they are used, listed by task."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -81,16 +83,6 @@ class _LazyGroup(click.Group):
         module = importlib.import_module(f"gateway.cli.{entry.module}")
         command: click.Command = getattr(module, entry.function or cmd_name)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and args[0] not in _HIDDEN:
-            import difflib  # Imported here because only mistakes need it, as elsewhere in this package.
-
-            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, _COMMANDS))
@@ -140,8 +132,7 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line and exits."""
     gc.set_threshold(_YOUNG_OBJECTS)
-    # gRPC's C core writes lines in its own format to standard error; failures are reported as errors anyway.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    configure_grpc_core()
     try:
         cli.main(
             prog_name="vcenter-gateway", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None

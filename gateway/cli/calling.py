@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -55,7 +55,7 @@ class Calling:
         return self.deadline
 
     def answers(
-        self, connection: Connection, requests: Iterable[Message], on_task: Callable[[str], None] | None = None
+        self, connection: Connection, requests: Sequence[Message], on_task: Callable[[str], None] | None = None
     ) -> Iterator[Answer]:
         """The responses of one call; with --wait, the final state of the task. Raises CallError.
 
@@ -68,7 +68,7 @@ class Calling:
                     task = getattr(answer.message, task_field(self.method, self.contract) or "")
                     yield Answer(None, answer.metadata)
                 else:
-                    yield answer
+                    yield replace(answer, request=requests[0]) if self.is_unary else answer
         if self.wait:
             if on_task is not None:
                 on_task(task)
@@ -80,7 +80,7 @@ class Calling:
             for field, value in answer.metadata:
                 echo(f"{field}: {value}", err=True)
         if answer.message is not None:
-            show(answer.message)
+            show(answer.message, answer.request)
 
     def complete(self, content: dict[str, Any] | RequestError, flags: Flags, lookup: Lookup) -> Message:
         """The request, completed with the identifiers given as flags. Raises RequestError, CallError and
@@ -146,7 +146,7 @@ def make_call(
         error.end(as_json=calling.as_json)
 
 
-def _one(connection: Connection, calling: Calling, requests: Iterable[Message]) -> None:
+def _one(connection: Connection, calling: Calling, requests: Sequence[Message]) -> None:
     show = renderer(calling.output, calling.contract, is_stream=not calling.is_unary)
     # The messages of a stream are themselves progress, and a task shows its own.
     shows_time = calling.is_unary and not calling.wait

@@ -8,6 +8,7 @@ that a password never reaches a server that it was not given for.
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from gateway.cli.options import LAST_SECTION, SectionedCommand, setting_option
 from gateway.cli.place import Place
 from gateway.cli.setting_flags import setting_flags
 
-__all__ = ["FILE", "ConnectionCommand", "complete_context", "connection_options", "place_of"]
+__all__ = ["FILE", "ConnectionCommand", "complete_context", "connection_options", "connection_words", "place_of"]
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
@@ -145,6 +146,24 @@ def connection_options(
         return wrapped
 
     return decorate
+
+
+def connection_words() -> str:
+    """The options about the connection on the command line, with a space before each, so that a suggested command
+    calls the same server as the same caller. Without the session id, which is a secret."""
+    ctx = click.get_current_context()
+    words: list[str] = []
+    for parameter in ctx.command.get_params(ctx):
+        name = parameter.name or ""
+        is_given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if name not in _NAMES - {"session_id"} or not is_given:
+            continue
+        value = ctx.params[name]
+        if isinstance(value, bool):
+            words.append((parameter.opts if value else parameter.secondary_opts or parameter.opts)[0])
+        else:
+            words += [parameter.opts[0], str(value)]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def place_of(ctx: click.Context) -> Place:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import click
 from gateway.address import checked_thumbprint
 from gateway.cli.connection import FILE, complete_context
 from gateway.cli.contexts import OF_GATEWAY, OF_VCENTER, Context, Contexts, load_contexts
-from gateway.cli.output import echo, print_table
+from gateway.cli.group import Group
+from gateway.cli.output import echo, echo_data, print_table
 from gateway.cli.parameter_types import host_and_port, output_option, vcenter_url
 from gateway.cli.secret_store import FILE as IN_FILE
 from gateway.cli.secret_store import KEYRING, remove_secret, store_secret
@@ -25,6 +25,7 @@ _MAX_SECRET = 64 * 1024
 
 
 @click.group(
+    cls=Group,
     epilog="""
 Contexts are stored in contexts.yaml in $XDG_CONFIG_HOME/vcenter-gateway, or in ~/.config/vcenter-gateway. Passwords and
 tokens are stored in the system's keyring if there is one and the extra `keyring` is installed, and otherwise in
@@ -36,7 +37,7 @@ Examples:
   vcenter-gateway context use lab
   vcenter-gateway call ListVms -o table
   vcenter-gateway call --context prod ListVms -o table
-"""
+""",
 )
 def context() -> None:
     """Manages connections to gateways and vCenters under names.
@@ -197,7 +198,7 @@ def list_(output: str) -> None:
             return
         print_table(["CURRENT", "NAME", "SERVER", "CALLER"], rows)
     else:
-        _print([_entry(name, contexts) for name in contexts], output)
+        echo_data([_entry(name, contexts) for name in contexts], output)
 
 
 def _entry(name: str, contexts: Contexts) -> dict[str, Any]:
@@ -225,21 +226,12 @@ def show(name: str | None, output: str) -> None:
     elif output == "table":
         print_table(["FIELD", "VALUE"], [[key, str(value)] for key, value in shown.items()])
     else:
-        _print(shown, output)
+        echo_data(shown, output)
 
 
 def _shown(made: Context) -> dict[str, Any]:
     stores = {"password": made.password, "token": made.token}
     return {**made.to_dict(), **{key: f"in the {value}" for key, value in stores.items() if value}}
-
-
-def _print(content: Any, output: str) -> None:
-    if output == "json":
-        click.echo(json.dumps(content, indent=2))
-    else:
-        import yaml
-
-        click.echo(yaml.safe_dump(content, sort_keys=False), nl=False)
 
 
 @context.command(epilog="\b\nExamples:\n  vcenter-gateway context delete lab")

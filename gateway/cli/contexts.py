@@ -131,6 +131,7 @@ def load_contexts() -> Contexts:
     try:
         with explained(path, "read"):
             content = read_yaml(read_bounded(path))
+        content = {} if content is None else content  # An empty file.
         contexts = {name: _read(path, name, item) for name, item in (content.get("contexts") or {}).items()}
         current = content.get("current")
     except DocumentError as error:

@@ -28,7 +28,8 @@ _PIECE = 256 * 1024
     cls=ConnectionCommand,
     epilog="""
 Output and error output come as the program writes them, about once a second. The program is found as the guest's shell
-finds it. Ctrl-C stops it, unless --keep-running is given. What may be secret stands on no command line in the guest.
+finds it. Ctrl-C stops it, with the processes that it started, unless --keep-running is given. In the guest, variables
+and what is given with --shell are on no command line that other users can list.
 
 \b
 Examples:

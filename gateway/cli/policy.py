@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.group import Group
 from gateway.cli.output import Exit, echo
 from gateway.cli.rpcs import RpcName, resolve_rpc
 from gateway.cli.user_files import explained
@@ -20,7 +21,9 @@ __all__ = ["policy"]
 _MACHINE = "VirtualMachine"
 
 
-@click.group(epilog="\b\nExamples:\n  vcenter-gateway policy test --policy-file policy.yaml token:ci StopVm vm-42")
+@click.group(
+    cls=Group, epilog="\b\nExamples:\n  vcenter-gateway policy test --policy-file policy.yaml token:ci StopVm vm-42"
+)
 def policy() -> None:
     """Tests what a policy allows."""
 

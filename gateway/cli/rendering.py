@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import click
 from google.protobuf import json_format
@@ -17,12 +17,16 @@ from gateway.contract import Contract
 from gateway.contract.contract import enum_value_name, map_value
 from gateway.printable import escaped
 
-__all__ = ["Show", "identifiers_in", "renderer"]
+__all__ = ["Show", "identifiers_in", "names_of", "renderer"]
 
 _DEPTH = 3
 """How many levels of nested messages become columns."""
 
-Show = Callable[[Message], None]
+
+class Show(Protocol):
+    """Prints a response. `request` is the request that it answers, None for a stream."""
+
+    def __call__(self, message: Message, request: Message | None = None) -> None: ...
 
 
 def renderer(format_name: str, contract: Contract, *, is_stream: bool) -> Show:
@@ -31,10 +35,10 @@ def renderer(format_name: str, contract: Contract, *, is_stream: bool) -> Show:
     if format_name == "table":
         return _Tables(contract)
     if format_name == "name":
-        return lambda message: _print_lines(identifiers_in(message, contract))
+        return lambda message, request=None: _print_lines(names_of(message, request, contract))
     if format_name == "yaml":
-        return lambda message: _print_yaml(message, contract, is_stream)
-    return lambda message: _print_json(message, contract, None if is_stream else 2)
+        return lambda message, request=None: _print_yaml(message, contract, is_stream)
+    return lambda message, request=None: _print_json(message, contract, None if is_stream else 2)
 
 
 def _print_json(message: Message, contract: Contract, indent: int | None) -> None:
@@ -59,6 +63,24 @@ def _print_lines(texts: Iterator[str]) -> None:
     for text in texts:
         click.echo(escaped(text).replace("\n", "\\n"))
     sys.stdout.flush()
+
+
+def names_of(message: Message, request: Message | None, contract: Contract) -> Iterator[str]:
+    """The identifiers of the objects that a call was about.
+
+    The request identifies the object that a `Get...` rpc returns, and the one that an rpc with an empty response has
+    changed. All other rpcs return identifiers.
+    """
+    if request is not None and (request.DESCRIPTOR.name.startswith("Get") or not message.DESCRIPTOR.fields):
+        own = [
+            str(value)
+            for field, value in request.ListFields()
+            if field.full_name in contract.identifiers and field.message_type is None and not field.is_repeated
+        ]
+        if own:
+            yield own[-1]  # For example the device, after its machine.
+            return
+    yield from identifiers_in(message, contract)
 
 
 def identifiers_in(message: Any, contract: Contract) -> Iterator[str]:
@@ -93,7 +115,7 @@ class _Tables:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
 
-    def __call__(self, message: Any) -> None:
+    def __call__(self, message: Any, request: Message | None = None) -> None:
         message = _unwrapped(message)
         fields = _listed(message)
         lists = [(field, value) for field, value in fields if field.is_repeated]

@@ -93,7 +93,7 @@ class _Reader:
 
     def message(self, content: Any, descriptor: Descriptor, path: str) -> Any:
         if not isinstance(content, dict):
-            raise RequestError(f"{path}: takes an object of {descriptor.full_name}")
+            raise RequestError(f"{path} must be an object of {descriptor.full_name}")
         fields = {name: field for field in descriptor.fields for name in (field.json_name, field.name)}
         result = {}
         for name, value in content.items():
@@ -109,11 +109,11 @@ class _Reader:
     def _value(self, value: Any, field: FieldDescriptor, path: str) -> Any:
         if (of_map := map_value(field)) is not None:
             if not isinstance(value, dict):
-                raise RequestError(f"{path}: takes an object of names and values")
+                raise RequestError(f"{path} must be an object of names and values")
             return {key: self._single(item, of_map, f"{path}[{key}]") for key, item in value.items()}
         if field.is_repeated:
             if not isinstance(value, list):
-                raise RequestError(f"{path}: takes a list")
+                raise RequestError(f"{path} must be a list")
             return [self._single(item, field, f"{path}[{index}]") for index, item in enumerate(value)]
         return self._single(value, field, path)
 
@@ -127,14 +127,14 @@ class _Reader:
         try:
             json_format.ParseDict({field.name: [value] if field.is_repeated else value}, alone)
         except json_format.ParseError:
-            raise RequestError(f"{path}: takes {_kind(field)}") from None
+            raise RequestError(f"{path} must be {_kind(field)}") from None
         return value
 
 
 def _kind(field: FieldDescriptor) -> str:
     if field.message_type is not None:
         return _WELL_KNOWN[field.message_type.full_name]
-    return _KINDS.get(field.cpp_type, "a whole number of 64 bits" if field.cpp_type in _LONG else "a whole number")
+    return _KINDS.get(field.cpp_type, "a 64-bit integer" if field.cpp_type in _LONG else "an integer")
 
 
 def _enum(value: Any, enum: EnumDescriptor, path: str) -> Any:
@@ -145,7 +145,7 @@ def _enum(value: Any, enum: EnumDescriptor, path: str) -> Any:
         for name in (value, enum_prefix(enum) + value):
             if name in enum.values_by_name:
                 return name
-    raise RequestError(f"{path}: takes one of {listed(enum_wire_names(enum).values(), _MAX_LISTED)}")
+    raise RequestError(f"{path} must be one of {listed(enum_wire_names(enum).values(), _MAX_LISTED)}")
 
 
 def _unknown_field(name: str, descriptor: Descriptor, path: str) -> str:

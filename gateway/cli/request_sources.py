@@ -24,6 +24,7 @@ __all__ = ["is_lines", "read_request", "request_lines"]
 _MAX_REQUEST = 16 * 1024**2
 _LINES = (".jsonl", ".ndjson")
 _YAML = (".yaml", ".yml")
+_FILES = (*_LINES, *_YAML, ".json")
 _PAIR = re.compile(r"[\w.]+:(\s|$)")
 
 
@@ -67,7 +68,8 @@ def _text(text: str) -> tuple[str, bool]:
     if text.lstrip().startswith("{"):
         return text, False
     path = text.removeprefix("@")
-    if text == "-" or text != path or os.path.isfile(path):  # noqa: PTH113 - Path.is_file fails for what can be no name
+    # Path.exists fails for what cannot be a name. A pipe of the shell, such as `<(jq ...)`, is a file too.
+    if text == "-" or text != path or path.lower().endswith(_FILES) or os.path.exists(path):  # noqa: PTH110
         with _opened(text) as file:
             content = file.read(_MAX_REQUEST + 1)
         if len(content) > _MAX_REQUEST:

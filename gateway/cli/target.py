@@ -34,6 +34,8 @@ class Answer:
     """None at the end of a stream."""
     metadata: tuple[tuple[str, str], ...] = ()
     """The gateway's metadata: the request id, the age of a shared read."""
+    request: Any = None
+    """The request of a unary call; None for a stream, and for the task that a call has started."""
 
 
 class Connection(Protocol):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.group import Group
 from gateway.cli.output import echo
 from gateway.cli.user_files import explained, replace_file
 from gateway.printable import escaped, is_printable
@@ -19,8 +20,9 @@ _BYTES = 32
 
 
 @click.group(
+    cls=Group,
     epilog="\b\nExamples:\n  vcenter-gateway token new ci > ci-token\n"
-    "  vcenter-gateway token new ci --tokens-file tokens.yaml > ci-token"
+    "  vcenter-gateway token new ci --tokens-file tokens.yaml > ci-token",
 )
 def token() -> None:
     """Creates bearer tokens for callers of a gateway.

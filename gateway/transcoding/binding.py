@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl, quote, unquote
 
 import orjson
@@ -20,6 +21,7 @@ from google.protobuf.message import Message
 from gateway.contract import Contract, ContractError, Method, Moved, Rest, Variable
 from gateway.contract.contract import wire_name
 from gateway.errors import Failure, GatewayError, Reason
+from gateway.printable import is_printable_ascii
 from gateway.transcoding.answer_json import MAX_ELEMENTS, NotJsonError, TooManyElementsError, parse
 from gateway.transcoding.decoder import MAX_DEPTH, Decoders, Drift, MismatchError, NoDrift
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
@@ -37,23 +39,25 @@ _REPEATABLE_BY = "client_token"
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
 
 
-@dataclass(frozen=True, slots=True)
-class RestRequest:
+class RestRequest(NamedTuple):
     """A call of one of vCenter's APIs, without host and headers."""
 
     method: str
     target: str
     """Path and query, percent-encoded, to be sent unchanged."""
-    body: bytes | None = field(repr=False)
+    body: bytes | None
     """Of the media type, None if the operation has no body. May contain guest passwords."""
-    operation: str = field(default="", compare=False)
+    operation: str = ""
     """The call in vCenter's notation, for metrics. Contains no identifiers."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Headers that are part of the operation."""
     media_type: str = "application/json"
     """Of the body, and of the response."""
-    newer: NewerRequest | None = field(default=None, repr=False)
+    newer: NewerRequest | None = None
     """The same call in the form of newer releases; None if all releases expect the same."""
+
+    def __repr__(self) -> str:
+        return f"RestRequest({self.method} {self.target})"  # Without secrets.
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,16 @@ class NewerRequest:
     request: RestRequest
 
 
-@dataclass(frozen=True, slots=True)
-class RestResponse:
+class RestResponse(NamedTuple):
     """vCenter's answer."""
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
     """Headers by lower-case name."""
-    body: bytes = field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"RestResponse({self.status})"  # Without secrets.
 
     @property
     def is_json(self) -> bool:
@@ -264,7 +270,13 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
         body = None if content is None else orjson.dumps(content)
         request = RestRequest(verb, target, body, operation)
         if moved and not moved.keys().isdisjoint(given):
-            return replace(request, newer=_newer(request, resource, literal_query, given, moved))
+            newer = _newer(request, resource, literal_query, given, moved)
+            if any(not is_printable_ascii(value) for value in newer.request.headers.values()):
+                # Anything else would end the header, and begin another one or another request.
+                text = "must consist of printable ASCII characters, because newer releases of vCenter expect a header"
+                names = [query[wire].name for wire in given if wire in moved and moved[wire].header]
+                raise GatewayError(Failure.of_request([Violation(name, text) for name in names]))
+            return request._replace(newer=newer)
         return request
 
     query_names = [f.name for f in query.values()]
@@ -296,7 +308,7 @@ def _newer(
             headers[move.header] = ",".join(unquote(text) for text in texts)
         else:
             query[move.query] = texts
-    return NewerRequest(since, replace(request, target=_with_query(resource, literal, query), headers=headers))
+    return NewerRequest(since, request._replace(target=_with_query(resource, literal, query), headers=headers))
 
 
 def _distinct(violations: list[Violation]) -> list[Violation]:

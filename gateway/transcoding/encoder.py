@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from gateway.contract.contract import Contract, ContractError, Union, enum_wire_names, map_value, wire_name
 
-__all__ = ["Encode", "Encoders", "Violation"]
+__all__ = ["Encode", "Encoders", "Violation", "encode_timestamp"]
 
 INTEGERS = frozenset(
     {
@@ -62,7 +62,7 @@ class Encoders:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._messages: dict[str, Encode] = {
-            "google.protobuf.Timestamp": _encode_timestamp,
+            "google.protobuf.Timestamp": encode_timestamp,
             "google.protobuf.Struct": _encode_struct,
             "google.protobuf.Value": _encode_dynamic,
         }
@@ -198,7 +198,7 @@ def _map_encoder(single: Encode) -> Encode:
     return encode
 
 
-def _encode_timestamp(value: Any, violations: list[Violation]) -> str | None:
+def encode_timestamp(value: Any, violations: list[Violation]) -> str | None:
     """RFC 3339 in UTC. vCenter works in milliseconds; finer digits are sent only if the caller set them."""
     if value.seconds not in TIMESTAMP_SECONDS or not 0 <= value.nanos < 1_000_000_000:
         violations.append(Violation("", "must be a time between the years 1 and 9999"))

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from gateway.errors import Failure, GatewayError, Reason
+
 __all__ = [
     "NOT_XML",
     "Data",
@@ -40,6 +42,11 @@ class Data(dict[str, Any]):
     """
 
     __slots__ = ("type",)
+
+    def __missing__(self, member: str) -> Any:
+        """A member without which a response of vCenter has no meaning. Raises GatewayError."""
+        text = f"vCenter's response is unusable: a {self.type} has no {member}"
+        raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
 
     def __init__(self, type: str, /, **members: Any) -> None:  # noqa: A002 - the API's word
         super().__init__(members)

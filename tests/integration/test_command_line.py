@@ -157,7 +157,7 @@ async def test_exit_codes(served: Served) -> None:
         run(*served.command, "--user", ADMINISTRATOR, CONNECT, CDROM, password="wrong"),
         run(*served.command, "--deadline", "1", READ, VM),
     )
-    assert (wrong.code, "vm: takes a string" in wrong.words) == (Exit.USAGE, True)
+    assert (wrong.code, "vm must be a string" in wrong.words) == (Exit.USAGE, True)
     assert (incomplete.code, "REQUEST_INVALID vm is required" in incomplete.words) == (Exit.USAGE, True)
     assert (refused.code, "CREDENTIALS_REJECTED" in refused.words) == (Exit.IDENTITY, True)
     assert (late.code, "VCENTER_TIMEOUT" in late.words) == (Exit.TIMEOUT, True)

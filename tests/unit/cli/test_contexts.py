@@ -165,6 +165,15 @@ def test_a_home_that_cannot_be_looked_into(invoke: Invoke) -> None:
     assert "there are no contexts" in invoke("context", "list", XDG_CONFIG_HOME=f"/{'x' * 300}").stderr
 
 
+def test_an_empty_file(invoke: Invoke, tmp_path: Path) -> None:
+    """An empty file has no contexts, and the first one can be added."""
+    path = tmp_path / "vcenter-gateway" / "contexts.yaml"
+    path.parent.mkdir(mode=0o700)
+    path.write_text("")
+    assert "there are no contexts" in invoke("context", "list", XDG_CONFIG_HOME=str(tmp_path)).stderr
+    assert invoke("context", "add", "lab", "--target", "a:1", XDG_CONFIG_HOME=str(tmp_path)).exit_code == Exit.OK
+
+
 CONTEXTS = """
 current: lab
 contexts:

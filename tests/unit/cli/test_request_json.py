@@ -67,16 +67,16 @@ def test_long_numbers() -> None:
         pytest.param({"vn": "a"}, "there is no field 'vn' in vcenter.vm.hardware.v1.CreateCdromRequest", id="unknown"),
         pytest.param({"virtual": "a"}, "it has vm, spec", id="unknown-lists-fields"),
         pytest.param({"spec": {"bakcing": {}}}, "no field 'bakcing' in spec; did you mean 'backing'?", id="nested"),
-        pytest.param({"vm": 5}, "vm: takes a string", id="string"),
-        pytest.param({"spec": {"start_connected": "yes"}}, "spec.start_connected: takes true or false", id="bool"),
-        pytest.param({"spec": {"sata": {"bus": 1.5}}}, "spec.sata.bus: takes a whole number", id="integer"),
-        pytest.param({"spec": "x"}, "spec: takes an object of vcenter.vm.hardware.v1.CdromCreateSpec", id="object"),
+        pytest.param({"vm": 5}, "vm must be a string", id="string"),
+        pytest.param({"spec": {"start_connected": "yes"}}, "spec.start_connected must be true or false", id="bool"),
+        pytest.param({"spec": {"sata": {"bus": 1.5}}}, "spec.sata.bus must be a 64-bit integer", id="integer"),
+        pytest.param({"spec": "x"}, "spec must be an object of vcenter.vm.hardware.v1.CdromCreateSpec", id="object"),
         pytest.param(
             {"spec": {"backing": {"type": "ISO"}}},
-            "spec.backing.type: takes one of ISO_FILE, HOST_DEVICE, CLIENT_DEVICE",
+            "spec.backing.type must be one of ISO_FILE, HOST_DEVICE, CLIENT_DEVICE",
             id="enum",
         ),
-        pytest.param({"spec": {"backing": {"type": True}}}, "spec.backing.type: takes one of", id="enum-bool"),
+        pytest.param({"spec": {"backing": {"type": True}}}, "spec.backing.type must be one of", id="enum-bool"),
         pytest.param(
             {"spec": {"backing": {"isoFile": "a", "iso_file": "b"}}},
             "spec.backing.iso_file: is given twice, under both of its names",
@@ -94,8 +94,8 @@ def test_mistakes(content: object, message: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param({"names": "x"}, "names: takes a list", id="list"),
-        pytest.param({"names": ["a", 1]}, "names[1]: takes a string", id="element"),
+        pytest.param({"names": "x"}, "names must be a list", id="list"),
+        pytest.param({"names": ["a", 1]}, "names[1] must be a string", id="element"),
     ],
 )
 def test_mistakes_in_lists(content: dict[str, object], message: str) -> None:
@@ -112,7 +112,7 @@ def test_mistakes_below_lists() -> None:
         parse(
             "vcenter.vm.guest.v1.CustomizationService/SetCustomization", {"spec": {"spec": {"interfaces": interfaces}}}
         )
-    assert "spec.spec.interfaces[1].adapter.ipv4.type: takes one of DHCP" in str(caught.value)
+    assert "spec.spec.interfaces[1].adapter.ipv4.type must be one of DHCP" in str(caught.value)
 
 
 def test_durations() -> None:
@@ -120,7 +120,7 @@ def test_durations() -> None:
     rpc = "vcenter.gateway.v1.GatewayService/WatchGateway"
     assert parse(rpc, {"heartbeat_interval": "1.500s"}) == {"heartbeat_interval": "1.500s"}
     for wrong in ("1 minute", {"seconds": 1}, 5):
-        with pytest.raises(RequestError, match=r"heartbeat_interval: takes a time such as 1\.5s"):
+        with pytest.raises(RequestError, match=r"heartbeat_interval must be a time such as 1\.5s"):
             parse(rpc, {"heartbeat_interval": wrong})
 
 
