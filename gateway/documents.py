@@ -15,12 +15,10 @@ from gateway.files import open_regular
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["MAX_BYTES", "MAX_VALUES", "DocumentError", "read_bounded", "read_yaml"]
+__all__ = ["MAX_BYTES", "DocumentError", "read_bounded", "read_yaml"]
 
 MAX_BYTES = 1024 * 1024
 """Maximum size of a document in bytes."""
-MAX_VALUES = 100_000
-"""Maximum number of keys, values, lists and maps in it, with the target of an alias counted each time it is used."""
 
 
 class DocumentError(ValueError):
@@ -51,9 +49,18 @@ def read_yaml(content: str | bytes) -> Any:
     """The value of a document. Raises DocumentError."""
     _check_size(content)
     # Imported here because most gateways and most commands read no document.
-    from gateway.strict_yaml import load
+    import yaml
 
-    return load(content)
+    from gateway.strict_yaml import StrictLoader
+
+    try:
+        return yaml.load(content, StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        raise DocumentError(f"it is not valid YAML: {error.problem}", error.problem_mark) from None
+    except yaml.YAMLError:
+        raise DocumentError("it is not valid YAML") from None
+    except RecursionError:
+        raise DocumentError("it is not valid YAML: it is nested too deeply") from None
 
 
 def _check_size(content: str | bytes) -> None:
