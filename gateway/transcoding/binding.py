@@ -36,6 +36,9 @@ _REPEATABLE_BY = "client_token"
 # Text without characters to escape according to RFC 3986, which applies to nearly all of vCenter's identifiers.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
 
+# Text that a header can have as its value; anything else would change the request, or be changed on its way.
+_HEADER_TEXT = re.compile(r"([!-~]([ -~]*[!-~])?)?").fullmatch
+
 
 @dataclass(frozen=True, slots=True)
 class RestRequest:
@@ -264,6 +267,8 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
         body = None if content is None else orjson.dumps(content)
         request = RestRequest(verb, target, body, operation)
         if moved and not moved.keys().isdisjoint(given):
+            in_header = [query[wire].name for wire in given if wire in moved and moved[wire].header]
+            _require_header_texts(message, in_header)
             return replace(request, newer=_newer(request, resource, literal_query, given, moved))
         return request
 
@@ -279,6 +284,17 @@ def _with_query(resource: str, literal: str, given: Mapping[str, list[str]]) -> 
     for wire, texts in given.items():
         query.extend(f"{wire}={text}" for text in texts)
     return f"{resource}?{'&'.join(query)}" if query else resource
+
+
+def _require_header_texts(message: Message, names: list[str]) -> None:
+    """INVALID_ARGUMENT for a field that no header can carry: a line break would begin another header, or request.
+
+    Whether the header is used depends on vCenter's release. What is valid does not.
+    """
+    wrong = [name for name in names if not _HEADER_TEXT(getattr(message, name))]
+    if wrong:
+        text = "must have printable ASCII characters only, and no spaces around them"
+        raise GatewayError(Failure.of_request([Violation(name, text) for name in wrong]))
 
 
 def _newer(
