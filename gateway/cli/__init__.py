@@ -135,6 +135,9 @@ def main() -> None:
     gc.set_threshold(_YOUNG_OBJECTS)
     # gRPC's C core writes lines in its own format to standard error; failures are reported as errors anyway.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    for name in ("stdout", "stderr"):  # Python has none where the caller closed it; the output is not wanted then.
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
         cli.main(
             prog_name="vcenter-gateway", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
@@ -144,6 +147,12 @@ def main() -> None:
         error.show(shown)
         echo(shown.getvalue().rstrip("\n"), err=True)
         sys.exit(error.exit_code)
+    except UnicodeEncodeError as error:
+        # Python keeps bytes of the command line that are not UTF-8 as lone surrogates, which no request can contain.
+        if error.reason != "surrogates not allowed":
+            raise
+        echo("Error: an argument is not UTF-8 text", err=True)
+        sys.exit(Exit.USAGE)
     except click.Abort:
         echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)

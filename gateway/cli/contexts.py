@@ -16,15 +16,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import click
 
 from gateway.cli.secret_store import remove_secret
-from gateway.cli.user_files import user_folder, write_private
+from gateway.cli.user_files import locked, user_folder, write_private
 
-__all__ = ["Context", "Contexts", "load_contexts"]
+__all__ = ["Context", "Contexts", "changed_contexts", "load_contexts"]
 
 _FILE = "contexts.yaml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
@@ -111,6 +112,16 @@ class Contexts:
         if self.current is not None:
             content = {"current": self.current, **content}
         write_private(user_folder() / _FILE, yaml.safe_dump(content, sort_keys=False))
+
+
+@contextmanager
+def changed_contexts() -> Iterator[Contexts]:
+    """The contexts to change, which are saved at the end. Other processes that change them wait. Raises
+    click.UsageError."""
+    with locked(user_folder() / f"{_FILE}.lock"):
+        contexts = load_contexts()
+        yield contexts
+        contexts.save()
 
 
 def load_contexts() -> Contexts:

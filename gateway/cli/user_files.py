@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-__all__ = ["replace_file", "user_folder", "write_private"]
+__all__ = ["locked", "replace_file", "user_folder", "write_private"]
 
 
 def user_folder() -> Path:
@@ -18,6 +19,22 @@ def user_folder() -> Path:
     except RuntimeError:
         raise click.UsageError("this user has no home directory: set XDG_CONFIG_HOME") from None
     return Path(base) / "vcenter-gateway"
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds a lock, so that of several processes that read and replace the user's files, none loses another's change.
+    Raises click.UsageError."""
+    import fcntl
+
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write_private(path: Path, content: str) -> None:
