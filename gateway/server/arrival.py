@@ -91,22 +91,18 @@ class Arrival:
         """The caller, as far as it is known now. Raises GatewayError (UNAUTHENTICATED)."""
         return self._door.admission.identify(self.metadata, self._context.auth_context, self.peer)
 
-    async def _identified(self) -> Caller:
-        """The caller. Waits if an issuer's keys must be fetched first. Raises GatewayError."""
-        try:
-            return self.identify()
-        except UnknownKeyError as error:
-            refreshed = error.refreshed
-        await refreshed()
-        return self.identify()
-
     async def call(self, data: bytes | Failure, requests: AsyncIterator[Message] | None = None) -> Call:
         """The call, from the caller and the serialized request, or from the reason why there is none. `requests` are
         the messages after the first. Raises GatewayError."""
         if isinstance(data, Failure):
             raise GatewayError(data)
         binding = self.binding
-        self.caller = caller = await self._identified()
+        try:
+            caller = self.identify()
+        except UnknownKeyError as error:
+            await error.refreshed()
+            caller = self.identify()
+        self.caller = caller
         self.message = message = parsed(binding, data)
         max_age = None
         if self._cache_control is not None and binding.is_read_only:

@@ -15,9 +15,9 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from gateway.contract.contract import Contract, ContractError, Union, enum_prefix, map_value, wire_name
+from gateway.contract.contract import Contract, ContractError, Union, enum_wire_names, map_value, wire_name
 
-__all__ = ["Encode", "Encoders", "Violation", "encode_timestamp", "enum_wire_names"]
+__all__ = ["Encode", "Encoders", "Violation", "encode_timestamp"]
 
 INTEGERS = frozenset(
     {
@@ -54,18 +54,6 @@ class Violation:
 
 Encode = Callable[[Any, list[Violation]], Any]
 """Converts one value into JSON and appends its violations, with paths relative to the value."""
-
-
-def enum_wire_names(descriptor: EnumDescriptor) -> Mapping[int, str]:
-    """vCenter's names of an enum's values by number, without the UNSPECIFIED one."""
-    prefix = enum_prefix(descriptor)
-    names: dict[int, str] = {}
-    for value in descriptor.values:
-        if not value.name.startswith(prefix):
-            raise ContractError(f"enum {descriptor.full_name}: {value.name} does not start with {prefix}")
-        if value.number != 0:
-            names[value.number] = value.name.removeprefix(prefix)
-    return names
 
 
 class Encoders:

@@ -34,7 +34,7 @@ from gateway.vim.codec import Codec, VimMethod
 from gateway.vim.filters import of_objects
 from gateway.vim.schema import load_schema
 from gateway.vim.sessions import PROPERTY_COLLECTOR, SESSION_MANAGER, VimSessions, is_cookie
-from gateway.vim.values import Data, Fault, ObjectContent, Ref
+from gateway.vim.values import Data, Fault, ObjectContent, Ref, objects_in
 
 __all__ = ["SHARED_SESSIONS", "Vim", "VimClient", "VimParts"]
 
@@ -282,7 +282,7 @@ class VimClient:
                 token = {"token": result["token"]}
                 self._vim.finish(self.call(PROPERTY_COLLECTOR, "CancelRetrievePropertiesEx", token))
                 return [found async for page in self.retrieve(filters) for found in page]
-            found = _objects(result)
+            found = objects_in(result)
             if found or await self._has_session(renew=not is_last):
                 return found
         raise self.session_ended()
@@ -300,10 +300,10 @@ class VimClient:
         try:
             arguments = {"specSet": list(filters), "options": {"maxObjects": page_size}}
             page = await self.call_own(collector, "RetrievePropertiesEx", arguments)
-            if not _objects(page) and not await self._has_session():
+            if not objects_in(page) and not await self._has_session():
                 raise self.session_ended()
             while page is not None:
-                yield _objects(page)
+                yield objects_in(page)
                 token = page.get("token")
                 if token is None:
                     return
@@ -319,7 +319,7 @@ class VimClient:
         """Whether the session is valid for vCenter. Without one, the property collector returns nothing instead of an
         error, which must never be mistaken for an empty inventory."""
         asked = {"specSet": [of_objects([SESSION_MANAGER], ["currentSession"])], "options": {}}
-        found = _objects(await self.call(PROPERTY_COLLECTOR, "RetrievePropertiesEx", asked))
+        found = objects_in(await self.call(PROPERTY_COLLECTOR, "RetrievePropertiesEx", asked))
         if any("currentSession" in content.values for content in found):
             return True
         if renew and isinstance(self._credential, Basic):
@@ -384,7 +384,3 @@ class VimClient:
 def _numbers(release: str) -> tuple[int, ...]:
     """A release as comparable numbers; `6.7.3` and similar ones are older than all supported ones."""
     return tuple(int(part) for part in release.split(".") if part.isdigit())
-
-
-def _objects(result: Data | None) -> list[ObjectContent]:
-    return [] if result is None else result.get("objects", [])

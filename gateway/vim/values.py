@@ -13,7 +13,20 @@ from typing import Any, NamedTuple
 
 from gateway.errors import Failure, GatewayError, Reason
 
-__all__ = ["Data", "Fault", "ObjectContent", "ObjectUpdate", "Ref", "escaped_name", "unescaped_name"]
+__all__ = [
+    "NOT_XML",
+    "Data",
+    "Fault",
+    "ObjectContent",
+    "ObjectUpdate",
+    "Ref",
+    "escaped_name",
+    "objects_in",
+    "unescaped_name",
+]
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""The characters that XML does not allow."""
 
 
 class Ref(NamedTuple):
@@ -84,6 +97,11 @@ class ObjectUpdate:
     values: Mapping[str, Any]
     """New values by path, None for a property that became unset."""
     missing: Mapping[str, Fault]
+
+
+def objects_in(result: Data | None) -> list[ObjectContent]:
+    """The objects in a page of the property collector's, which is None if there are none."""
+    return [] if result is None else result.get("objects", [])
 
 
 _ESCAPES = {"%2f": "/", "%5c": "\\", "%25": "%"}

@@ -12,7 +12,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.access import Admission, Policy, parse_policy, passthrough
-from gateway.admin.metrics import PREFIX, Metrics
+from gateway.admin.families import PREFIX
+from gateway.admin.metrics import Metrics
 from gateway.live import HubLimits
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
