@@ -136,7 +136,8 @@ class VmWatching:
             async for heartbeat in self._until_ready(hub, quiet):
                 yield heartbeat
         with hub.watched(selection, fields, position) as watcher:
-            is_told = lost_is_told = False
+            has_state = lost_is_told = False
+            owes_synced = True
             silent_until = time.monotonic() + quiet
             while True:
                 hub.check()
@@ -145,19 +146,21 @@ class VmWatching:
                     look_at = time.monotonic() + _LOOK_SECONDS
                     hub.move(watcher, await self._select(call, hub))
                 batch = watcher.take()
-                if batch is not None and batch.is_reset and (is_told or position is not None):
-                    yield stream.started()
+                if batch is not None and batch.is_reset:
+                    if has_state or position is not None:
+                        yield stream.started()
+                    owes_synced = True
                 if batch is not None:
                     for message in stream.of(batch, watcher):
                         yield message
                     message = b""  # A stream that waits does not keep a page of machines.
-                is_behind = lost_is_told and hub.lost is None
-                if not is_told or is_behind or (batch is not None and batch.is_reset):
-                    yield stream.synced(watcher)
-                    is_told, lost_is_told = True, False
-                elif hub.lost is not None and not lost_is_told:
+                has_state = True
+                if hub.lost is not None and not lost_is_told:
                     yield stream.lost(watcher, hub.lost.failure, hub.lost.since)
-                    lost_is_told = True
+                    lost_is_told = owes_synced = True
+                elif hub.lost is None and owes_synced:
+                    yield stream.synced(watcher)
+                    lost_is_told = owes_synced = False
                 elif batch is None:
                     now = time.monotonic()
                     if now < silent_until:

@@ -198,6 +198,29 @@ async def test_vcenter_restarts() -> None:
         assert followed.resets == 1
 
 
+async def test_a_stream_that_joins_others_while_vcenter_is_away() -> None:
+    """Such a stream shows what the others know, and says that it may be outdated. It is up to date only when vCenter is
+    back."""
+    async with proxied(machines=20) as (simulator, proxy, client):
+        followed = await follow(client, {"fields": FIELDS})
+        await proxy.down()
+        assert "lost" in await followed.next()
+        annotate(simulator, VM, "changed meanwhile")
+        for request in ({"fields": FIELDS}, {"fields": FIELDS, "resume_token": followed.token}):
+            joined = Following(client.stream(WATCH, {**request, "heartbeat_interval": "1s"}))
+            joined.vms = dict(followed.vms)
+            await joined.until(lambda joined=joined: any("heartbeat" in message for message in joined.messages))  # type: ignore[misc]
+            assert joined.synced == 0
+            assert next(message for message in joined.messages if "lost" in message)["resume_token"]
+            assert known_to(joined) == known_to(followed)
+            joined.stream.cancel()
+        last = Following(client.stream(WATCH, {"fields": FIELDS}))
+        await last.until(lambda: any("lost" in message for message in last.messages))
+        await proxy.up()
+        await last.until_synced()
+        await agrees(last, simulator)
+
+
 async def test_a_stream_that_begins_while_vcenter_is_away() -> None:
     """Such a stream ends with the same error as any other call; there is no empty state."""
     async with proxied() as (simulator, proxy, client):
