@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_or_check(files: Mapping[Path, str]) -> None:
-    """Writes the files whose content is another one; with `--check` on the command line, ends the process with an error
-    that names them."""
+    """Writes the files whose content differs; with `--check` on the command line, ends the process with an error that
+    names them."""
     stale = {path: text for path, text in files.items() if not path.is_file() or path.read_text("utf-8") != text}
     if "--check" in sys.argv[1:]:
         if stale:
