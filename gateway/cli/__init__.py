@@ -133,6 +133,9 @@ def main() -> None:
     """Runs the command line and exits."""
     gc.set_threshold(_YOUNG_OBJECTS)
     configure_grpc_core()
+    for name in ("stdout", "stderr"):  # Python has none where the caller closed it; the output is not wanted then.
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
         cli.main(
             prog_name="vcenter-gateway", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
@@ -142,6 +145,12 @@ def main() -> None:
         error.show(shown)
         echo(shown.getvalue().rstrip("\n"), err=True)
         sys.exit(error.exit_code)
+    except UnicodeEncodeError as error:
+        # Python keeps bytes of the command line that are not UTF-8 as lone surrogates, which no request can contain.
+        if error.reason != "surrogates not allowed":
+            raise
+        echo("Error: an argument is not UTF-8 text", err=True)
+        sys.exit(Exit.USAGE)
     except click.Abort:
         echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)

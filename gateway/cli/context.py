@@ -10,7 +10,7 @@ import click
 
 from gateway.address import checked_thumbprint
 from gateway.cli.connection import FILE, complete_context
-from gateway.cli.contexts import OF_GATEWAY, OF_VCENTER, Context, Contexts, load_contexts
+from gateway.cli.contexts import OF_GATEWAY, OF_VCENTER, Context, Contexts, changed_contexts, load_contexts
 from gateway.cli.group import Group
 from gateway.cli.output import echo, echo_data, print_table
 from gateway.cli.parameter_types import host_and_port, output_option, vcenter_url
@@ -94,9 +94,7 @@ def add(
     **given: Any,
 ) -> None:
     """Adds a context."""
-    contexts = load_contexts()
-    if name in contexts and not force:
-        raise click.UsageError(f"there is a context {name!r} already; give --force to replace it")
+    _check_name(name, load_contexts(), force)
     settings: dict[str, Any] = {
         key: str(value.absolute()) if isinstance(value, Path) else value
         for key, value in given.items()
@@ -105,20 +103,26 @@ def add(
     _check(settings, asks_token, no_password, password_file)
     made = Context(**settings)
     secret, kind = _secret(made.user, password_file, no_password, asks_token)
-    old = contexts.get(name).store if name in contexts else None
-    contexts.put(name, made)  # An invalid name is reported before a secret is stored under it.
-    kept = store_secret(name, secret, store) if secret else None
-    if kept:
-        contexts.put(name, Context(**{**settings, kind: kept}))
-    if old and old != kept:
-        remove_secret(old, name)
-    if use or contexts.current is None:
-        contexts.current = name
-    contexts.save()
+    with changed_contexts() as contexts:
+        _check_name(name, contexts, force)
+        old = contexts.get(name).store if name in contexts else None
+        contexts.put(name, made)  # An invalid name is reported before a secret is stored under it.
+        kept = store_secret(name, secret, store) if secret else None
+        if kept:
+            contexts.put(name, Context(**{**settings, kind: kept}))
+        if old and old != kept:
+            remove_secret(old, name)
+        if use or contexts.current is None:
+            contexts.current = name
     echo(f"added {name}" + (", the current context" if contexts.current == name else ""))
     if kept:
         echo(f"the {kind} is in the {'keyring' if kept == KEYRING else 'file credentials.yaml'}")
     echo("test it with `vcenter-gateway check" + ("`" if contexts.current == name else f" --context {name}`"))
+
+
+def _check_name(name: str, contexts: Contexts, force: bool) -> None:
+    if name in contexts and not force:
+        raise click.UsageError(f"there is a context {name!r} already; give --force to replace it")
 
 
 def _check(settings: dict[str, Any], asks_token: bool, no_password: bool, password_file: Path | None) -> None:
@@ -176,10 +180,9 @@ def _asked(what: str) -> str:
 @click.argument("name", shell_complete=complete_context)
 def use(name: str) -> None:
     """Selects the current context."""
-    contexts = load_contexts()
-    contexts.get(name)
-    contexts.current = name
-    contexts.save()
+    with changed_contexts() as contexts:
+        contexts.get(name)
+        contexts.current = name
     echo(f"{name} is the current context: {contexts.get(name).server}")
 
 
@@ -238,10 +241,10 @@ def _shown(made: Context) -> dict[str, Any]:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_context)
 def delete(names: tuple[str, ...]) -> None:
     """Deletes contexts with their stored passwords and tokens."""
-    contexts = load_contexts()
-    for name in names:
-        contexts.get(name)
-    for name in dict.fromkeys(names):
-        contexts.delete(name)
-        contexts.save()
-        echo(f"deleted {name}")
+    with changed_contexts() as contexts:
+        for name in names:
+            contexts.get(name)
+        for name in dict.fromkeys(names):
+            contexts.delete(name)
+            contexts.save()  # Even if the secret of the next one cannot be removed.
+            echo(f"deleted {name}")

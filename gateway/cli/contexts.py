@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ from typing import Any
 import click
 
 from gateway.cli.secret_store import remove_secret
-from gateway.cli.user_files import explained, user_folder, write_private
+from gateway.cli.user_files import explained, locked, user_folder, write_private
 
-__all__ = ["OF_GATEWAY", "OF_VCENTER", "Context", "Contexts", "load_contexts"]
+__all__ = ["OF_GATEWAY", "OF_VCENTER", "Context", "Contexts", "changed_contexts", "load_contexts"]
 
 OF_GATEWAY = ("tls", "ca", "cert", "key")
 OF_VCENTER = ("vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy")
@@ -116,6 +117,16 @@ class Contexts:
         if self.current is not None:
             content = {"current": self.current, **content}
         write_private(user_folder() / _FILE, yaml.safe_dump(content, sort_keys=False))
+
+
+@contextmanager
+def changed_contexts() -> Iterator[Contexts]:
+    """The contexts to change, which are saved at the end. Other processes that change them wait. Raises
+    click.UsageError."""
+    with locked(user_folder() / f"{_FILE}.lock"):
+        contexts = load_contexts()
+        yield contexts
+        contexts.save()
 
 
 def load_contexts() -> Contexts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import Any, NoReturn, cast
 
 from google.protobuf import json_format
@@ -29,10 +30,12 @@ _KINDS = {
     FieldDescriptor.CPPTYPE_FLOAT: "a number",
 }
 _LONG = (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)
+_MASK = "google.protobuf.FieldMask"
 _WELL_KNOWN = {
     "google.protobuf.Timestamp": "a time such as 2026-01-31T12:00:00Z",
     "google.protobuf.Duration": "a time such as 1.5s",
     "google.protobuf.Struct": "an object",
+    _MASK: "names of fields such as name,power_state",
 }
 
 
@@ -122,6 +125,9 @@ class _Reader:
             return self.message(value, field.message_type, path)
         if field.enum_type is not None:
             return _enum(value, field.enum_type, path)
+        if field.message_type is not None and field.message_type.full_name == _MASK and isinstance(value, str):
+            # protobuf takes only names as in JSON, and everything else here takes those of the protos too.
+            value = re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), value)
         # protobuf's own check, applied to this value alone so that the error can name the field.
         alone = self._contract.message_class(cast(Descriptor, field.containing_type))()
         try:

@@ -119,10 +119,10 @@ class VCenterSteps:
                 failures.append(error)
         where = f"port {port} of {self._of_proxy}{host}"
         if not failures:
-            return f"{where} takes connections"
+            return f"{where} accepts connections"
         if len(failures) < len(self._addresses):
             raise StepError(
-                f"{where} takes connections at {len(self._addresses) - len(failures)} of {len(self._addresses)} "
+                f"{where} accepts connections at {len(self._addresses) - len(failures)} of {len(self._addresses)} "
                 "addresses",
                 "Remove the addresses that do not answer from the DNS: each costs time when a connection is made.",
             )

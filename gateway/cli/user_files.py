@@ -9,7 +9,15 @@ from pathlib import Path
 
 import click
 
-__all__ = ["explained", "read_password_file", "read_secret_file", "replace_file", "user_folder", "write_private"]
+__all__ = [
+    "explained",
+    "locked",
+    "read_password_file",
+    "read_secret_file",
+    "replace_file",
+    "user_folder",
+    "write_private",
+]
 
 _MAX_SECRET = 64 * 1024
 
@@ -21,6 +29,22 @@ def user_folder() -> Path:
     except RuntimeError:
         raise click.UsageError("this user has no home directory: set XDG_CONFIG_HOME") from None
     return Path(base) / "vcenter-gateway"
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds a lock, so that of several processes that read and replace the user's files, none loses another's change.
+    Raises click.UsageError."""
+    import fcntl
+
+    with explained(path, "written"):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_private(path: Path, content: str) -> None:

@@ -38,6 +38,7 @@ _STOP = (
 """Waits for a program that is just starting, and for one that cleans up at SIGTERM."""
 _WINDOWS_SHELL = "C:\\Windows\\System32\\cmd.exe"
 _TASKKILL = "C:\\Windows\\System32\\taskkill.exe"
+_MAX_WINDOWS_LINE = 8191
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WINDOWS_VARIABLE = re.compile(r"[^=%!\"^&|<>\r\n\0]+")
 _SPECIAL = re.compile(r"[()!^\"<>&|]")
@@ -117,6 +118,8 @@ def _windows(command: Command, directory: str, has_input: bool) -> Launch:
     else:
         run = " ".join([f'"{_percent(command.path)}"', _escaped(subprocess.list2cmdline(command.arguments))])
     lines.append(f"{run.rstrip()} <{files[INPUT] if has_input else 'nul'} >{files[OUTPUT]} 2>{files[ERROR]}")
+    if max(map(len, lines)) > _MAX_WINDOWS_LINE:
+        raise refuse("start", f"makes a line of more than {_MAX_WINDOWS_LINE} characters for the shell of Windows")
     lines.append("exit /b %errorlevel%")
     script = "\r\n".join(lines) + "\r\n"
     return Launch("run.cmd", script.encode(), _WINDOWS_SHELL, f'/d /c "{directory}\\run.cmd"')

@@ -21,7 +21,6 @@ from google.protobuf.message import Message
 from gateway.contract import Contract, ContractError, Method, Moved, Rest, Variable
 from gateway.contract.contract import wire_name
 from gateway.errors import Failure, GatewayError, Reason
-from gateway.printable import is_printable_ascii
 from gateway.transcoding.answer_json import MAX_ELEMENTS, NotJsonError, TooManyElementsError, parse
 from gateway.transcoding.decoder import MAX_DEPTH, Decoders, Drift, MismatchError, NoDrift
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
@@ -37,6 +36,9 @@ _REPEATABLE_BY = "client_token"
 
 # Text without characters to escape according to RFC 3986, which applies to nearly all of vCenter's identifiers.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
+
+# Text that a header can have as its value; anything else would change the request, or be changed on its way.
+_HEADER_TEXT = re.compile(r"([!-~]([ -~]*[!-~])?)?").fullmatch
 
 
 class RestRequest(NamedTuple):
@@ -270,13 +272,9 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
         body = None if content is None else orjson.dumps(content)
         request = RestRequest(verb, target, body, operation)
         if moved and not moved.keys().isdisjoint(given):
-            newer = _newer(request, resource, literal_query, given, moved)
-            if any(not is_printable_ascii(value) for value in newer.request.headers.values()):
-                # Anything else would end the header, and begin another one or another request.
-                text = "must consist of printable ASCII characters, because newer releases of vCenter expect a header"
-                names = [query[wire].name for wire in given if wire in moved and moved[wire].header]
-                raise GatewayError(Failure.of_request([Violation(name, text) for name in names]))
-            return request._replace(newer=newer)
+            in_header = [query[wire].name for wire in given if wire in moved and moved[wire].header]
+            _require_header_texts(message, in_header)
+            return request._replace(newer=_newer(request, resource, literal_query, given, moved))
         return request
 
     query_names = [f.name for f in query.values()]
@@ -291,6 +289,17 @@ def _with_query(resource: str, literal: str, given: Mapping[str, list[str]]) -> 
     for wire, texts in given.items():
         query.extend(f"{wire}={text}" for text in texts)
     return f"{resource}?{'&'.join(query)}" if query else resource
+
+
+def _require_header_texts(message: Message, names: list[str]) -> None:
+    """INVALID_ARGUMENT for a field that no header can carry: a line break would begin another header, or request.
+
+    Whether the header is used depends on vCenter's release. What is valid does not.
+    """
+    wrong = [name for name in names if not _HEADER_TEXT(getattr(message, name))]
+    if wrong:
+        text = "must have printable ASCII characters only, and no spaces around them"
+        raise GatewayError(Failure.of_request([Violation(name, text) for name in wrong]))
 
 
 def _newer(

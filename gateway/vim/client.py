@@ -260,6 +260,16 @@ class VimClient:
             raise
         return result
 
+    async def call_own(self, this: Ref, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Calls a method of an object that the gateway created in its session, such as a collector. If it no longer
+        exists, its session has ended: nothing that callers know is missing. Raises GatewayError."""
+        try:
+            return await self.call(this, name, arguments)
+        except GatewayError as error:
+            if error.failure.metadata.get("vi_fault") != "ManagedObjectNotFound":
+                raise
+            raise self.session_ended() from None
+
     async def properties(self, objects: Sequence[Ref], paths: Sequence[str]) -> list[ObjectContent]:
         """Properties of known objects, all of one type. Objects that no longer exist, or that the credential may not
         see, are missing. Raises GatewayError."""
@@ -275,7 +285,7 @@ class VimClient:
             found = objects_in(result)
             if found or await self._has_session(renew=not is_last):
                 return found
-        raise self._no_session()
+        raise self.session_ended()
 
     async def retrieve(
         self, filters: Sequence[Data], *, page_size: int = 200
@@ -289,31 +299,21 @@ class VimClient:
         collector: Ref = await self.call(PROPERTY_COLLECTOR, "CreatePropertyCollector")
         try:
             arguments = {"specSet": list(filters), "options": {"maxObjects": page_size}}
-            page = await self._page(collector, "RetrievePropertiesEx", arguments)
+            page = await self.call_own(collector, "RetrievePropertiesEx", arguments)
             if not objects_in(page) and not await self._has_session():
-                raise self._no_session()
+                raise self.session_ended()
             while page is not None:
                 yield objects_in(page)
                 token = page.get("token")
                 if token is None:
                     return
-                page = await self._page(collector, "ContinueRetrievePropertiesEx", {"token": token})
+                page = await self.call_own(collector, "ContinueRetrievePropertiesEx", {"token": token})
         finally:
             self._vim.finish(self.call(collector, "DestroyPropertyCollector"))
 
     def failure(self, operation: str, fault: Fault) -> Failure:
         """The failure of a call whose task ended with a fault, or that found one in a property."""
         return self._vim.codec.failure(operation, fault)
-
-    async def _page(self, collector: Ref, name: str, arguments: Mapping[str, Any]) -> Data | None:
-        try:
-            page: Data | None = await self.call(collector, name, arguments)
-        except GatewayError as error:
-            if error.failure.metadata.get("vi_fault") != "ManagedObjectNotFound":
-                raise
-            # A collector lives as long as its session. Any other missing object would be omitted from the result.
-            raise self._no_session() from None
-        return page
 
     async def _has_session(self, *, renew: bool = False) -> bool:
         """Whether the session is valid for vCenter. Without one, the property collector returns nothing instead of an
@@ -328,7 +328,8 @@ class VimClient:
             await pool.renew(self._credential, session, pool.now(), self._call)
         return False
 
-    def _no_session(self) -> GatewayError:
+    def session_ended(self) -> GatewayError:
+        """The error of a call during which its session ended."""
         if isinstance(self._credential, SessionId):
             text = "vCenter does not accept the session id"
             return GatewayError(Failure(code_pb2.UNAUTHENTICATED, "UNAUTHENTICATED", text, domain=VCENTER_DOMAIN))

@@ -42,7 +42,7 @@ def test_files(add: Invoke, folder: Path) -> None:
     assert SECRET not in told.output + shown + (folder / "contexts.yaml").read_text()
     assert yaml.safe_load((folder / "credentials.yaml").read_text()) == {"lab": SECRET}
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, *sorted(folder.iterdir()))]
-    assert modes == [0o700, 0o600, 0o600]
+    assert modes == [0o700, 0o600, 0o600, 0o600]
     assert "in the file" in shown
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from google.protobuf import json_format
 
-from gateway.cli.request_json import RequestError, read_json, request_message
+from gateway.cli.request_json import _WELL_KNOWN, RequestError, read_json, request_message
 from gateway.contract import load_contract
 
 CONTRACT = load_contract()
@@ -122,6 +122,27 @@ def test_durations() -> None:
     for wrong in ("1 minute", {"seconds": 1}, 5):
         with pytest.raises(RequestError, match=r"heartbeat_interval must be a time such as 1\.5s"):
             parse(rpc, {"heartbeat_interval": wrong})
+
+
+def test_field_masks() -> None:
+    """A mask has the names of fields as in the protos, like everything else in a request, or as in JSON."""
+    rpc = "vcenter.gateway.v1.WatchService/WatchVms"
+    for mask in ("name,power_state,guest.ip_address", "name,powerState,guest.ipAddress"):
+        assert parse(rpc, {"fields": mask}) == {"fields": "name,powerState,guest.ipAddress"}
+    for wrong in (["name"], {"paths": ["name"]}, 5):
+        with pytest.raises(RequestError, match="fields must be names of fields such as name,power_state"):
+            parse(rpc, {"fields": wrong})
+
+
+def test_types_with_a_form_of_their_own() -> None:
+    """Every message of Google's in a request, which has its own form in JSON, can be written."""
+    waiting, seen = [method.input_type for method in CONTRACT.methods.values()], set()
+    while waiting:
+        kind = waiting.pop()
+        if kind.full_name not in seen and not kind.full_name.startswith("google."):
+            waiting += [field.message_type for field in kind.fields if field.message_type is not None]
+        seen.add(kind.full_name)
+    assert {name for name in seen if name.startswith("google.")} <= set(_WELL_KNOWN)
 
 
 @pytest.mark.parametrize("name", sorted(CONTRACT.methods))

@@ -233,6 +233,18 @@ def test_what_cannot_be_told(command: Command, directory: str, field: str) -> No
     assert violation.field == field
 
 
+@pytest.mark.parametrize("surplus", [-1, 0, 1])
+def test_the_longest_line_of_windows(surplus: int) -> None:
+    """The shell of Windows has a limit for lines, which is checked before anything runs."""
+    short = launch(Command("a"), WINDOWS, has_input=False).script.split(b"\r\n")[2]
+    command = Command("a" * (8191 - len(short) + 1 + surplus))
+    if surplus <= 0:
+        assert len(launch(command, WINDOWS, has_input=False).script.split(b"\r\n")[2]) == 8191 + surplus
+        return
+    with pytest.raises(GatewayError, match="more than 8191 characters"):
+        launch(command, WINDOWS, has_input=False)
+
+
 def test_nothing_is_shown() -> None:
     """Commands, arguments, variables and scripts are in no representation."""
     command = Command("s3cret", arguments=("s3cret",), environment={"A": "s3cret"})

@@ -4477,8 +4477,8 @@ pub struct WatchVmsRequest {
     /// message.
     #[prost(message, optional, tag = "2")]
     pub fields: ::core::option::Option<::prost_types::FieldMask>,
-    /// The newest resume token of an earlier stream with the same filter, fields and caller. If unset, the stream starts
-    /// with the full state.
+    /// The resume token in the last message of an earlier stream with the same filter, fields and caller. Leave it unset if
+    /// that message has none; the stream then starts with the full state.
     #[prost(string, optional, tag = "3")]
     pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
     /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
@@ -4499,7 +4499,9 @@ impl ::prost::Name for WatchVmsRequest {
 /// One message of `WatchVms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchVmsResponse {
-    /// Token to resume the stream after this message. Unset in messages that a stream cannot be resumed from.
+    /// Token to resume the stream after this message. Unset while the client has received only a part of the full state,
+    /// or of changes that belong together. If a stream ends after such a message, do not resume it with an older token: the
+    /// changes that the client has already applied may be outdated by then, and are not corrected.
     #[prost(string, optional, tag = "7")]
     pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
     /// Content of the message.
