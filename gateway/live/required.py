@@ -1,4 +1,4 @@
-"""Looks for what a request to the gateway's own services lacks, before its method sees it.
+"""Looks for what a request to the gateway's own services lacks, and for times that are none, before its method sees it.
 
 A mirrored request is checked while it is encoded for vCenter; one of the gateway's own is never encoded.
 """
@@ -14,7 +14,7 @@ from gateway.calls import Call
 from gateway.contract import Contract
 from gateway.contract.contract import map_value
 from gateway.errors import Failure, GatewayError
-from gateway.transcoding.encoder import Violation
+from gateway.transcoding.encoder import Violation, wrong_time
 
 __all__ = ["checked", "refuse", "require"]
 
@@ -26,7 +26,7 @@ def refuse(field: str, description: str) -> GatewayError:
 
 def require(contract: Contract, request: Message) -> None:
     """Raises GatewayError (INVALID_ARGUMENT) for a request that lacks fields which are marked REQUIRED, in itself or in
-    the messages within it. A string is there when it has a character."""
+    the messages within it, or has an invalid time. A string is there when it has a character."""
     violations: list[Violation] = []
     _look(contract, request.DESCRIPTOR, request, violations)
     if violations:
@@ -63,6 +63,10 @@ def _checked_stream(contract: Contract, stream: Callable[..., Any]) -> Callable[
 
 
 def _look(contract: Contract, descriptor: Any, message: Any, violations: list[Violation]) -> None:
+    if descriptor.full_name == "google.protobuf.Timestamp":
+        wrong = wrong_time(message)
+        violations.extend([] if wrong is None else [wrong])
+        return
     for name in sorted(contract.required(descriptor)):
         field = descriptor.fields_by_name[name]
         has_value = message.HasField(name) if field.has_presence else bool(getattr(message, name))

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from gateway.contract.contract import Contract, ContractError, Union, enum_prefix, map_value, wire_name
 
-__all__ = ["Encode", "Encoders", "Violation", "enum_wire_names"]
+__all__ = ["Encode", "Encoders", "Violation", "enum_wire_names", "wrong_time"]
 
 INTEGERS = frozenset(
     {
@@ -210,10 +210,18 @@ def _map_encoder(single: Encode) -> Encode:
     return encode
 
 
+def wrong_time(value: Any) -> Violation | None:
+    """What is wrong with a google.protobuf.Timestamp; None for a valid one."""
+    if value.seconds in TIMESTAMP_SECONDS and 0 <= value.nanos < 1_000_000_000:
+        return None
+    return Violation("", "must be a time between the years 1 and 9999")
+
+
 def _encode_timestamp(value: Any, violations: list[Violation]) -> str | None:
     """RFC 3339 in UTC. vCenter works in milliseconds; finer digits are sent only if the caller set them."""
-    if value.seconds not in TIMESTAMP_SECONDS or not 0 <= value.nanos < 1_000_000_000:
-        violations.append(Violation("", "must be a time between the years 1 and 9999"))
+    wrong = wrong_time(value)
+    if wrong is not None:
+        violations.append(wrong)
         return None
     # isoformat pads the year to four digits, which strftime does not promise.
     seconds = (_EPOCH + timedelta(seconds=value.seconds)).isoformat().removesuffix("+00:00")
