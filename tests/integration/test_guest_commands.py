@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 import signal
@@ -79,6 +80,26 @@ async def test_windows(target: str) -> None:
     told = await execute(target, "--shell", "--", "hostname & exit 3", vm=WINDOWS, user="Administrator")
     assert told.code == 3
     assert told.stdout
+
+
+@pytest.mark.parametrize(
+    ("told", "code"), [(0, 0), (1, 1), (255, 255), (256, 255), (3221225477, 255)], ids=lambda number: str(number)
+)
+async def test_exit_codes(target: str, told: int, code: int) -> None:
+    """The exit code is the program's. One that the system does not have, as on Windows, does not look like success."""
+    ended = await execute(target, "--shell", "--", f"exit {told}", vm=WINDOWS, user="Administrator")
+    assert ended.code == code
+
+
+@pytest.mark.parametrize("surplus", [-1, 0, 1])
+async def test_the_limit_of_input(target: str, surplus: int) -> None:
+    """Standard input has at most 1 MiB; more is refused before anything runs, with what to do instead."""
+    size = 1024**2 + surplus
+    told = await execute(target, "-i", "--", "wc", "-c", stdin="x" * size)
+    if surplus <= 0:
+        assert (told.code, told.stdout) == (0, f"{size}\n")
+    else:
+        assert (told.code, "vcenter-gateway cp" in told.stderr) == (Exit.USAGE, True)
 
 
 @pytest.mark.parametrize(
@@ -169,13 +190,28 @@ async def test_files_that_are_there(target: str, tmp_path: Path) -> None:
         (f"{LINUX}:/a", f"{LINUX}:/b"),
         (f"{LINUX}:/a", "b", "--mode", "0600"),
         ("a", f"{LINUX}:/b", "--mode", "9"),
+        ("-", f"{LINUX}:/b"),
+        (f"{LINUX}:/etc/hosts", "-"),
+        (f"{LINUX}:/etc/hosts", "/no/such/folder/file"),
     ],
-    ids=["both-here", "both-there", "mode-of-a-download", "mode"],
+    ids=["both-here", "both-there", "mode-of-a-download", "mode", "standard-input", "standard-output", "no-folder"],
 )
 async def test_wrong_copies(target: str, arguments: tuple[str, ...]) -> None:
     """What cannot be copied is said before anything is called."""
     told = await command(target, "cp", *arguments)
     assert told.code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    "arguments", [("PIPE", f"{LINUX}:/root/x"), (f"{LINUX}:/etc/hosts", "PIPE")], ids=["up", "down"]
+)
+async def test_what_is_not_a_file(target: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A pipe or a device is neither read to its end nor replaced, even with --force."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    told = await command(target, "cp", "--force", *(str(pipe) if text == "PIPE" else text for text in arguments))
+    assert (told.code, f"{pipe} is not a regular file" in told.words) == (Exit.USAGE, True)
+    assert pipe.is_fifo()
 
 
 async def test_a_file_that_is_not_there(target: str, tmp_path: Path) -> None:
