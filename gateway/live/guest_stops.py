@@ -23,7 +23,7 @@ _log = getLogger(__name__)
 async def stop(guest: Guest, pid: int | None, directory: str, request_id: str) -> bool:
     """Ends the program whose files are in `directory`, and returns whether it has ended.
 
-    If the response to its start was lost, `pid` is None, and the script that it runs identifies it. Failures are logged.
+    If the response to its start was lost, `pid` is None, and the script that it runs identifies it. Logs failures.
     """
     try:
         pids = [pid] if pid is not None else []
