@@ -38,7 +38,7 @@ def sha256(path: Path) -> str:
 def bill_of_materials(syft: str, source: str | None, product: Mapping[str, Any], epoch: int) -> dict[str, Any]:
     """The bill of a product (a CycloneDX component), whose materials syft finds in `source`: a folder, or an image.
 
-    Without a source, the product is its own only material.
+    Without a source, the product is its own only material. Raises ValueError for a source without materials.
     """
     bill: dict[str, Any] = {"$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json", "bomFormat": "CycloneDX"}
     bill |= {"specVersion": "1.6", "version": 1, "components": [], "dependencies": []}
@@ -53,6 +53,8 @@ def bill_of_materials(syft: str, source: str | None, product: Mapping[str, Any],
             (_placeless(item) for item in found.get("components", []) if item["type"] != "file"),
             key=lambda item: str(item["bom-ref"]),
         )
+        if not bill["components"]:
+            raise ValueError(f"{product['name']}: syft found no materials in {source}")
         kept = {item["bom-ref"] for item in bill["components"]}
         bill["dependencies"] = [item for item in found.get("dependencies", []) if item["ref"] in kept]
     time = datetime.fromtimestamp(epoch, UTC).isoformat().replace("+00:00", "Z")

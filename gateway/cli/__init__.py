@@ -15,7 +15,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from gateway import __version__
+from gateway.cli.group import Group
 from gateway.cli.output import Exit, echo
+from gateway.grpc_core import configure_grpc_core
 
 __all__ = ["cli", "main"]
 
@@ -68,7 +70,7 @@ _COMMANDS = {name: entry for entries in _TASKS.values() for name, entry in entri
 _HIDDEN = {"worker": _Entry("start", "")}
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     """Subcommands that are loaded when they are used, listed by task."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -82,16 +84,6 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(module, entry.function or cmd_name)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and args[0] not in _HIDDEN:
-            import difflib  # Imported here because only mistakes need it, as elsewhere in this package.
-
-            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, _COMMANDS))
         for task, entries in _TASKS.items():
@@ -100,10 +92,8 @@ class _LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         found = [CompletionItem(name, help=entry.text) for name, entry in _COMMANDS.items()]
-        return [*(item for item in found if item.value.startswith(incomplete)), *self._options(ctx, incomplete)]
-
-    def _options(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        return click.Command.shell_complete(self, ctx, incomplete)
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(item for item in found if item.value.startswith(incomplete)), *options]
 
     def main(self, *args: Any, **more: Any) -> Any:
         if "_VCENTER_GATEWAY_COMPLETE" in os.environ:
@@ -142,8 +132,10 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line and exits."""
     gc.set_threshold(_YOUNG_OBJECTS)
-    # gRPC's C core writes lines in its own format to standard error; failures are reported as errors anyway.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    configure_grpc_core()
+    for name in ("stdout", "stderr"):  # Python has none where the caller closed it; the output is not wanted then.
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     try:
         cli.main(
             prog_name="vcenter-gateway", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
@@ -153,6 +145,12 @@ def main() -> None:
         error.show(shown)
         echo(shown.getvalue().rstrip("\n"), err=True)
         sys.exit(error.exit_code)
+    except UnicodeEncodeError as error:
+        # Python keeps bytes of the command line that are not UTF-8 as lone surrogates, which no request can contain.
+        if error.reason != "surrogates not allowed":
+            raise
+        echo("Error: an argument is not UTF-8 text", err=True)
+        sys.exit(Exit.USAGE)
     except click.Abort:
         echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)

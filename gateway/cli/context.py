@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.address import checked_thumbprint, checked_url, split_address
+from gateway.address import checked_thumbprint
 from gateway.cli.connection import FILE, complete_context
-from gateway.cli.contexts import Context, Contexts, load_contexts
-from gateway.cli.output import echo, print_table
-from gateway.cli.parameter_types import output_option
+from gateway.cli.contexts import OF_GATEWAY, OF_VCENTER, Context, Contexts, changed_contexts, load_contexts
+from gateway.cli.group import Group
+from gateway.cli.output import echo, echo_data, print_table
+from gateway.cli.parameter_types import host_and_port, output_option, vcenter_url
 from gateway.cli.secret_store import FILE as IN_FILE
 from gateway.cli.secret_store import KEYRING, remove_secret, store_secret
+from gateway.cli.user_files import read_password_file
 from gateway.printable import is_printable_ascii
 
 __all__ = ["context"]
@@ -24,6 +25,7 @@ _MAX_SECRET = 64 * 1024
 
 
 @click.group(
+    cls=Group,
     epilog="""
 Contexts are stored in contexts.yaml in $XDG_CONFIG_HOME/vcenter-gateway, or in ~/.config/vcenter-gateway. Passwords and
 tokens are stored in the system's keyring if there is one and the extra `keyring` is installed, and otherwise in
@@ -35,7 +37,7 @@ Examples:
   vcenter-gateway context use lab
   vcenter-gateway call ListVms -o table
   vcenter-gateway call --context prod ListVms -o table
-"""
+""",
 )
 def context() -> None:
     """Manages connections to gateways and vCenters under names.
@@ -92,9 +94,7 @@ def add(
     **given: Any,
 ) -> None:
     """Adds a context."""
-    contexts = load_contexts()
-    if name in contexts and not force:
-        raise click.UsageError(f"there is a context {name!r} already; give --force to replace it")
+    _check_name(name, load_contexts(), force)
     settings: dict[str, Any] = {
         key: str(value.absolute()) if isinstance(value, Path) else value
         for key, value in given.items()
@@ -103,47 +103,46 @@ def add(
     _check(settings, asks_token, no_password, password_file)
     made = Context(**settings)
     secret, kind = _secret(made.user, password_file, no_password, asks_token)
-    old = contexts.get(name).store if name in contexts else None
-    contexts.put(name, made)  # An invalid name is reported before a secret is stored under it.
-    kept = store_secret(name, secret, store) if secret else None
-    if kept:
-        contexts.put(name, Context(**{**settings, kind: kept}))
-    if old and old != kept:
-        remove_secret(old, name)
-    if use or contexts.current is None:
-        contexts.current = name
-    contexts.save()
+    with changed_contexts() as contexts:
+        _check_name(name, contexts, force)
+        old = contexts.get(name).store if name in contexts else None
+        contexts.put(name, made)  # An invalid name is reported before a secret is stored under it.
+        kept = store_secret(name, secret, store) if secret else None
+        if kept:
+            contexts.put(name, Context(**{**settings, kind: kept}))
+        if old and old != kept:
+            remove_secret(old, name)
+        if use or contexts.current is None:
+            contexts.current = name
     echo(f"added {name}" + (", the current context" if contexts.current == name else ""))
     if kept:
         echo(f"the {kind} is in the {'keyring' if kept == KEYRING else 'file credentials.yaml'}")
     echo("test it with `vcenter-gateway check" + ("`" if contexts.current == name else f" --context {name}`"))
 
 
+def _check_name(name: str, contexts: Contexts, force: bool) -> None:
+    if name in contexts and not force:
+        raise click.UsageError(f"there is a context {name!r} already; give --force to replace it")
+
+
 def _check(settings: dict[str, Any], asks_token: bool, no_password: bool, password_file: Path | None) -> None:
     """Raises click.UsageError for options that conflict."""
     if bool(settings.get("target")) == bool(settings.get("vcenter")):
         raise click.UsageError("a context needs either --target or --vcenter")
-    try:
-        if "target" in settings:
-            split_address(settings["target"])
-        if "vcenter_proxy" in settings:
-            split_address(settings["vcenter_proxy"])
-    except ValueError:
-        raise click.UsageError("--target and --vcenter-proxy take HOST:PORT, for example 127.0.0.1:50051") from None
-    try:
-        if "vcenter" in settings:
-            settings["vcenter"] = checked_url(settings["vcenter"])
-        if "vcenter_thumbprint" in settings:
+    for option, name in (("--target", "target"), ("--vcenter-proxy", "vcenter_proxy")):
+        if name in settings:
+            host_and_port(option, settings[name])
+    if "vcenter" in settings:
+        settings["vcenter"] = vcenter_url(settings["vcenter"])
+    if "vcenter_thumbprint" in settings:
+        try:
             settings["vcenter_thumbprint"] = checked_thumbprint(settings["vcenter_thumbprint"])
-    except ValueError as error:
-        # The text before an @ may be a password.
-        text = "--vcenter takes scheme, host and port alone; say who you are with --user"
-        raise click.UsageError(text if "@" in settings["vcenter"] else str(error)) from None
-    of_gateway = {"tls", "ca", "cert", "key", "token_file"} & settings.keys()
+        except ValueError as error:
+            raise click.UsageError(f"--vcenter-thumbprint: {error}") from None
+    of_gateway = {*OF_GATEWAY, "token_file"} & settings.keys()
     if "vcenter" in settings and (of_gateway or asks_token):
         raise click.UsageError("--tls, --plaintext, --ca, --cert, --key, --token and --token-file need --target")
-    of_vcenter = {"vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy"} & settings.keys()
-    if "target" in settings and of_vcenter:
+    if "target" in settings and settings.keys() & OF_VCENTER:
         raise click.UsageError("the options --vcenter-... need --vcenter URL")
     if bool(settings.get("cert")) != bool(settings.get("key")):
         raise click.UsageError("--cert and --key belong together")
@@ -165,11 +164,7 @@ def _secret(user: str | None, password_file: Path | None, no_password: bool, ask
         return "", ""
     if password_file is None:
         return _asked(f"Password for {user}"), "password"
-    from gateway.cli.secret_file import read_secret_file
-
-    if not (password := read_secret_file(password_file)):
-        raise click.UsageError(f"{password_file} does not hold a password")
-    return password, "password"
+    return read_password_file(password_file), "password"
 
 
 def _asked(what: str) -> str:
@@ -185,10 +180,9 @@ def _asked(what: str) -> str:
 @click.argument("name", shell_complete=complete_context)
 def use(name: str) -> None:
     """Selects the current context."""
-    contexts = load_contexts()
-    contexts.get(name)
-    contexts.current = name
-    contexts.save()
+    with changed_contexts() as contexts:
+        contexts.get(name)
+        contexts.current = name
     echo(f"{name} is the current context: {contexts.get(name).server}")
 
 
@@ -207,7 +201,7 @@ def list_(output: str) -> None:
             return
         print_table(["CURRENT", "NAME", "SERVER", "CALLER"], rows)
     else:
-        _print([_entry(name, contexts) for name in contexts], output)
+        echo_data([_entry(name, contexts) for name in contexts], output)
 
 
 def _entry(name: str, contexts: Contexts) -> dict[str, Any]:
@@ -235,7 +229,7 @@ def show(name: str | None, output: str) -> None:
     elif output == "table":
         print_table(["FIELD", "VALUE"], [[key, str(value)] for key, value in shown.items()])
     else:
-        _print(shown, output)
+        echo_data(shown, output)
 
 
 def _shown(made: Context) -> dict[str, Any]:
@@ -243,23 +237,14 @@ def _shown(made: Context) -> dict[str, Any]:
     return {**made.to_dict(), **{key: f"in the {value}" for key, value in stores.items() if value}}
 
 
-def _print(content: Any, output: str) -> None:
-    if output == "json":
-        click.echo(json.dumps(content, indent=2))
-    else:
-        import yaml
-
-        click.echo(yaml.safe_dump(content, sort_keys=False), nl=False)
-
-
 @context.command(epilog="\b\nExamples:\n  vcenter-gateway context delete lab")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_context)
 def delete(names: tuple[str, ...]) -> None:
     """Deletes contexts with their stored passwords and tokens."""
-    contexts = load_contexts()
-    for name in names:
-        contexts.get(name)
-    for name in dict.fromkeys(names):
-        contexts.delete(name)
-        contexts.save()
-        echo(f"deleted {name}")
+    with changed_contexts() as contexts:
+        for name in names:
+            contexts.get(name)
+        for name in dict.fromkeys(names):
+            contexts.delete(name)
+            contexts.save()  # Even if the secret of the next one cannot be removed.
+            echo(f"deleted {name}")

@@ -66,6 +66,10 @@ def cp(source: str, target_file: str, force: bool, mode: str | None, **connectio
     origin, goal = _place(source), _place(target_file)
     if bool(origin.vm) == bool(goal.vm):
         raise click.UsageError("one of SOURCE and TARGET is in a guest, as VM:PATH, and the other one is here")
+    if "-" in (source, target_file):
+        raise click.UsageError(
+            "`cp` copies files, not standard input or output: use `exec VM -- cat PATH`, or ./- for a file of that name"
+        )
     if mode is not None and (origin.vm or not re.fullmatch("[0-7]{3,4}", mode)):
         raise click.UsageError("--mode takes octal digits, for a file that goes to a guest")
     try:
@@ -78,8 +82,7 @@ def cp(source: str, target_file: str, force: bool, mode: str | None, **connectio
         echo(f"\n{target_file} was not written: a file appears when it is complete", err=True)
         raise
     except CallError as error:
-        echo("\n".join(error.lines()), err=True)
-        sys.exit(error.exit)
+        error.end()
     except OSError as error:
         echo(f"error: {error.filename or 'the file'}: {error.strerror or error}", err=True)
         sys.exit(Exit.FAILED)
@@ -91,6 +94,8 @@ def _place(text: str) -> _Place:
 
 
 def _upload(session: Session, file: Path, goal: _Place, force: bool, mode: str | None) -> None:
+    if file.exists() and not file.is_file():
+        raise click.UsageError(f"{file} is not a regular file")
     with file.open("rb") as content:
         size = os.fstat(content.fileno()).st_size
         digest = hashlib.file_digest(content, "sha256").hexdigest()
@@ -119,6 +124,10 @@ def _upload(session: Session, file: Path, goal: _Place, force: bool, mode: str |
 def _download(session: Session, origin: _Place, goal: Path, force: bool) -> None:
     name = re.split(r"[/\\]", origin.path)[-1]
     file = goal / name if goal.is_dir() else goal
+    if file.exists() and not file.is_file():  # A device, which even --force must not replace.
+        raise click.UsageError(f"{file} is not a regular file")
+    if not file.parent.is_dir():
+        raise click.UsageError(f"{file.parent} is not a directory")
     if file.exists() and not force:
         raise click.UsageError(f"{file} exists; give --force to replace it")
     part = file.with_name(f".{file.name}.{os.getpid()}.part")

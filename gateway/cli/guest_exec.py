@@ -81,8 +81,7 @@ def exec_(
             start |= {"vm": session.vm, "credentials": session.credentials}
             sys.exit(_run(session, start, content, timeout))
     except CallError as error:
-        echo("\n".join(error.lines()), err=True)
-        sys.exit(Exit.USAGE if error.exit is Exit.USAGE else _FAILED)
+        error.end(Exit.USAGE if error.exit is Exit.USAGE else _FAILED)
 
 
 def _run(session: Session, start: dict[str, Any], content: bytes, timeout: float | None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +9,9 @@ from pathlib import Path
 import click
 
 from gateway import __version__
-from gateway.cli.output import Exit, echo
+from gateway.cli.output import Exit, echo, echo_data
+from gateway.cli.parameter_types import output_option
+from gateway.cli.user_files import explained
 
 __all__ = ["descriptors", "routes", "version"]
 
@@ -23,15 +24,18 @@ _OWN = "the gateway itself"
 Examples:
   vcenter-gateway routes
   vcenter-gateway routes Cdrom
-  vcenter-gateway routes --json | jq -r '.[] | select(.verb == "GET") | .rpc'
+  vcenter-gateway routes -o json | jq -r '.[] | select(.verb == "GET") | .rpc'
 """
 )
 @click.argument("words", nargs=-1, metavar="[WORD]...")
-@click.option("--json", "as_json", is_flag=True, help="Prints JSON, with the errors each rpc can end in.")
-def routes(words: tuple[str, ...], as_json: bool) -> None:
+@output_option("table")
+@click.option("--json", "as_json", is_flag=True, hidden=True)  # The former way to say `-o json`.
+def routes(words: tuple[str, ...], output: str, as_json: bool) -> None:
     """Lists every rpc with the REST call it becomes. WORDs narrow the list down.
 
     On a terminal that is too narrow, the call is on a line of its own.
+
+    JSON and YAML also have the errors that each rpc can end in.
 
     SINCE is the version of the vSphere API that brought the operation, where it is known: `8.0.0.0` is vCenter 8.0.
     """
@@ -42,7 +46,7 @@ def routes(words: tuple[str, ...], as_json: bool) -> None:
         for method in load_contract().methods.values()
         if all(word.lower() in f"{method.full_name} {method.operation}".lower() for word in words)
     ]
-    if as_json:
+    if as_json or output in ("json", "yaml"):
         entries = [
             {
                 "rpc": method.full_name,
@@ -58,11 +62,14 @@ def routes(words: tuple[str, ...], as_json: bool) -> None:
             }
             for method in methods
         ]
-        click.echo(json.dumps(entries, indent=2))
+        echo_data(entries, "json" if as_json else output)
         return
     if not methods:
         echo(f"no rpc has {' and '.join(words)} in its name or its URL", err=True)
         sys.exit(Exit.FAILED)
+    if output == "name":
+        click.echo("\n".join(method.full_name for method in methods))
+        return
     rows = [
         (method.full_name, method.since or "-", *(method.operation or f"- {_OWN}").split(" ", 1)) for method in methods
     ]
@@ -94,10 +101,8 @@ def descriptors(output: Path | None) -> None:
 
     content = load_contract().descriptor_set
     if output is not None:
-        try:
+        with explained(output, "written"):
             output.write_bytes(content)
-        except OSError as error:
-            raise click.UsageError(f"{output} cannot be written: {error.strerror}") from None
     elif sys.stdout.isatty():
         raise click.UsageError("this is binary: name a file with -o, or redirect the output")
     else:

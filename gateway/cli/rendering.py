@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import click
 from google.protobuf import json_format
@@ -14,15 +14,19 @@ from google.protobuf.message import Message
 
 from gateway.cli.output import echo, echo_json, print_table
 from gateway.contract import Contract
-from gateway.contract.contract import enum_prefix
+from gateway.contract.contract import enum_value_name, map_value
 from gateway.printable import escaped
 
-__all__ = ["Show", "identifiers_in", "renderer"]
+__all__ = ["Show", "identifiers_in", "names_of", "renderer"]
 
 _DEPTH = 3
 """How many levels of nested messages become columns."""
 
-Show = Callable[[Message], None]
+
+class Show(Protocol):
+    """Prints a response. `request` is the request that it answers, None for a stream."""
+
+    def __call__(self, message: Message, request: Message | None = None) -> None: ...
 
 
 def renderer(format_name: str, contract: Contract, *, is_stream: bool) -> Show:
@@ -31,10 +35,10 @@ def renderer(format_name: str, contract: Contract, *, is_stream: bool) -> Show:
     if format_name == "table":
         return _Tables(contract)
     if format_name == "name":
-        return lambda message: _print_lines(identifiers_in(message, contract))
+        return lambda message, request=None: _print_lines(names_of(message, request, contract))
     if format_name == "yaml":
-        return lambda message: _print_yaml(message, contract, is_stream)
-    return lambda message: _print_json(message, contract, None if is_stream else 2)
+        return lambda message, request=None: _print_yaml(message, contract, is_stream)
+    return lambda message, request=None: _print_json(message, contract, None if is_stream else 2)
 
 
 def _print_json(message: Message, contract: Contract, indent: int | None) -> None:
@@ -61,6 +65,24 @@ def _print_lines(texts: Iterator[str]) -> None:
     sys.stdout.flush()
 
 
+def names_of(message: Message, request: Message | None, contract: Contract) -> Iterator[str]:
+    """The identifiers of the objects that a call was about.
+
+    The request identifies the object that a `Get...` rpc returns, and the one that an rpc with an empty response has
+    changed. All other rpcs return identifiers.
+    """
+    if request is not None and (request.DESCRIPTOR.name.startswith("Get") or not message.DESCRIPTOR.fields):
+        own = [
+            str(value)
+            for field, value in request.ListFields()
+            if field.full_name in contract.identifiers and field.message_type is None and not field.is_repeated
+        ]
+        if own:
+            yield own[-1]  # For example the device, after its machine.
+            return
+    yield from identifiers_in(message, contract)
+
+
 def identifiers_in(message: Any, contract: Contract) -> Iterator[str]:
     """The identifiers in a response: its own, otherwise those of the items of its lists and maps, one for each."""
     own = [
@@ -75,7 +97,7 @@ def identifiers_in(message: Any, contract: Contract) -> Iterator[str]:
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
-        if field.message_type.GetOptions().map_entry:
+        if map_value(field) is not None:
             if field.full_name in contract.key_identifiers:
                 yield from sorted(value)
             elif field.full_name in contract.identifiers:
@@ -93,7 +115,7 @@ class _Tables:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
 
-    def __call__(self, message: Any) -> None:
+    def __call__(self, message: Any, request: Message | None = None) -> None:
         message = _unwrapped(message)
         fields = _listed(message)
         lists = [(field, value) for field, value in fields if field.is_repeated]
@@ -122,7 +144,7 @@ class _Tables:
     def _rows(self, field: FieldDescriptor, value: Any) -> None:
         """A table of a list or a map; the keys of a map are the first column."""
         rows: list[dict[str, str]] = []
-        for key, item in sorted(value.items()) if _is_map(field) else ((None, item) for item in value):
+        for key, item in sorted(value.items()) if map_value(field) is not None else ((None, item) for item in value):
             cells: dict[str, str] = {} if key is None else {"key": str(key)}
             if isinstance(item, Message):
                 for inner, content in _listed(item):
@@ -163,7 +185,7 @@ class _Tables:
         if _is_list(field):
             if nested is not None:
                 nested.append((name, field, value))
-            elif _is_map(field) or field.message_type is not None:
+            else:
                 cells[name] = str(len(value))
             return
         if field.is_repeated:
@@ -198,10 +220,6 @@ def _is_well_known(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.full_name.startswith("google.protobuf.")
 
 
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
-
-
 def _is_list(field: FieldDescriptor) -> bool:
     """Whether a field is shown as its own rows."""
     return field.is_repeated and field.message_type is not None
@@ -209,8 +227,7 @@ def _is_list(field: FieldDescriptor) -> bool:
 
 def _text(field: FieldDescriptor, value: Any) -> str:
     if field.enum_type is not None:
-        known = field.enum_type.values_by_number.get(value)
-        return known.name.removeprefix(enum_prefix(field.enum_type)) if known is not None else str(value)
+        return enum_value_name(field.enum_type, value)
     if field.type == field.TYPE_BOOL:
         return "true" if value else "false"
     if field.type == field.TYPE_BYTES:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+import re
 from typing import Any, NoReturn, cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from gateway.cli.output import listed
 from gateway.contract import Contract
-from gateway.contract.contract import enum_prefix
+from gateway.contract.contract import enum_prefix, enum_wire_names, map_value
 
 __all__ = ["RequestError", "checked_object", "read_json", "request_message"]
 
@@ -29,10 +30,12 @@ _KINDS = {
     FieldDescriptor.CPPTYPE_FLOAT: "a number",
 }
 _LONG = (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)
+_MASK = "google.protobuf.FieldMask"
 _WELL_KNOWN = {
     "google.protobuf.Timestamp": "a time such as 2026-01-31T12:00:00Z",
     "google.protobuf.Duration": "a time such as 1.5s",
     "google.protobuf.Struct": "an object",
+    _MASK: "names of fields such as name,power_state",
 }
 
 
@@ -93,7 +96,7 @@ class _Reader:
 
     def message(self, content: Any, descriptor: Descriptor, path: str) -> Any:
         if not isinstance(content, dict):
-            raise RequestError(f"{path}: takes an object of {descriptor.full_name}")
+            raise RequestError(f"{path} must be an object of {descriptor.full_name}")
         fields = {name: field for field in descriptor.fields for name in (field.json_name, field.name)}
         result = {}
         for name, value in content.items():
@@ -107,14 +110,13 @@ class _Reader:
         return result
 
     def _value(self, value: Any, field: FieldDescriptor, path: str) -> Any:
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        if (of_map := map_value(field)) is not None:
             if not isinstance(value, dict):
-                raise RequestError(f"{path}: takes an object of names and values")
-            entry = field.message_type.fields_by_name["value"]
-            return {key: self._single(item, entry, f"{path}[{key}]") for key, item in value.items()}
+                raise RequestError(f"{path} must be an object of names and values")
+            return {key: self._single(item, of_map, f"{path}[{key}]") for key, item in value.items()}
         if field.is_repeated:
             if not isinstance(value, list):
-                raise RequestError(f"{path}: takes a list")
+                raise RequestError(f"{path} must be a list")
             return [self._single(item, field, f"{path}[{index}]") for index, item in enumerate(value)]
         return self._single(value, field, path)
 
@@ -123,33 +125,33 @@ class _Reader:
             return self.message(value, field.message_type, path)
         if field.enum_type is not None:
             return _enum(value, field.enum_type, path)
+        if field.message_type is not None and field.message_type.full_name == _MASK and isinstance(value, str):
+            # protobuf takes only names as in JSON, and everything else here takes those of the protos too.
+            value = re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), value)
         # protobuf's own check, applied to this value alone so that the error can name the field.
         alone = self._contract.message_class(cast(Descriptor, field.containing_type))()
         try:
             json_format.ParseDict({field.name: [value] if field.is_repeated else value}, alone)
         except json_format.ParseError:
-            raise RequestError(f"{path}: takes {_kind(field)}") from None
+            raise RequestError(f"{path} must be {_kind(field)}") from None
         return value
 
 
 def _kind(field: FieldDescriptor) -> str:
     if field.message_type is not None:
         return _WELL_KNOWN[field.message_type.full_name]
-    return _KINDS.get(field.cpp_type, "a whole number of 64 bits" if field.cpp_type in _LONG else "a whole number")
+    return _KINDS.get(field.cpp_type, "a 64-bit integer" if field.cpp_type in _LONG else "an integer")
 
 
 def _enum(value: Any, enum: EnumDescriptor, path: str) -> Any:
     """The number or the full name of an enum value, also for vCenter's own name of it."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    prefix = enum_prefix(enum)
     if isinstance(value, str):
-        if value in enum.values_by_name:
-            return value
-        if prefix + value in enum.values_by_name:
-            return prefix + value
-    names = [item.name.removeprefix(prefix) for item in enum.values if item.number != 0]
-    raise RequestError(f"{path}: takes one of {_listed(names)}")
+        for name in (value, enum_prefix(enum) + value):
+            if name in enum.values_by_name:
+                return name
+    raise RequestError(f"{path} must be one of {listed(enum_wire_names(enum).values(), _MAX_LISTED)}")
 
 
 def _unknown_field(name: str, descriptor: Descriptor, path: str) -> str:
@@ -158,17 +160,11 @@ def _unknown_field(name: str, descriptor: Descriptor, path: str) -> str:
     matches = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if matches:
         return f"there is no field {name!r} {place}; did you mean {matches[0]!r}?"
-    return f"there is no field {name!r} {place}; it has " + (_listed(known) if known else "no fields")
+    return f"there is no field {name!r} {place}; it has " + (listed(known, _MAX_LISTED) if known else "no fields")
 
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = len(names) - _MAX_LISTED
-    return ", ".join(names[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _example(descriptor: Descriptor) -> str:

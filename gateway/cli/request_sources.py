@@ -16,6 +16,7 @@ import click
 from google.protobuf.descriptor import Descriptor
 
 from gateway.cli.request_json import RequestError, checked_object, read_json
+from gateway.cli.user_files import explained
 
 __all__ = ["is_lines", "read_request", "request_lines"]
 
@@ -23,6 +24,7 @@ __all__ = ["is_lines", "read_request", "request_lines"]
 _MAX_REQUEST = 16 * 1024**2
 _LINES = (".jsonl", ".ndjson")
 _YAML = (".yaml", ".yml")
+_FILES = (*_LINES, *_YAML, ".json")
 _PAIR = re.compile(r"[\w.]+:(\s|$)")
 
 
@@ -66,7 +68,8 @@ def _text(text: str) -> tuple[str, bool]:
     if text.lstrip().startswith("{"):
         return text, False
     path = text.removeprefix("@")
-    if text == "-" or text != path or os.path.isfile(path):  # noqa: PTH113 - Path.is_file fails for what can be no name
+    # Path.exists fails for what cannot be a name. A pipe of the shell, such as `<(jq ...)`, is a file too.
+    if text == "-" or text != path or path.lower().endswith(_FILES) or os.path.exists(path):  # noqa: PTH110
         with _opened(text) as file:
             content = file.read(_MAX_REQUEST + 1)
         if len(content) > _MAX_REQUEST:
@@ -89,14 +92,8 @@ def _opened(text: str) -> Iterator[TextIO]:
     """The file that a REQUEST names. Raises click.UsageError, also for errors while reading."""
     path = text.removeprefix("@")
     try:
-        if text == "-":
-            with _standard_input() as file:
-                yield file
-        else:
-            with Path(path).open(encoding="utf-8") as file:
-                yield file
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
+        with explained(path, "read"), _standard_input() if text == "-" else Path(path).open(encoding="utf-8") as file:
+            yield file
     except UnicodeDecodeError:
         raise click.UsageError("the request is not UTF-8 text") from None
 

@@ -77,5 +77,5 @@ def _suggestion(text: str, by_path: Mapping[str, str]) -> str:
     close = difflib.get_close_matches(wanted, ends, n=3, cutoff=0.75)
     if close:
         return f"did you mean {' or '.join(ends[end] for end in close)}?"
-    word = f" {text}" if any(text.lower() in name.lower() for name in by_path.values()) else ""
+    word = f" {text}" if text.strip("/") and any(text.lower() in name.lower() for name in by_path.values()) else ""
     return f"see `vcenter-gateway routes{word}`"

@@ -8,12 +8,14 @@ from typing import Any
 from google.protobuf.message import Message
 from google.rpc import code_pb2, status_pb2
 
+from gateway.cli.connection import connection_words
 from gateway.cli.failure import CallError
 from gateway.cli.lasting import lasting
 from gateway.cli.output import echo
 from gateway.cli.progress import Progress
 from gateway.cli.target import Connection
 from gateway.contract import Contract, Method
+from gateway.contract.contract import enum_value_name
 
 __all__ = ["Interrupted", "follow", "task_field"]
 
@@ -55,10 +57,11 @@ def follow(connection: Connection, task: str, contract: Contract, *, is_shown: b
                     if progress is not None:
                         progress.show(state.progress / 100 if state.HasField("progress") else None, _status(state))
     except KeyboardInterrupt:
+        words = connection_words()
         echo(
             f"\nthe task {task} still runs\n"
-            f"  follow it: vcenter-gateway watch task {task}\n"
-            f"  cancel it: vcenter-gateway call cis.v1.TaskService/CancelTask --task {task}",
+            f"  follow it: vcenter-gateway watch task {task}{words}\n"
+            f"  cancel it: vcenter-gateway call cis.v1.TaskService/CancelTask --task {task}{words}",
             err=True,
         )
         raise Interrupted from None
@@ -72,6 +75,4 @@ def follow(connection: Connection, task: str, contract: Contract, *, is_shown: b
 
 
 def _status(state: Any) -> str:
-    enum = state.DESCRIPTOR.fields_by_name["status"].enum_type
-    value = enum.values_by_number.get(state.status)
-    return "" if value is None else value.name.removeprefix("TASK_STATUS_").lower()
+    return enum_value_name(state.DESCRIPTOR.fields_by_name["status"].enum_type, state.status).lower()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.connection import ConnectionCommand, connection_options
+from gateway.cli.group import Group
 from gateway.cli.name_completion import FOLDER, MACHINE, complete_names
 from gateway.cli.output import Exit, echo
 from gateway.cli.place import Place
@@ -19,6 +20,7 @@ __all__ = ["watch"]
 
 
 @click.group(
+    cls=Group,
     epilog="""
 On a terminal, `vms` is a table that updates; elsewhere each message is a line of JSON. A stream that is lost is opened
 again, from where it was.
@@ -29,7 +31,7 @@ Examples:
   vcenter-gateway watch vms --vm web-0001 --fields name,power_state | jq .
   vcenter-gateway watch task 5f4b9b0e-93d8-4a3c-8c3a-0d1f6c8b7a11
   vcenter-gateway watch events --type VmPoweredOnEvent
-"""
+""",
 )
 def watch() -> None:
     """Prints machines, a task or events as they change."""
@@ -87,6 +89,7 @@ def vms(
         return made
 
     def resume(request: Any, message: Any) -> None:
+        request.ClearField("resume_token")
         if message.HasField("resume_token"):
             request.resume_token = message.resume_token
 

@@ -25,7 +25,7 @@ from gateway.simulator.inventory import Inventory
 from gateway.simulator.record import Record, RecordedCall
 from gateway.simulator.releases import RELEASES
 from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, Sessions, User
-from gateway.simulator.tls import server_context
+from gateway.simulator.tls import DOWNLOAD, archive, server_context
 from gateway.simulator.vim import files
 from gateway.simulator.vim.endpoint import VimEndpoint
 from gateway.simulator.vim.world import World
@@ -191,6 +191,8 @@ class Simulator:
             response = self._endpoint.in_dialect(request, response)
         if response is None and soap:
             response = await self._vim.handle(request)
+        if response is None and self.certificate_pem and (request.method, request.target) == ("GET", DOWNLOAD):
+            response = Response(HTTPStatus.OK, archive(self.certificate_pem), "application/zip")
         if response is None and files.serves(request):
             response = files.datastore_file(self._vim.world, request)
         if response is None:

@@ -1,8 +1,10 @@
 """The simulator's own certificate, created at each start: vCenter's default is also self-signed."""
 
+import io
 import ipaddress
 import ssl
 import tempfile
+import zipfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +14,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-__all__ = ["server_context"]
+__all__ = ["DOWNLOAD", "archive", "server_context"]
+
+DOWNLOAD = "/certs/download.zip"
+"""Where vCenter offers the certificates of its authority, without a session."""
 
 _VALIDITY = timedelta(days=30)
+
+
+def archive(pem: str) -> bytes:
+    """What is at `DOWNLOAD`: the certificate to trust, for each kind of system under the names that it looks for."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name in ("lin/vcenter-simulator.0", "mac/vcenter-simulator.0", "win/vcenter-simulator.0.crt"):
+            file.writestr(f"certs/{name}", pem)
+    return content.getvalue()
 
 
 def _alternative_name(host: str) -> x509.GeneralName:

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import termios
@@ -322,7 +323,7 @@ async def test_requests_that_stream(system: System) -> None:
     assert ended.code == Exit.OK, ended.stderr
     assert any(line.get("output") == "aGVsbG8=" for line in lines_of(ended))
     wrong = await call(system, "RunProgram", "--lines", "-", stdin='{"start": 1}\n')
-    assert (wrong.code, "start: takes an object" in wrong.words) == (Exit.USAGE, True)
+    assert (wrong.code, "start must be an object" in wrong.words) == (Exit.USAGE, True)
 
 
 async def test_a_task_to_its_end(system: System, tmp_path: Path) -> None:
@@ -348,13 +349,15 @@ async def test_a_task_that_fails(system: System, tmp_path: Path) -> None:
 
 
 async def test_ctrl_c_while_a_task_runs(system: System, tmp_path: Path) -> None:
-    """Ctrl-C leaves the task running, and says which one it is and how to go on."""
+    """Ctrl-C leaves the task running, and says which one it is and how to go on: with the same gateway and caller."""
     arguments = called(system, CLONE, '{"spec": {"name": "copy"}}', "--source", "web-0001", "--wait")
     async with running(tmp_path, *arguments, variables=ENVIRONMENT) as process:
         task = (await process.wait_for(r"task (\S+): running"))[1]
         assert await process.end(signal.SIGINT) == Exit.INTERRUPTED
         assert f"the task {task} still runs" in process.stderr
-        assert f"watch task {task}" in process.stderr
+        way = f"--target {system.address} {shlex.join(IDENTITY)}"
+        assert f"  follow it: vcenter-gateway watch task {task} {way}\n" in process.stderr
+        assert f"--task {task} {way}\n" in process.stderr
     state = await system.client.call("cis.v1.TaskService/GetTask", {"task": task})
     assert state["task"]["status"].endswith("RUNNING")
 

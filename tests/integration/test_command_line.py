@@ -157,7 +157,7 @@ async def test_exit_codes(served: Served) -> None:
         run(*served.command, "--user", ADMINISTRATOR, CONNECT, CDROM, password="wrong"),
         run(*served.command, "--deadline", "1", READ, VM),
     )
-    assert (wrong.code, "vm: takes a string" in wrong.words) == (Exit.USAGE, True)
+    assert (wrong.code, "vm must be a string" in wrong.words) == (Exit.USAGE, True)
     assert (incomplete.code, "REQUEST_INVALID vm is required" in incomplete.words) == (Exit.USAGE, True)
     assert (refused.code, "CREDENTIALS_REJECTED" in refused.words) == (Exit.IDENTITY, True)
     assert (late.code, "VCENTER_TIMEOUT" in late.words) == (Exit.TIMEOUT, True)
@@ -237,6 +237,32 @@ def test_a_full_disk(command: str, unbuffered: str) -> None:
             [*COMMAND, command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=environment
         )
         assert (ended.returncode, ended.stderr) == (Exit.FAILED, "error: No space left on device\n")
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", Exit.OK), ("2>&-", Exit.USAGE)], ids=["output", "errors"])
+def test_a_closed_stream(closed: str, code: Exit) -> None:
+    """A command whose output or errors are not wanted works like any other."""
+    words = ["routes", "cdrom"] if code is Exit.OK else ["routse"]
+    script = f"exec {shlex.join([*COMMAND, *words])} {closed}"
+    ended = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", "")
+
+
+async def test_an_argument_that_is_not_text() -> None:
+    """Bytes that are not UTF-8 are a mistake of the command line, wherever they are."""
+    for arguments in (("ListVms", "--user", "\udcff"), ("GetVm", "--vm", "\udcff"), ("StartVm", '{"vm": "\udcff"}')):
+        ended = await run("call", "--target", "127.0.0.1:1", *arguments, password=PASSWORD)
+        assert (ended.code, "Traceback" in ended.stderr) == (Exit.USAGE, False), ended.stderr
+
+
+async def test_contexts_that_are_added_at_the_same_time(tmp_path: Path) -> None:
+    """No process loses the context that another one adds."""
+    names = [f"context-{number}" for number in range(6)]
+    variables = {"XDG_CONFIG_HOME": str(tmp_path)}
+    added = (run("context", "add", name, "--target", "a:1", variables=variables) for name in names)
+    assert {ended.code for ended in await asyncio.gather(*added)} == {Exit.OK}
+    listed = await run("context", "list", "-o", "name", variables=variables)
+    assert listed.stdout.split() == names
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 import signal
@@ -189,13 +190,28 @@ async def test_files_that_are_there(target: str, tmp_path: Path) -> None:
         (f"{LINUX}:/a", f"{LINUX}:/b"),
         (f"{LINUX}:/a", "b", "--mode", "0600"),
         ("a", f"{LINUX}:/b", "--mode", "9"),
+        ("-", f"{LINUX}:/b"),
+        (f"{LINUX}:/etc/hosts", "-"),
+        (f"{LINUX}:/etc/hosts", "/no/such/folder/file"),
     ],
-    ids=["both-here", "both-there", "mode-of-a-download", "mode"],
+    ids=["both-here", "both-there", "mode-of-a-download", "mode", "standard-input", "standard-output", "no-folder"],
 )
 async def test_wrong_copies(target: str, arguments: tuple[str, ...]) -> None:
     """What cannot be copied is said before anything is called."""
     told = await command(target, "cp", *arguments)
     assert told.code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    "arguments", [("PIPE", f"{LINUX}:/root/x"), (f"{LINUX}:/etc/hosts", "PIPE")], ids=["up", "down"]
+)
+async def test_what_is_not_a_file(target: str, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A pipe or a device is neither read to its end nor replaced, even with --force."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    told = await command(target, "cp", "--force", *(str(pipe) if text == "PIPE" else text for text in arguments))
+    assert (told.code, f"{pipe} is not a regular file" in told.words) == (Exit.USAGE, True)
+    assert pipe.is_fifo()
 
 
 async def test_a_file_that_is_not_there(target: str, tmp_path: Path) -> None:

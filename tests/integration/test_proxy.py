@@ -146,7 +146,7 @@ async def test_check(tmp_path: Path) -> None:
         ended = await run("check", *arguments, "--user", ADMINISTRATOR, password=PASSWORD)
     assert ended.code == 0, ended.words
     assert "the proxy 127.0.0.1 is 127.0.0.1" in ended.words
-    assert f"port {through.address.rpartition(':')[2]} of the proxy 127.0.0.1 takes connections" in ended.words
+    assert f"port {through.address.rpartition(':')[2]} of the proxy 127.0.0.1 accepts connections" in ended.words
     assert "20 virtual machines are visible" in ended.words
 
 

@@ -217,6 +217,22 @@ def test_the_bill_of_materials(tmp_path: Path) -> None:
     assert bill["metadata"]["component"] == product
 
 
+@pytest.mark.parametrize("lock", [True, False], ids=["lock", "no-lock"])
+def test_the_materials_of_a_crate(tmp_path: Path, lock: bool) -> None:
+    """The crates of a Cargo.lock are materials. If the file is missing, there is an error instead of an empty bill."""
+    if not SYFT.is_file():
+        pytest.skip("syft is not built: `make build/tools/bin/syft` takes Go and some minutes")
+    product = {"type": "file", "name": "x", "version": __version__}
+    if not lock:
+        with pytest.raises(ValueError, match="x: syft found no materials"):
+            artifact_bills.bill_of_materials(str(SYFT), f"dir:{tmp_path}", product, EPOCH)
+        return
+    package = '[[package]]\nname = "tonic"\nversion = "0.14.9"\nsource = "registry+https://example.com"\n'
+    (tmp_path / "Cargo.lock").write_text(f"version = 4\n\n{package}")
+    bill = artifact_bills.bill_of_materials(str(SYFT), f"dir:{tmp_path}", product, EPOCH)
+    assert [item["purl"] for item in bill["components"]] == ["pkg:cargo/tonic@0.14.9"]
+
+
 def test_an_artifact_without_materials() -> None:
     """Its bill says so, and takes no syft."""
     bill = artifact_bills.bill_of_materials("/nowhere", None, {"type": "file", "name": "x"}, EPOCH)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +110,17 @@ async def test_trusted_authority(make_call: MakeCall, simulator: Simulator, tmp_
     await make_call(f"https://{host}:{simulator.port}", ca_file=certificate_of(simulator, tmp_path))
     assert [call.executed for call in simulator.record.of(OPERATION)] == [True]
     assert simulator.sessions.counts()["open"] == 0
+
+
+async def test_the_authority_that_vcenter_offers(make_call: MakeCall, simulator: Simulator, tmp_path: Path) -> None:
+    """What vCenter offers for download, without a session and before anything is trusted, is what the gateway needs."""
+    way = ["curl", "--silent", "--show-error", "--fail", "--insecure", f"{simulator.url}/certs/download.zip"]
+    download = await asyncio.create_subprocess_exec(*way, stdout=asyncio.subprocess.PIPE)
+    content, _ = await download.communicate()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        [name] = [name for name in archive.namelist() if fnmatch(name, "certs/lin/*.0")]
+        (tmp_path / "ca.pem").write_bytes(archive.read(name))
+    await make_call(f"https://localhost:{simulator.port}", ca_file=str(tmp_path / "ca.pem"))
 
 
 async def test_unknown_authority(make_call: MakeCall, simulator: Simulator) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import grpc
 import pytest
+import yaml
 from cryptography import x509
 from google.protobuf import descriptor_pb2
 
@@ -91,11 +92,14 @@ def test_overview_says_what_the_commands_say(invoke: Invoke, command: str) -> No
     [
         pytest.param("chekc", "there is no command 'chekc'; did you mean check?", id="misspelt"),
         pytest.param("xyz", "there is no command 'xyz'\n", id="unlike-any"),
+        pytest.param("context lst", "there is no command 'lst'; did you mean list?", id="misspelt-in-a-group"),
+        pytest.param("context remove", "there is no command 'remove'; there are add, delete, list", id="in-a-group"),
+        pytest.param("watch machines", "there is no command 'machines'; there are events, task, vms", id="watch"),
     ],
 )
 def test_a_command_that_does_not_exist(invoke: Invoke, typed: str, message: str) -> None:
-    """A misspelt command is told with the one that was meant."""
-    result = invoke(typed)
+    """A misspelt command is told with the one that was meant, or with those of its group."""
+    result = invoke(*typed.split())
     assert result.exit_code == Exit.USAGE
     assert message in result.stderr
 
@@ -158,9 +162,13 @@ def test_routes(invoke: Invoke) -> None:
     assert row.split() == [CONNECT, "-", "POST", "/api/vcenter/vm/{vm}/hardware/cdrom/{cdrom}?action=connect"]
 
 
-def test_routes_as_json(invoke: Invoke) -> None:
-    """routes --json has what the table has, and what the rpc takes, gives and raises."""
-    routes = {route["rpc"]: route for route in json.loads(invoke("routes", "--json").output)}
+def test_routes_as_data(invoke: Invoke) -> None:
+    """JSON and YAML have what the table has, and what the rpc takes, gives and raises; `name` has the names alone."""
+    listed = json.loads(invoke("routes", "-o", "json").output)
+    assert json.loads(invoke("routes", "--json").output) == listed
+    assert yaml.safe_load(invoke("routes", "-o", "yaml").output) == listed
+    assert invoke("routes", "-o", "name").output.splitlines() == [route["rpc"] for route in listed]
+    routes = {route["rpc"]: route for route in listed}
     assert set(routes) == set(load_contract().methods)
     route = routes[CONNECT]
     assert (route["verb"], route["body"], route["idempotency"]) == ("POST", None, "UNKNOWN")

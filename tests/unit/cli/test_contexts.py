@@ -42,7 +42,7 @@ def test_files(add: Invoke, folder: Path) -> None:
     assert SECRET not in told.output + shown + (folder / "contexts.yaml").read_text()
     assert yaml.safe_load((folder / "credentials.yaml").read_text()) == {"lab": SECRET}
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, *sorted(folder.iterdir()))]
-    assert modes == [0o700, 0o600, 0o600]
+    assert modes == [0o700, 0o600, 0o600, 0o600]
     assert "in the file" in shown
 
 
@@ -84,7 +84,7 @@ def test_replacing(add: Invoke, folder: Path) -> None:
     [
         pytest.param(["x"], "needs either --target or --vcenter", id="no-server"),
         pytest.param(["x", "--target", "a:1", "--vcenter", "https://a"], "needs either", id="two-servers"),
-        pytest.param(["x", "--target", "a"], "take HOST:PORT", id="target"),
+        pytest.param(["x", "--target", "a"], "takes HOST:PORT", id="target"),
         pytest.param(["x", "--vcenter", "vc"], "must look like https://", id="url"),
         pytest.param(["x", "--vcenter", f"https://a:{SECRET}@vc"], "say who you are with --user", id="password-in-url"),
         pytest.param(["x", "--vcenter", "https://vc", "--tls"], "need --target", id="tls-to-vcenter"),
@@ -163,6 +163,15 @@ def test_a_home_that_cannot_be_looked_into(invoke: Invoke) -> None:
     called = invoke("call", "--target", "127.0.0.1:1", "ListVms", XDG_CONFIG_HOME=f"/{'x' * 300}")
     assert called.exit_code == Exit.UNREACHABLE
     assert "there are no contexts" in invoke("context", "list", XDG_CONFIG_HOME=f"/{'x' * 300}").stderr
+
+
+def test_an_empty_file(invoke: Invoke, tmp_path: Path) -> None:
+    """An empty file has no contexts, and the first one can be added."""
+    path = tmp_path / "vcenter-gateway" / "contexts.yaml"
+    path.parent.mkdir(mode=0o700)
+    path.write_text("")
+    assert "there are no contexts" in invoke("context", "list", XDG_CONFIG_HOME=str(tmp_path)).stderr
+    assert invoke("context", "add", "lab", "--target", "a:1", XDG_CONFIG_HOME=str(tmp_path)).exit_code == Exit.OK
 
 
 CONTEXTS = """

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from gateway.cli.output import print_table
-from gateway.cli.rendering import identifiers_in, renderer
+from gateway.cli.rendering import identifiers_in, names_of, renderer
 from gateway.contract import load_contract
 
 CONTRACT = load_contract()
@@ -85,6 +85,26 @@ def test_nested(capsys: pytest.CaptureFixture[str]) -> None:
 def test_names(name: str, fields: dict[str, Any], identifiers: list[str]) -> None:
     """`name` is the identifiers alone, one a line, as the protos mark them."""
     assert list(identifiers_in(message(name, **fields), CONTRACT)) == identifiers
+
+
+@pytest.mark.parametrize(
+    ("rpc", "asked", "answered", "names"),
+    [
+        pytest.param(
+            "vcenter.v1.GetCluster", {"cluster": "c-1"}, {"cluster": {"resource_pool": "r"}}, ["c-1"], id="got"
+        ),
+        pytest.param("vcenter.v1.GetVm", {"vm": "vm-1"}, {"vm": {"disks": {"2000": {}}}}, ["vm-1"], id="with-parts"),
+        pytest.param("vcenter.vm.hardware.v1.GetCdrom", {"vm": "vm-1", "cdrom": "3"}, {}, ["3"], id="part"),
+        pytest.param("vcenter.vm.v1.StartVm", {"vm": "vm-1"}, {}, ["vm-1"], id="changed"),
+        pytest.param("vcenter.vm.hardware.v1.ListCdroms", {"vm": "vm-1"}, {}, [], id="empty-list"),
+        pytest.param("vcenter.v1.CloneVm", {"spec": {"source": "vm-1"}}, {"vm": "vm-2"}, ["vm-2"], id="created"),
+        pytest.param("vcenter.gateway.v1.GetGateway", {}, {}, [], id="no-identifier"),
+    ],
+)
+def test_names_of_a_call(rpc: str, asked: dict[str, Any], answered: dict[str, Any], names: list[str]) -> None:
+    """An object that was read or changed is named by its own identifier, not by those of its parts and relations."""
+    request, response = message(f"{rpc}Request", **asked), message(f"{rpc}Response", **answered)
+    assert list(names_of(response, request, CONTRACT)) == names
 
 
 def test_json_and_yaml(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 from google.protobuf import json_format
 
-from gateway.cli.request_json import RequestError, read_json, request_message
+from gateway.cli.request_json import _WELL_KNOWN, RequestError, read_json, request_message
 from gateway.contract import load_contract
 
 CONTRACT = load_contract()
@@ -67,16 +67,16 @@ def test_long_numbers() -> None:
         pytest.param({"vn": "a"}, "there is no field 'vn' in vcenter.vm.hardware.v1.CreateCdromRequest", id="unknown"),
         pytest.param({"virtual": "a"}, "it has vm, spec", id="unknown-lists-fields"),
         pytest.param({"spec": {"bakcing": {}}}, "no field 'bakcing' in spec; did you mean 'backing'?", id="nested"),
-        pytest.param({"vm": 5}, "vm: takes a string", id="string"),
-        pytest.param({"spec": {"start_connected": "yes"}}, "spec.start_connected: takes true or false", id="bool"),
-        pytest.param({"spec": {"sata": {"bus": 1.5}}}, "spec.sata.bus: takes a whole number", id="integer"),
-        pytest.param({"spec": "x"}, "spec: takes an object of vcenter.vm.hardware.v1.CdromCreateSpec", id="object"),
+        pytest.param({"vm": 5}, "vm must be a string", id="string"),
+        pytest.param({"spec": {"start_connected": "yes"}}, "spec.start_connected must be true or false", id="bool"),
+        pytest.param({"spec": {"sata": {"bus": 1.5}}}, "spec.sata.bus must be a 64-bit integer", id="integer"),
+        pytest.param({"spec": "x"}, "spec must be an object of vcenter.vm.hardware.v1.CdromCreateSpec", id="object"),
         pytest.param(
             {"spec": {"backing": {"type": "ISO"}}},
-            "spec.backing.type: takes one of ISO_FILE, HOST_DEVICE, CLIENT_DEVICE",
+            "spec.backing.type must be one of ISO_FILE, HOST_DEVICE, CLIENT_DEVICE",
             id="enum",
         ),
-        pytest.param({"spec": {"backing": {"type": True}}}, "spec.backing.type: takes one of", id="enum-bool"),
+        pytest.param({"spec": {"backing": {"type": True}}}, "spec.backing.type must be one of", id="enum-bool"),
         pytest.param(
             {"spec": {"backing": {"isoFile": "a", "iso_file": "b"}}},
             "spec.backing.iso_file: is given twice, under both of its names",
@@ -94,8 +94,8 @@ def test_mistakes(content: object, message: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param({"names": "x"}, "names: takes a list", id="list"),
-        pytest.param({"names": ["a", 1]}, "names[1]: takes a string", id="element"),
+        pytest.param({"names": "x"}, "names must be a list", id="list"),
+        pytest.param({"names": ["a", 1]}, "names[1] must be a string", id="element"),
     ],
 )
 def test_mistakes_in_lists(content: dict[str, object], message: str) -> None:
@@ -112,7 +112,7 @@ def test_mistakes_below_lists() -> None:
         parse(
             "vcenter.vm.guest.v1.CustomizationService/SetCustomization", {"spec": {"spec": {"interfaces": interfaces}}}
         )
-    assert "spec.spec.interfaces[1].adapter.ipv4.type: takes one of DHCP" in str(caught.value)
+    assert "spec.spec.interfaces[1].adapter.ipv4.type must be one of DHCP" in str(caught.value)
 
 
 def test_durations() -> None:
@@ -120,8 +120,29 @@ def test_durations() -> None:
     rpc = "vcenter.gateway.v1.GatewayService/WatchGateway"
     assert parse(rpc, {"heartbeat_interval": "1.500s"}) == {"heartbeat_interval": "1.500s"}
     for wrong in ("1 minute", {"seconds": 1}, 5):
-        with pytest.raises(RequestError, match=r"heartbeat_interval: takes a time such as 1\.5s"):
+        with pytest.raises(RequestError, match=r"heartbeat_interval must be a time such as 1\.5s"):
             parse(rpc, {"heartbeat_interval": wrong})
+
+
+def test_field_masks() -> None:
+    """A mask has the names of fields as in the protos, like everything else in a request, or as in JSON."""
+    rpc = "vcenter.gateway.v1.WatchService/WatchVms"
+    for mask in ("name,power_state,guest.ip_address", "name,powerState,guest.ipAddress"):
+        assert parse(rpc, {"fields": mask}) == {"fields": "name,powerState,guest.ipAddress"}
+    for wrong in (["name"], {"paths": ["name"]}, 5):
+        with pytest.raises(RequestError, match="fields must be names of fields such as name,power_state"):
+            parse(rpc, {"fields": wrong})
+
+
+def test_types_with_a_form_of_their_own() -> None:
+    """Every message of Google's in a request, which has its own form in JSON, can be written."""
+    waiting, seen = [method.input_type for method in CONTRACT.methods.values()], set()
+    while waiting:
+        kind = waiting.pop()
+        if kind.full_name not in seen and not kind.full_name.startswith("google."):
+            waiting += [field.message_type for field in kind.fields if field.message_type is not None]
+        seen.add(kind.full_name)
+    assert {name for name in seen if name.startswith("google.")} <= set(_WELL_KNOWN)
 
 
 @pytest.mark.parametrize("name", sorted(CONTRACT.methods))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -56,12 +57,23 @@ def test_empty_yaml(tmp_path: Path) -> None:
         pytest.param("vm: [", "the request is not valid: line 1: it is not valid YAML", id="yaml"),
         pytest.param("vm: a\nvm: b", "'vm' occurs twice", id="twice"),
         pytest.param("vm:vm-1", "neither JSON nor YAML nor a file", id="no-blank"),
+        pytest.param("nowhere.json", "nowhere.json cannot be read: No such file or directory", id="no-file"),
+        pytest.param("/", "/ cannot be read: Is a directory", id="directory"),
     ],
 )
 def test_mistakes(text: str, message: str) -> None:
     """What is no request is told with its place."""
     with pytest.raises(click.UsageError, match=message):
         read_request(text, KIND)
+
+
+def test_a_pipe() -> None:
+    """A request may come from a pipe that has a name, as the shell makes one for `<(jq ...)`."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "w") as pipe:
+        pipe.write('{"vm": "vm-1"}')
+        pipe.close()
+        assert read_request(f"/dev/fd/{reading}", KIND) == {"vm": "vm-1"}
 
 
 def test_lines(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ type LibraryServiceClient interface {
 	// Converts a subscribed library to a published local library. Mirrors `convert`.
 	//
 	// The items keep their identifiers. The library keeps its authentication and other publishing properties but gets a
-	// new URL. Not idempotent: afterwards, the library is no longer a subscribed library.
+	// new URL. Not idempotent: afterwards, the library is no longer a subscribed library. Requires the privilege
+	// `ContentLibrary.ConvertLibrary` on the library.
 	//   - `INVALID_ELEMENT_TYPE`: the library is not a subscribed library.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: some items are not fully synchronized, an item is a virtual machine template, or
 	//     the library or its publisher is in maintenance mode.
@@ -67,7 +68,8 @@ type LibraryServiceClient interface {
 	// Deletes a library of any type and all its items. Mirrors `delete`.
 	//
 	// The library is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
-	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
+	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`. Requires the
+	// privilege `ContentLibrary.DeleteLibrary` on the library.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items, or another resource has
 	//     declared that it uses the library. `ForceDeleteLibrary` ignores the latter.
 	//
@@ -75,7 +77,8 @@ type LibraryServiceClient interface {
 	DeleteLibrary(ctx context.Context, in *DeleteLibraryRequest, opts ...grpc.CallOption) (*DeleteLibraryResponse, error)
 	// Puts a library into maintenance mode. Mirrors `enter_maintenance`.
 	//
-	// Until `ExitLibraryMaintenance` is called, vCenter rejects operations that change or use its contents.
+	// Until `ExitLibraryMaintenance` is called, vCenter rejects operations that change or use its contents. Requires the
+	// privilege `ContentLibrary.LibraryMaintenance` on the library.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: such an operation is running, or the library is already in maintenance mode.
 	// - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
@@ -83,7 +86,8 @@ type LibraryServiceClient interface {
 	EnterLibraryMaintenance(ctx context.Context, in *EnterLibraryMaintenanceRequest, opts ...grpc.CallOption) (*EnterLibraryMaintenanceResponse, error)
 	// Takes a library out of maintenance mode. Mirrors `exit_maintenance`.
 	//
-	// Afterwards, all operations are possible again.
+	// Afterwards, all operations are possible again. Requires the privilege `ContentLibrary.LibraryMaintenance` on the
+	// library.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is not in maintenance mode, or is being migrated.
 	// - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
@@ -96,14 +100,15 @@ type LibraryServiceClient interface {
 	FindLibraries(ctx context.Context, in *FindLibrariesRequest, opts ...grpc.CallOption) (*FindLibrariesResponse, error)
 	// Deletes a library of any type, even if other resources have declared that they use it. Mirrors `force_delete`.
 	//
-	// Otherwise, behaves like `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`.
+	// Otherwise, behaves like `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`. Requires the
+	// privilege `ContentLibrary.DeleteLibrary` on the library.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items.
 	//
 	// Since vCenter 9.1.0.0.
 	ForceDeleteLibrary(ctx context.Context, in *ForceDeleteLibraryRequest, opts ...grpc.CallOption) (*ForceDeleteLibraryResponse, error)
 	// Returns the properties of one library. Mirrors `get`.
 	//
-	// Works for local and subscribed libraries.
+	// Works for local and subscribed libraries. Requires the privilege `System.Read` on the library.
 	GetLibrary(ctx context.Context, in *GetLibraryRequest, opts ...grpc.CallOption) (*GetLibraryResponse, error)
 	// Lists all libraries, both local and subscribed. Mirrors `list`.
 	//
@@ -114,6 +119,7 @@ type LibraryServiceClient interface {
 	// vCenter first checks whether the library can be moved. It then keeps the library in maintenance mode while it
 	// copies the files, until the library points to the new datastore. The contents cannot be used during that time.
 	// Virtual machine templates cannot be moved. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
+	// Requires the privilege `ContentLibrary.MigrateLibrary` on the library.
 	//   - `INVALID_ARGUMENT`: a storage backing is not valid, for example because its datastore does not exist.
 	//   - `ALREADY_IN_DESIRED_STATE`: the contents are already on that storage.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is already being migrated, or something prevents the migration, for
@@ -127,7 +133,7 @@ type LibraryServiceClient interface {
 	//
 	// Unset fields stay unchanged. The publishing and subscription settings cannot be changed with this operation.
 	// Idempotent: repeating the call leaves the same properties, unless `version` is set, which is outdated after the
-	// first call.
+	// first call. Requires the privilege `ContentLibrary.UpdateLibrary` on the library.
 	//   - `INVALID_ARGUMENT`: a property is not valid, for example an empty name, or `version` is not the library's current
 	//     version. If the version does not match, read the library again before you retry.
 	UpdateLibrary(ctx context.Context, in *UpdateLibraryRequest, opts ...grpc.CallOption) (*UpdateLibraryResponse, error)
@@ -265,7 +271,8 @@ type LibraryServiceServer interface {
 	// Converts a subscribed library to a published local library. Mirrors `convert`.
 	//
 	// The items keep their identifiers. The library keeps its authentication and other publishing properties but gets a
-	// new URL. Not idempotent: afterwards, the library is no longer a subscribed library.
+	// new URL. Not idempotent: afterwards, the library is no longer a subscribed library. Requires the privilege
+	// `ContentLibrary.ConvertLibrary` on the library.
 	//   - `INVALID_ELEMENT_TYPE`: the library is not a subscribed library.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: some items are not fully synchronized, an item is a virtual machine template, or
 	//     the library or its publisher is in maintenance mode.
@@ -277,7 +284,8 @@ type LibraryServiceServer interface {
 	// Deletes a library of any type and all its items. Mirrors `delete`.
 	//
 	// The library is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
-	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
+	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`. Requires the
+	// privilege `ContentLibrary.DeleteLibrary` on the library.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items, or another resource has
 	//     declared that it uses the library. `ForceDeleteLibrary` ignores the latter.
 	//
@@ -285,7 +293,8 @@ type LibraryServiceServer interface {
 	DeleteLibrary(context.Context, *DeleteLibraryRequest) (*DeleteLibraryResponse, error)
 	// Puts a library into maintenance mode. Mirrors `enter_maintenance`.
 	//
-	// Until `ExitLibraryMaintenance` is called, vCenter rejects operations that change or use its contents.
+	// Until `ExitLibraryMaintenance` is called, vCenter rejects operations that change or use its contents. Requires the
+	// privilege `ContentLibrary.LibraryMaintenance` on the library.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: such an operation is running, or the library is already in maintenance mode.
 	// - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
@@ -293,7 +302,8 @@ type LibraryServiceServer interface {
 	EnterLibraryMaintenance(context.Context, *EnterLibraryMaintenanceRequest) (*EnterLibraryMaintenanceResponse, error)
 	// Takes a library out of maintenance mode. Mirrors `exit_maintenance`.
 	//
-	// Afterwards, all operations are possible again.
+	// Afterwards, all operations are possible again. Requires the privilege `ContentLibrary.LibraryMaintenance` on the
+	// library.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is not in maintenance mode, or is being migrated.
 	// - `ERROR`: vCenter failed for another reason; the message describes it.
 	//
@@ -306,14 +316,15 @@ type LibraryServiceServer interface {
 	FindLibraries(context.Context, *FindLibrariesRequest) (*FindLibrariesResponse, error)
 	// Deletes a library of any type, even if other resources have declared that they use it. Mirrors `force_delete`.
 	//
-	// Otherwise, behaves like `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`.
+	// Otherwise, behaves like `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`. Requires the
+	// privilege `ContentLibrary.DeleteLibrary` on the library.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items.
 	//
 	// Since vCenter 9.1.0.0.
 	ForceDeleteLibrary(context.Context, *ForceDeleteLibraryRequest) (*ForceDeleteLibraryResponse, error)
 	// Returns the properties of one library. Mirrors `get`.
 	//
-	// Works for local and subscribed libraries.
+	// Works for local and subscribed libraries. Requires the privilege `System.Read` on the library.
 	GetLibrary(context.Context, *GetLibraryRequest) (*GetLibraryResponse, error)
 	// Lists all libraries, both local and subscribed. Mirrors `list`.
 	//
@@ -324,6 +335,7 @@ type LibraryServiceServer interface {
 	// vCenter first checks whether the library can be moved. It then keeps the library in maintenance mode while it
 	// copies the files, until the library points to the new datastore. The contents cannot be used during that time.
 	// Virtual machine templates cannot be moved. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
+	// Requires the privilege `ContentLibrary.MigrateLibrary` on the library.
 	//   - `INVALID_ARGUMENT`: a storage backing is not valid, for example because its datastore does not exist.
 	//   - `ALREADY_IN_DESIRED_STATE`: the contents are already on that storage.
 	//   - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is already being migrated, or something prevents the migration, for
@@ -337,7 +349,7 @@ type LibraryServiceServer interface {
 	//
 	// Unset fields stay unchanged. The publishing and subscription settings cannot be changed with this operation.
 	// Idempotent: repeating the call leaves the same properties, unless `version` is set, which is outdated after the
-	// first call.
+	// first call. Requires the privilege `ContentLibrary.UpdateLibrary` on the library.
 	//   - `INVALID_ARGUMENT`: a property is not valid, for example an empty name, or `version` is not the library's current
 	//     version. If the version does not match, read the library again before you retry.
 	UpdateLibrary(context.Context, *UpdateLibraryRequest) (*UpdateLibraryResponse, error)

@@ -35,7 +35,9 @@ type OvfsServiceClient interface {
 	// Deploys an OVF package as a virtual machine. Mirrors `deploy_task`.
 	//
 	// Immediately returns the identifier of a task. `cis.v1.TaskService.GetTask` returns its progress and, as its result,
-	// the identifier of the new machine. Not idempotent: each call deploys the package again.
+	// the identifier of the new machine. Not idempotent: each call deploys the package again. Requires these privileges:
+	// `Resource.AssignVMToPool` on the resource pool; `VApp.Import` on the resource pool and the folder;
+	// `Datastore.AllocateSpace` on the datastore; `VirtualMachine.Inventory.Create` on the folder.
 	// - `NOT_FOUND`: a specified location does not exist.
 	// - `UNVERIFIED_PEER`: the certificate of the URL's server is not trusted and is not the one in `source_certificate`.
 	// - `INVALID_ARGUMENT`: a field is not valid.
@@ -75,7 +77,9 @@ type OvfsServiceServer interface {
 	// Deploys an OVF package as a virtual machine. Mirrors `deploy_task`.
 	//
 	// Immediately returns the identifier of a task. `cis.v1.TaskService.GetTask` returns its progress and, as its result,
-	// the identifier of the new machine. Not idempotent: each call deploys the package again.
+	// the identifier of the new machine. Not idempotent: each call deploys the package again. Requires these privileges:
+	// `Resource.AssignVMToPool` on the resource pool; `VApp.Import` on the resource pool and the folder;
+	// `Datastore.AllocateSpace` on the datastore; `VirtualMachine.Inventory.Create` on the folder.
 	// - `NOT_FOUND`: a specified location does not exist.
 	// - `UNVERIFIED_PEER`: the certificate of the URL's server is not trusted and is not the one in `source_certificate`.
 	// - `INVALID_ARGUMENT`: a field is not valid.

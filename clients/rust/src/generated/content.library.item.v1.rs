@@ -273,7 +273,8 @@ pub mod file_service_client {
         }
         /// Returns one file of an item. Mirrors `get`.
         ///
-        /// The name is a file name as returned by `ListItemFiles`, not a path.
+        /// The name is a file name as returned by `ListItemFiles`, not a path. Requires the privilege `System.Read` on the
+        /// library item.
         pub async fn get_item_file(
             &mut self,
             request: impl tonic::IntoRequest<super::GetItemFileRequest>,
@@ -302,7 +303,8 @@ pub mod file_service_client {
         }
         /// Lists the files of an item. Mirrors `list`.
         ///
-        /// The response contains all properties of each file. A new item has no files.
+        /// The response contains all properties of each file. A new item has no files. Requires the privilege `System.Read` on
+        /// the library item.
         pub async fn list_item_files(
             &mut self,
             request: impl tonic::IntoRequest<super::ListItemFilesRequest>,
@@ -553,7 +555,8 @@ pub mod storage_service_client {
         }
         /// Returns where one file of an item is stored. Mirrors `get`.
         ///
-        /// The result is a list because a file can be on several storages.
+        /// The result is a list because a file can be on several storages. Requires the privilege `ContentLibrary.ReadStorage`
+        /// on the library item.
         pub async fn get_item_storage(
             &mut self,
             request: impl tonic::IntoRequest<super::GetItemStorageRequest>,
@@ -585,7 +588,8 @@ pub mod storage_service_client {
         }
         /// Lists where all files of an item are stored. Mirrors `list`.
         ///
-        /// Returns one entry for each file and each storage that contains it.
+        /// Returns one entry for each file and each storage that contains it. Requires the privilege
+        /// `ContentLibrary.ReadStorage` on the library item.
         pub async fn list_item_storage(
             &mut self,
             request: impl tonic::IntoRequest<super::ListItemStorageRequest>,

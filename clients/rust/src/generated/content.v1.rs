@@ -997,7 +997,8 @@ pub mod library_service_client {
         /// Converts a subscribed library to a published local library. Mirrors `convert`.
         ///
         /// The items keep their identifiers. The library keeps its authentication and other publishing properties but gets a
-        /// new URL. Not idempotent: afterwards, the library is no longer a subscribed library.
+        /// new URL. Not idempotent: afterwards, the library is no longer a subscribed library. Requires the privilege
+        /// `ContentLibrary.ConvertLibrary` on the library.
         /// - `INVALID_ELEMENT_TYPE`: the library is not a subscribed library.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: some items are not fully synchronized, an item is a virtual machine template, or
         ///   the library or its publisher is in maintenance mode.
@@ -1032,7 +1033,8 @@ pub mod library_service_client {
         /// Deletes a library of any type and all its items. Mirrors `delete`.
         ///
         /// The library is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
-        /// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`. Requires the
+        /// privilege `ContentLibrary.DeleteLibrary` on the library.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items, or another resource has
         ///   declared that it uses the library. `ForceDeleteLibrary` ignores the latter.
         ///
@@ -1063,7 +1065,8 @@ pub mod library_service_client {
         }
         /// Puts a library into maintenance mode. Mirrors `enter_maintenance`.
         ///
-        /// Until `ExitLibraryMaintenance` is called, vCenter rejects operations that change or use its contents.
+        /// Until `ExitLibraryMaintenance` is called, vCenter rejects operations that change or use its contents. Requires the
+        /// privilege `ContentLibrary.LibraryMaintenance` on the library.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: such an operation is running, or the library is already in maintenance mode.
         /// - `ERROR`: vCenter failed for another reason; the message describes it.
         ///
@@ -1099,7 +1102,8 @@ pub mod library_service_client {
         }
         /// Takes a library out of maintenance mode. Mirrors `exit_maintenance`.
         ///
-        /// Afterwards, all operations are possible again.
+        /// Afterwards, all operations are possible again. Requires the privilege `ContentLibrary.LibraryMaintenance` on the
+        /// library.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is not in maintenance mode, or is being migrated.
         /// - `ERROR`: vCenter failed for another reason; the message describes it.
         ///
@@ -1163,7 +1167,8 @@ pub mod library_service_client {
         }
         /// Deletes a library of any type, even if other resources have declared that they use it. Mirrors `force_delete`.
         ///
-        /// Otherwise, behaves like `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// Otherwise, behaves like `DeleteLibrary`. Not idempotent: a second call fails with `NOT_FOUND`. Requires the
+        /// privilege `ContentLibrary.DeleteLibrary` on the library.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: a virtual machine is checked out from one of the items.
         ///
         /// Since vCenter 9.1.0.0.
@@ -1195,7 +1200,7 @@ pub mod library_service_client {
         }
         /// Returns the properties of one library. Mirrors `get`.
         ///
-        /// Works for local and subscribed libraries.
+        /// Works for local and subscribed libraries. Requires the privilege `System.Read` on the library.
         pub async fn get_library(
             &mut self,
             request: impl tonic::IntoRequest<super::GetLibraryRequest>,
@@ -1252,6 +1257,7 @@ pub mod library_service_client {
         /// vCenter first checks whether the library can be moved. It then keeps the library in maintenance mode while it
         /// copies the files, until the library points to the new datastore. The contents cannot be used during that time.
         /// Virtual machine templates cannot be moved. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
+        /// Requires the privilege `ContentLibrary.MigrateLibrary` on the library.
         /// - `INVALID_ARGUMENT`: a storage backing is not valid, for example because its datastore does not exist.
         /// - `ALREADY_IN_DESIRED_STATE`: the contents are already on that storage.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the library is already being migrated, or something prevents the migration, for
@@ -1288,7 +1294,7 @@ pub mod library_service_client {
         ///
         /// Unset fields stay unchanged. The publishing and subscription settings cannot be changed with this operation.
         /// Idempotent: repeating the call leaves the same properties, unless `version` is set, which is outdated after the
-        /// first call.
+        /// first call. Requires the privilege `ContentLibrary.UpdateLibrary` on the library.
         /// - `INVALID_ARGUMENT`: a property is not valid, for example an empty name, or `version` is not the library's current
         ///   version. If the version does not match, read the library again before you retry.
         pub async fn update_library(

@@ -3078,7 +3078,7 @@ pub mod snapshot_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns the snapshots of a virtual machine as a tree.
+        /// Returns the snapshots of a virtual machine as a tree. Requires the privilege `System.Read` on the machine.
         pub async fn list_snapshots(
             &mut self,
             request: impl tonic::IntoRequest<super::ListSnapshotsRequest>,
@@ -3108,7 +3108,8 @@ pub mod snapshot_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Creates a snapshot of a virtual machine. The result of the task is the identifier of the snapshot.
+        /// Creates a snapshot of a virtual machine. The result of the task is the identifier of the snapshot. Requires the
+        /// privilege `VirtualMachine.State.CreateSnapshot` on the machine.
         /// - `FAILED_PRECONDITION`: the machine's state or devices do not allow a snapshot, or the guest could not be
         ///   quiesced.
         pub async fn create_snapshot(
@@ -3141,7 +3142,7 @@ pub mod snapshot_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Reverts a virtual machine to the state of a snapshot. All changes since then are lost unless another snapshot
-        /// contains them.
+        /// contains them. Requires the privilege `VirtualMachine.State.RevertToSnapshot` on the machine.
         pub async fn revert_to_snapshot(
             &mut self,
             request: impl tonic::IntoRequest<super::RevertToSnapshotRequest>,
@@ -3171,7 +3172,8 @@ pub mod snapshot_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a snapshot. The machine's current state does not change.
+        /// Removes a snapshot. The machine's current state does not change. Requires the privilege
+        /// `VirtualMachine.State.RemoveSnapshot` on the machine.
         pub async fn remove_snapshot(
             &mut self,
             request: impl tonic::IntoRequest<super::RemoveSnapshotRequest>,
@@ -3201,7 +3203,8 @@ pub mod snapshot_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Removes all snapshots of a virtual machine.
+        /// Removes all snapshots of a virtual machine. Requires the privilege `VirtualMachine.State.RemoveSnapshot` on the
+        /// machine.
         pub async fn remove_all_snapshots(
             &mut self,
             request: impl tonic::IntoRequest<super::RemoveAllSnapshotsRequest>,
@@ -3231,7 +3234,8 @@ pub mod snapshot_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Changes the name and description of a snapshot. Returns when the change is complete, without a task.
+        /// Changes the name and description of a snapshot. Returns when the change is complete, without a task. Requires the
+        /// privilege `VirtualMachine.State.RenameSnapshot` on the machine.
         pub async fn rename_snapshot(
             &mut self,
             request: impl tonic::IntoRequest<super::RenameSnapshotRequest>,
@@ -3970,7 +3974,8 @@ pub mod vm_settings_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Renames a virtual machine. Its files are not renamed.
+        /// Renames a virtual machine. Its files are not renamed. Requires the privilege `VirtualMachine.Config.Rename` on the
+        /// machine.
         /// - `ALREADY_EXISTS`: another machine in the folder has this name.
         pub async fn rename_vm(
             &mut self,
@@ -3998,7 +4003,7 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Changes the notes of a virtual machine.
+        /// Changes the notes of a virtual machine. Requires the privilege `VirtualMachine.Config.Annotation` on the machine.
         pub async fn update_annotation(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateAnnotationRequest>,
@@ -4058,7 +4063,8 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sets and removes extra configuration by key. Other keys stay unchanged.
+        /// Sets and removes extra configuration by key. Other keys stay unchanged. Requires the privilege
+        /// `VirtualMachine.Config.AdvancedConfig` on the machine.
         pub async fn update_extra_config(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateExtraConfigRequest>,
@@ -4089,7 +4095,8 @@ pub mod vm_settings_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata`
-        /// and `guestinfo.vendordata` with their encodings. The gateway compresses and encodes the data.
+        /// and `guestinfo.vendordata` with their encodings. The gateway compresses and encodes the data. Requires the
+        /// privilege `VirtualMachine.Config.AdvancedConfig` on the machine.
         pub async fn set_cloud_init(
             &mut self,
             request: impl tonic::IntoRequest<super::SetCloudInitRequest>,
@@ -4149,7 +4156,8 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Changes the boot options that REST does not support. The machine must be powered off.
+        /// Changes the boot options that REST does not support. The machine must be powered off. Requires the privilege
+        /// `VirtualMachine.Config.Settings` on the machine.
         pub async fn update_boot_options(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateBootOptionsRequest>,
@@ -4209,7 +4217,8 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Defines a custom attribute for virtual machines.
+        /// Defines a custom attribute for virtual machines. Requires the privilege `Global.ManageCustomFields` on the root
+        /// folder.
         /// - `ALREADY_EXISTS`: an attribute with this name exists.
         pub async fn create_custom_attribute(
             &mut self,
@@ -4240,7 +4249,8 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a custom attribute and its values on all machines.
+        /// Removes a custom attribute and its values on all machines. Requires the privilege `Global.ManageCustomFields` on
+        /// the root folder.
         pub async fn delete_custom_attribute(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteCustomAttributeRequest>,
@@ -4271,7 +4281,7 @@ pub mod vm_settings_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Sets values of custom attributes of a virtual machine by attribute name. An empty value removes the attribute's
-        /// value.
+        /// value. Requires the privilege `Global.SetCustomField` on the machine.
         /// - `NOT_FOUND`: no attribute with this name exists.
         pub async fn set_custom_attributes(
             &mut self,
@@ -4302,7 +4312,8 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Converts a virtual machine to a template. The machine must be powered off.
+        /// Converts a virtual machine to a template. The machine must be powered off. Requires the privilege
+        /// `VirtualMachine.Provisioning.MarkAsTemplate` on the machine.
         pub async fn mark_as_template(
             &mut self,
             request: impl tonic::IntoRequest<super::MarkAsTemplateRequest>,
@@ -4332,7 +4343,8 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Converts a template to a virtual machine.
+        /// Converts a template to a virtual machine. Requires the privileges `VirtualMachine.Provisioning.MarkAsVM` on the
+        /// template and `Resource.AssignVMToPool` on the resource pool.
         pub async fn mark_as_virtual_machine(
             &mut self,
             request: impl tonic::IntoRequest<super::MarkAsVirtualMachineRequest>,
@@ -4362,7 +4374,8 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Answers a question that blocks a virtual machine. `WatchService.WatchVms` returns pending questions.
+        /// Answers a question that blocks a virtual machine. `WatchService.WatchVms` returns pending questions. Requires the
+        /// privilege `VirtualMachine.Interact.AnswerQuestion` on the machine.
         /// - `NOT_FOUND`: the question is not pending.
         /// - `INVALID_ARGUMENT`: `choice` is not one of the possible answers.
         pub async fn answer_question(
@@ -4395,7 +4408,7 @@ pub mod vm_settings_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Takes a screenshot of a virtual machine. The machine must be powered on. The gateway removes the file that vCenter
-        /// creates on the datastore.
+        /// creates on the datastore. Requires the privilege `VirtualMachine.Interact.CreateScreenshot` on the machine.
         pub async fn take_screenshot(
             &mut self,
             request: impl tonic::IntoRequest<super::TakeScreenshotRequest>,
@@ -4464,8 +4477,8 @@ pub struct WatchVmsRequest {
     /// message.
     #[prost(message, optional, tag = "2")]
     pub fields: ::core::option::Option<::prost_types::FieldMask>,
-    /// The newest resume token of an earlier stream with the same filter, fields and caller. If unset, the stream starts
-    /// with the full state.
+    /// The resume token in the last message of an earlier stream with the same filter, fields and caller. Leave it unset if
+    /// that message has none; the stream then starts with the full state.
     #[prost(string, optional, tag = "3")]
     pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
     /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
@@ -4486,7 +4499,9 @@ impl ::prost::Name for WatchVmsRequest {
 /// One message of `WatchVms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchVmsResponse {
-    /// Token to resume the stream after this message. Unset in messages that a stream cannot be resumed from.
+    /// Token to resume the stream after this message. Unset while the client has received only a part of the full state,
+    /// or of changes that belong together. If a stream ends after such a message, do not resume it with an older token: the
+    /// changes that the client has already applied may be outdated by then, and are not corrected.
     #[prost(string, optional, tag = "7")]
     pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
     /// Content of the message.

@@ -356,7 +356,8 @@ pub mod import_flag_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists the flags for deploying a package to a resource pool. Mirrors `list`.
+        /// Lists the flags for deploying a package to a resource pool. Mirrors `list`. Requires the privilege `System.Read` on
+        /// the resource pool.
         /// - `NOT_FOUND`: the resource pool does not exist.
         ///
         /// The available flags depend on the pool's hosts.
@@ -1301,7 +1302,8 @@ pub mod library_item_service_client {
         /// Captures a virtual machine or vApp as an OVF package in a content library. Mirrors `create`.
         ///
         /// Creates a library item or overwrites an existing one, and returns when the files are in the library, which can take
-        /// many minutes. Not idempotent unless `client_token` is set.
+        /// many minutes. Not idempotent unless `client_token` is set. Requires the privileges `ContentLibrary.AddLibraryItem`
+        /// on the library and `System.Read` on the library item.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the source is powered on or in another state that does not allow an export.
         /// - `RESOURCE_BUSY`: another operation is in progress on the source.
         pub async fn create_ovf_library_item(
@@ -1336,7 +1338,8 @@ pub mod library_item_service_client {
         /// Deploys an OVF package as a virtual machine or vApp. Mirrors `deploy`.
         ///
         /// Returns when the disks are in place, which can take many minutes; the new machine is powered off. Not idempotent
-        /// unless `client_token` is set: each call deploys the package again.
+        /// unless `client_token` is set: each call deploys the package again. Requires the privileges `VApp.Import` on the
+        /// resource pool and the folder and `System.Read` on the library item, the host, the storage policy and the datastore.
         /// - `UNAUTHORIZED`: the caller lacks a privilege on a target.
         ///
         /// The caller must accept the package's license agreements with `accept_all_eula`. The result reports problems with
@@ -1373,7 +1376,8 @@ pub mod library_item_service_client {
         /// Describes an OVF package for deployment to a given target: its networks, storage groups and license agreements.
         /// Mirrors `filter`.
         ///
-        /// The names of networks and storage groups are the keys of the mappings that `DeployOvfLibraryItem` accepts.
+        /// The names of networks and storage groups are the keys of the mappings that `DeployOvfLibraryItem` accepts. Requires
+        /// the privilege `System.Read` on the library item, the resource pool, the host and the folder.
         pub async fn filter_ovf_library_item(
             &mut self,
             request: impl tonic::IntoRequest<super::FilterOvfLibraryItemRequest>,

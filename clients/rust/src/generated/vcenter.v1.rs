@@ -2941,7 +2941,9 @@ pub mod ovfs_service_client {
         /// Deploys an OVF package as a virtual machine. Mirrors `deploy_task`.
         ///
         /// Immediately returns the identifier of a task. `cis.v1.TaskService.GetTask` returns its progress and, as its result,
-        /// the identifier of the new machine. Not idempotent: each call deploys the package again.
+        /// the identifier of the new machine. Not idempotent: each call deploys the package again. Requires these privileges:
+        /// `Resource.AssignVMToPool` on the resource pool; `VApp.Import` on the resource pool and the folder;
+        /// `Datastore.AllocateSpace` on the datastore; `VirtualMachine.Inventory.Create` on the folder.
         /// - `NOT_FOUND`: a specified location does not exist.
         /// - `UNVERIFIED_PEER`: the certificate of the URL's server is not trusted and is not the one in `source_certificate`.
         /// - `INVALID_ARGUMENT`: a field is not valid.
@@ -4822,6 +4824,7 @@ pub mod vm_service_client {
         /// Returns the configuration and state of one virtual machine. Mirrors `get`.
         ///
         /// Devices are returned as maps by identifier, with the same contents as in the `Get` operations of their services.
+        /// Requires the privilege `System.Read` on the machine.
         /// - `NOT_FOUND`: the machine does not exist.
         /// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read.
         /// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` omits such machines instead.
@@ -4891,7 +4894,9 @@ pub mod vm_service_client {
         /// The task form of `CloneVm`: it accepts the same request, but returns before the work is done. The task's result is
         /// the identifier of the new machine. The rpc reports the errors that vCenter detects immediately; the task reports
         /// all others. To cancel a clone, call `TaskService.CancelTask`; vCenter then removes what it has copied. Not
-        /// idempotent: each call starts a task, only one of which succeeds.
+        /// idempotent: each call starts a task, only one of which succeeds. Requires these privileges:
+        /// `Datastore.AllocateSpace` on the datastore; `VirtualMachine.Inventory.CreateFromExisting` on the folder;
+        /// `Resource.AssignVMToPool` on the resource pool; `VirtualMachine.Provisioning.Clone` on the source.
         /// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
         /// - `NOT_FOUND`: the source, a placement object or the customization specification does not exist.
         /// - `INVALID_ARGUMENT`: as for `CloneVm`.
@@ -5120,7 +5125,8 @@ pub mod vm_service_client {
         ///
         /// The task form of `RelocateVm`: it accepts the same request, but returns before the work is done. The task has no
         /// result. The rpc reports the errors that vCenter detects immediately; the task reports all others. To cancel a move,
-        /// call `TaskService.CancelTask`; the machine then stays where it is.
+        /// call `TaskService.CancelTask`; the machine then stays where it is. Requires the privileges `Resource.ColdMigrate`
+        /// on the machine and `Resource.AssignVMToPool` on the resource pool.
         /// - `NOT_FOUND`: the machine or a placement object does not exist.
         /// - `INVALID_ARGUMENT`: the placement objects contradict each other or the current ones, or a disk does not belong to
         ///   the machine.

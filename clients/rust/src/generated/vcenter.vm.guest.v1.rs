@@ -947,7 +947,7 @@ pub mod customization_service_client {
         /// Returns whether the guest of a virtual machine can be customized in the machine's current state. Mirrors `check`.
         ///
         /// A read-only POST. `SUPPORTED` does not guarantee that a particular specification works: `SetCustomization` checks
-        /// that.
+        /// that. Requires the privilege `System.View` on the machine.
         /// - `NOT_FOUND`: the machine does not exist.
         ///
         /// Since vCenter 9.0.0.0.

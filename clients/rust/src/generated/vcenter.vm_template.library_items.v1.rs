@@ -421,7 +421,8 @@ pub mod check_outs_service_client {
         ///
         /// Returns the new version. The machine becomes the template and is no longer listed among the virtual machines. The
         /// template that it replaces is kept as the previous version, and the one before that is deleted. Not idempotent: a
-        /// second call fails, because the machine is no longer checked out.
+        /// second call fails, because the machine is no longer checked out. Requires the privileges
+        /// `ContentLibrary.CheckInTemplate` on the library item and `System.Read` on the machine.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state does not allow it, for example because it is powered on.
         /// - `RESOURCE_INACCESSIBLE`: a file of the machine cannot currently be accessed.
         pub async fn check_in_vm(
@@ -457,7 +458,9 @@ pub mod check_outs_service_client {
         ///
         /// Returns the identifier of the machine after all disks have been copied, which can take minutes: there is no task
         /// form. Set a long deadline; if it is exceeded, `ListCheckOuts` shows whether the machine was created. The machine is
-        /// stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`.
+        /// stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`. Requires the
+        /// privileges `ContentLibrary.CheckOutTemplate` on the library item and `System.Read` on the folder, the resource
+        /// pool, the host and the cluster.
         /// - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
         /// - `INVALID_ARGUMENT`: also if the specification is not valid, or the item belongs to a subscribed library.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: another machine is already checked out of the item.
@@ -493,7 +496,8 @@ pub mod check_outs_service_client {
         }
         /// Deletes a checked-out machine, and with it the changes. Mirrors `delete`.
         ///
-        /// The template does not change. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// The template does not change. Not idempotent: a second call fails with `NOT_FOUND`. Requires the privileges
+        /// `VirtualMachine.Inventory.Delete` on the machine and `System.Read` on the library item.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
         /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
         /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be accessed.
@@ -528,7 +532,8 @@ pub mod check_outs_service_client {
         }
         /// Returns who checked a machine out, and when. Mirrors `get`.
         ///
-        /// Fails with `INVALID_ARGUMENT` for a machine that is not checked out of this item.
+        /// Fails with `INVALID_ARGUMENT` for a machine that is not checked out of this item. Requires the privilege
+        /// `System.Read` on the library item and the machine.
         pub async fn get_check_out(
             &mut self,
             request: impl tonic::IntoRequest<super::GetCheckOutRequest>,
@@ -560,7 +565,7 @@ pub mod check_outs_service_client {
         }
         /// Lists the machines that are checked out of a library item. Mirrors `list`.
         ///
-        /// Currently at most one.
+        /// Currently at most one. Requires the privilege `System.Read` on the library item.
         pub async fn list_check_outs(
             &mut self,
             request: impl tonic::IntoRequest<super::ListCheckOutsRequest>,
@@ -909,7 +914,8 @@ pub mod versions_service_client {
         }
         /// Deletes the template of a version that is not the latest. Mirrors `delete`.
         ///
-        /// Not idempotent: a second call fails with `NOT_FOUND`.
+        /// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privileges `ContentLibrary.DeleteLibraryItem` on
+        /// the library item and `System.Read` on the version.
         /// - `INVALID_ARGUMENT`: also if the version is the latest one.
         /// - `RESOURCE_INACCESSIBLE`: the configuration of the template cannot currently be accessed.
         pub async fn delete_version(
@@ -943,7 +949,8 @@ pub mod versions_service_client {
         }
         /// Returns the template of one version. Mirrors `get`.
         ///
-        /// Works for every version that `ListVersions` returns.
+        /// Works for every version that `ListVersions` returns. Requires the privilege `System.Read` on the library item and
+        /// the version.
         pub async fn get_version(
             &mut self,
             request: impl tonic::IntoRequest<super::GetVersionRequest>,
@@ -975,7 +982,7 @@ pub mod versions_service_client {
         }
         /// Lists the versions of a library item that still have a template. Mirrors `list`.
         ///
-        /// Currently at most two: the latest and the one before it.
+        /// Currently at most two: the latest and the one before it. Requires the privilege `System.Read` on the library item.
         pub async fn list_versions(
             &mut self,
             request: impl tonic::IntoRequest<super::ListVersionsRequest>,
@@ -1008,7 +1015,8 @@ pub mod versions_service_client {
         /// Makes the template of an earlier version the latest again. Mirrors `rollback`.
         ///
         /// Returns the new version: the number increases, as with every change. The template that was the latest is kept as
-        /// the previous version. Not idempotent: each call creates a new version.
+        /// the previous version. Not idempotent: each call creates a new version. Requires the privileges
+        /// `ContentLibrary.CheckInTemplate` on the library item and `System.Read` on the version.
         /// - `INVALID_ARGUMENT`: also if the version is the latest one.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: a machine is checked out of the item.
         pub async fn rollback_version(

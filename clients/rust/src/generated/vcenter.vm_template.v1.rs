@@ -1279,7 +1279,9 @@ pub mod library_items_service_client {
         ///
         /// Returns the identifier of the library item after all disks have been copied, which can take minutes: there is no
         /// task form. Set a long deadline; if it is exceeded, `content.library.v1.ItemService.FindItems` shows whether the
-        /// item was created. The machine does not change. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// item was created. The machine does not change. Not idempotent: a second call fails with `ALREADY_EXISTS`. Requires
+        /// the privileges `ContentLibrary.AddLibraryItem` on the library and `System.Read` on the machine, the datastore, the
+        /// storage policy, the folder, the resource pool, the host and the cluster.
         /// - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
         /// - `INVALID_ARGUMENT`: the specification is not valid, for example because its host is not part of its cluster, a
         ///   placement is missing, or the library is a subscribed library.
@@ -1321,7 +1323,9 @@ pub mod library_items_service_client {
         /// Returns the identifier of the machine after all disks have been copied, which can take minutes: there is no task
         /// form. Set a long deadline; if it is exceeded, look for the machine by name with `VmService.ListVms`. The machine is
         /// powered on and customized after the response, so a response does not mean that the machine is running. Not
-        /// idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// idempotent: a second call fails with `ALREADY_EXISTS`. Requires the privileges
+        /// `VirtualMachine.Provisioning.DeployTemplate` on the library item and `System.Read` on the datastore, the storage
+        /// policy, the folder, the resource pool, the host, the cluster and the network.
         /// - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
         /// - `INVALID_ARGUMENT`: the specification is not valid, for example because its host is not part of its cluster, a
         ///   placement is missing, or a disk would become smaller.
@@ -1361,7 +1365,7 @@ pub mod library_items_service_client {
         /// Returns the hardware of the template of a library item. Mirrors `get`.
         ///
         /// Describes the latest version of the template. If the item does not contain a virtual machine template, the response
-        /// is empty.
+        /// is empty. Requires the privilege `System.Read` on the library item.
         pub async fn get_template_library_item(
             &mut self,
             request: impl tonic::IntoRequest<super::GetTemplateLibraryItemRequest>,

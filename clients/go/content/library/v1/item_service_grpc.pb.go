@@ -53,6 +53,7 @@ type ItemServiceClient interface {
 	//
 	// Returns the identifier of the new item as soon as the item exists; a task copies its files afterwards. If the task
 	// fails, vCenter deletes the new item. Idempotent with a `client_token`; without one, each call creates another copy.
+	// Requires the privileges `ContentLibrary.AddLibraryItem` on the library and `System.Read` on the source.
 	//   - `INVALID_ELEMENT_TYPE`: the destination library is a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
 	//     characters, or `client_token` is not a UUID.
@@ -63,7 +64,8 @@ type ItemServiceClient interface {
 	// Creates an item without files. Mirrors `create`.
 	//
 	// Returns the identifier of the item. To add files, use other vCenter services, which this contract does not mirror.
-	// Idempotent with a `client_token`; without one, a second call fails with `ALREADY_EXISTS`.
+	// Idempotent with a `client_token`; without one, a second call fails with `ALREADY_EXISTS`. Requires the privilege
+	// `ContentLibrary.AddLibraryItem` on the library.
 	//   - `ALREADY_EXISTS`: the library has an item with that name.
 	//   - `INVALID_ELEMENT_TYPE`: the library is a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
@@ -73,27 +75,30 @@ type ItemServiceClient interface {
 	// Deletes an item and its files. Mirrors `delete`.
 	//
 	// The item is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
-	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
+	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`. Requires the
+	// privilege `ContentLibrary.DeleteLibraryItem` on the library item.
 	// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library. Delete it from the published library instead.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item is a virtual machine template, and a machine is checked out from it.
 	DeleteItem(ctx context.Context, in *DeleteItemRequest, opts ...grpc.CallOption) (*DeleteItemResponse, error)
 	// Finds the items that match all given properties. Mirrors `find`.
 	//
-	// Returns only items that the caller can see. If none matches, the list is empty; this is not an error.
+	// Returns only items that the caller can see. If none matches, the list is empty; this is not an error. Requires the
+	// privilege `System.Read` on the library.
 	// - `INVALID_ARGUMENT`: no property is set.
 	FindItems(ctx context.Context, in *FindItemsRequest, opts ...grpc.CallOption) (*FindItemsResponse, error)
 	// Returns the properties of one item. Mirrors `get`.
 	//
-	// Works for items of local and subscribed libraries.
+	// Works for items of local and subscribed libraries. Requires the privilege `System.Read` on the library item.
 	GetItem(ctx context.Context, in *GetItemRequest, opts ...grpc.CallOption) (*GetItemResponse, error)
 	// Lists the items of one library. Mirrors `list`.
 	//
-	// Returns only identifiers; `GetItem` returns all properties of an item.
+	// Returns only identifiers; `GetItem` returns all properties of an item. Requires the privilege `System.Read` on the
+	// library.
 	ListItems(ctx context.Context, in *ListItemsRequest, opts ...grpc.CallOption) (*ListItemsResponse, error)
 	// Publishes an item to subscribers of its library. Mirrors `publish`.
 	//
 	// vCenter notifies the subscribers that have a subscription to synchronize the item immediately. Repeating the call
-	// synchronizes the item again.
+	// synchronizes the item again. Requires the privilege `ContentLibrary.PublishLibraryItem` on the library item.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item's library is not published.
 	// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library.
 	// - `INVALID_ARGUMENT`: the library does not have the subscription.
@@ -102,7 +107,8 @@ type ItemServiceClient interface {
 	// Changes the name, the description and the type of an item. Mirrors `update`.
 	//
 	// Unset fields stay unchanged. Idempotent: repeating the call leaves the same properties, unless `version` is set,
-	// which is outdated after the first call.
+	// which is outdated after the first call. Requires the privilege `ContentLibrary.UpdateLibraryItem` on the library
+	// item.
 	//   - `ALREADY_EXISTS`: the library has another item with that name.
 	//   - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
@@ -225,6 +231,7 @@ type ItemServiceServer interface {
 	//
 	// Returns the identifier of the new item as soon as the item exists; a task copies its files afterwards. If the task
 	// fails, vCenter deletes the new item. Idempotent with a `client_token`; without one, each call creates another copy.
+	// Requires the privileges `ContentLibrary.AddLibraryItem` on the library and `System.Read` on the source.
 	//   - `INVALID_ELEMENT_TYPE`: the destination library is a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
 	//     characters, or `client_token` is not a UUID.
@@ -235,7 +242,8 @@ type ItemServiceServer interface {
 	// Creates an item without files. Mirrors `create`.
 	//
 	// Returns the identifier of the item. To add files, use other vCenter services, which this contract does not mirror.
-	// Idempotent with a `client_token`; without one, a second call fails with `ALREADY_EXISTS`.
+	// Idempotent with a `client_token`; without one, a second call fails with `ALREADY_EXISTS`. Requires the privilege
+	// `ContentLibrary.AddLibraryItem` on the library.
 	//   - `ALREADY_EXISTS`: the library has an item with that name.
 	//   - `INVALID_ELEMENT_TYPE`: the library is a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000
@@ -245,27 +253,30 @@ type ItemServiceServer interface {
 	// Deletes an item and its files. Mirrors `delete`.
 	//
 	// The item is deleted immediately. A task deletes its files afterwards; if the task fails, the files remain on the
-	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`.
+	// storage until they are removed manually. Not idempotent: a second call fails with `NOT_FOUND`. Requires the
+	// privilege `ContentLibrary.DeleteLibraryItem` on the library item.
 	// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library. Delete it from the published library instead.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item is a virtual machine template, and a machine is checked out from it.
 	DeleteItem(context.Context, *DeleteItemRequest) (*DeleteItemResponse, error)
 	// Finds the items that match all given properties. Mirrors `find`.
 	//
-	// Returns only items that the caller can see. If none matches, the list is empty; this is not an error.
+	// Returns only items that the caller can see. If none matches, the list is empty; this is not an error. Requires the
+	// privilege `System.Read` on the library.
 	// - `INVALID_ARGUMENT`: no property is set.
 	FindItems(context.Context, *FindItemsRequest) (*FindItemsResponse, error)
 	// Returns the properties of one item. Mirrors `get`.
 	//
-	// Works for items of local and subscribed libraries.
+	// Works for items of local and subscribed libraries. Requires the privilege `System.Read` on the library item.
 	GetItem(context.Context, *GetItemRequest) (*GetItemResponse, error)
 	// Lists the items of one library. Mirrors `list`.
 	//
-	// Returns only identifiers; `GetItem` returns all properties of an item.
+	// Returns only identifiers; `GetItem` returns all properties of an item. Requires the privilege `System.Read` on the
+	// library.
 	ListItems(context.Context, *ListItemsRequest) (*ListItemsResponse, error)
 	// Publishes an item to subscribers of its library. Mirrors `publish`.
 	//
 	// vCenter notifies the subscribers that have a subscription to synchronize the item immediately. Repeating the call
-	// synchronizes the item again.
+	// synchronizes the item again. Requires the privilege `ContentLibrary.PublishLibraryItem` on the library item.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the item's library is not published.
 	// - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library.
 	// - `INVALID_ARGUMENT`: the library does not have the subscription.
@@ -274,7 +285,8 @@ type ItemServiceServer interface {
 	// Changes the name, the description and the type of an item. Mirrors `update`.
 	//
 	// Unset fields stay unchanged. Idempotent: repeating the call leaves the same properties, unless `version` is set,
-	// which is outdated after the first call.
+	// which is outdated after the first call. Requires the privilege `ContentLibrary.UpdateLibraryItem` on the library
+	// item.
 	//   - `ALREADY_EXISTS`: the library has another item with that name.
 	//   - `INVALID_ELEMENT_TYPE`: the item belongs to a subscribed library.
 	//   - `INVALID_ARGUMENT`: the name is empty or longer than 80 characters, the description is longer than 2,000

@@ -42,20 +42,24 @@ const (
 // - `ABORTED` with reason `RESOURCE_BUSY`: another operation is in progress on the machine.
 // - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 type SnapshotServiceClient interface {
-	// Returns the snapshots of a virtual machine as a tree.
+	// Returns the snapshots of a virtual machine as a tree. Requires the privilege `System.Read` on the machine.
 	ListSnapshots(ctx context.Context, in *ListSnapshotsRequest, opts ...grpc.CallOption) (*ListSnapshotsResponse, error)
-	// Creates a snapshot of a virtual machine. The result of the task is the identifier of the snapshot.
+	// Creates a snapshot of a virtual machine. The result of the task is the identifier of the snapshot. Requires the
+	// privilege `VirtualMachine.State.CreateSnapshot` on the machine.
 	//   - `FAILED_PRECONDITION`: the machine's state or devices do not allow a snapshot, or the guest could not be
 	//     quiesced.
 	CreateSnapshot(ctx context.Context, in *CreateSnapshotRequest, opts ...grpc.CallOption) (*CreateSnapshotResponse, error)
 	// Reverts a virtual machine to the state of a snapshot. All changes since then are lost unless another snapshot
-	// contains them.
+	// contains them. Requires the privilege `VirtualMachine.State.RevertToSnapshot` on the machine.
 	RevertToSnapshot(ctx context.Context, in *RevertToSnapshotRequest, opts ...grpc.CallOption) (*RevertToSnapshotResponse, error)
-	// Removes a snapshot. The machine's current state does not change.
+	// Removes a snapshot. The machine's current state does not change. Requires the privilege
+	// `VirtualMachine.State.RemoveSnapshot` on the machine.
 	RemoveSnapshot(ctx context.Context, in *RemoveSnapshotRequest, opts ...grpc.CallOption) (*RemoveSnapshotResponse, error)
-	// Removes all snapshots of a virtual machine.
+	// Removes all snapshots of a virtual machine. Requires the privilege `VirtualMachine.State.RemoveSnapshot` on the
+	// machine.
 	RemoveAllSnapshots(ctx context.Context, in *RemoveAllSnapshotsRequest, opts ...grpc.CallOption) (*RemoveAllSnapshotsResponse, error)
-	// Changes the name and description of a snapshot. Returns when the change is complete, without a task.
+	// Changes the name and description of a snapshot. Returns when the change is complete, without a task. Requires the
+	// privilege `VirtualMachine.State.RenameSnapshot` on the machine.
 	RenameSnapshot(ctx context.Context, in *RenameSnapshotRequest, opts ...grpc.CallOption) (*RenameSnapshotResponse, error)
 }
 
@@ -142,20 +146,24 @@ func (c *snapshotServiceClient) RenameSnapshot(ctx context.Context, in *RenameSn
 // - `ABORTED` with reason `RESOURCE_BUSY`: another operation is in progress on the machine.
 // - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 type SnapshotServiceServer interface {
-	// Returns the snapshots of a virtual machine as a tree.
+	// Returns the snapshots of a virtual machine as a tree. Requires the privilege `System.Read` on the machine.
 	ListSnapshots(context.Context, *ListSnapshotsRequest) (*ListSnapshotsResponse, error)
-	// Creates a snapshot of a virtual machine. The result of the task is the identifier of the snapshot.
+	// Creates a snapshot of a virtual machine. The result of the task is the identifier of the snapshot. Requires the
+	// privilege `VirtualMachine.State.CreateSnapshot` on the machine.
 	//   - `FAILED_PRECONDITION`: the machine's state or devices do not allow a snapshot, or the guest could not be
 	//     quiesced.
 	CreateSnapshot(context.Context, *CreateSnapshotRequest) (*CreateSnapshotResponse, error)
 	// Reverts a virtual machine to the state of a snapshot. All changes since then are lost unless another snapshot
-	// contains them.
+	// contains them. Requires the privilege `VirtualMachine.State.RevertToSnapshot` on the machine.
 	RevertToSnapshot(context.Context, *RevertToSnapshotRequest) (*RevertToSnapshotResponse, error)
-	// Removes a snapshot. The machine's current state does not change.
+	// Removes a snapshot. The machine's current state does not change. Requires the privilege
+	// `VirtualMachine.State.RemoveSnapshot` on the machine.
 	RemoveSnapshot(context.Context, *RemoveSnapshotRequest) (*RemoveSnapshotResponse, error)
-	// Removes all snapshots of a virtual machine.
+	// Removes all snapshots of a virtual machine. Requires the privilege `VirtualMachine.State.RemoveSnapshot` on the
+	// machine.
 	RemoveAllSnapshots(context.Context, *RemoveAllSnapshotsRequest) (*RemoveAllSnapshotsResponse, error)
-	// Changes the name and description of a snapshot. Returns when the change is complete, without a task.
+	// Changes the name and description of a snapshot. Returns when the change is complete, without a task. Requires the
+	// privilege `VirtualMachine.State.RenameSnapshot` on the machine.
 	RenameSnapshot(context.Context, *RenameSnapshotRequest) (*RenameSnapshotResponse, error)
 	mustEmbedUnimplementedSnapshotServiceServer()
 }

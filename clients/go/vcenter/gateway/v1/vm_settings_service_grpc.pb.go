@@ -54,43 +54,52 @@ const (
 //     caller read it.
 //   - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 type VmSettingsServiceClient interface {
-	// Renames a virtual machine. Its files are not renamed.
+	// Renames a virtual machine. Its files are not renamed. Requires the privilege `VirtualMachine.Config.Rename` on the
+	// machine.
 	// - `ALREADY_EXISTS`: another machine in the folder has this name.
 	RenameVm(ctx context.Context, in *RenameVmRequest, opts ...grpc.CallOption) (*RenameVmResponse, error)
-	// Changes the notes of a virtual machine.
+	// Changes the notes of a virtual machine. Requires the privilege `VirtualMachine.Config.Annotation` on the machine.
 	UpdateAnnotation(ctx context.Context, in *UpdateAnnotationRequest, opts ...grpc.CallOption) (*UpdateAnnotationResponse, error)
 	// Returns the extra configuration of a virtual machine by key. Values can contain secrets.
 	GetExtraConfig(ctx context.Context, in *GetExtraConfigRequest, opts ...grpc.CallOption) (*GetExtraConfigResponse, error)
-	// Sets and removes extra configuration by key. Other keys stay unchanged.
+	// Sets and removes extra configuration by key. Other keys stay unchanged. Requires the privilege
+	// `VirtualMachine.Config.AdvancedConfig` on the machine.
 	UpdateExtraConfig(ctx context.Context, in *UpdateExtraConfigRequest, opts ...grpc.CallOption) (*UpdateExtraConfigResponse, error)
 	// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata`
-	// and `guestinfo.vendordata` with their encodings. The gateway compresses and encodes the data.
+	// and `guestinfo.vendordata` with their encodings. The gateway compresses and encodes the data. Requires the
+	// privilege `VirtualMachine.Config.AdvancedConfig` on the machine.
 	SetCloudInit(ctx context.Context, in *SetCloudInitRequest, opts ...grpc.CallOption) (*SetCloudInitResponse, error)
 	// Returns the boot options that REST does not support. For all others, see `vcenter.vm.hardware.v1.BootService`.
 	GetBootOptions(ctx context.Context, in *GetBootOptionsRequest, opts ...grpc.CallOption) (*GetBootOptionsResponse, error)
-	// Changes the boot options that REST does not support. The machine must be powered off.
+	// Changes the boot options that REST does not support. The machine must be powered off. Requires the privilege
+	// `VirtualMachine.Config.Settings` on the machine.
 	UpdateBootOptions(ctx context.Context, in *UpdateBootOptionsRequest, opts ...grpc.CallOption) (*UpdateBootOptionsResponse, error)
 	// Lists the custom attributes that virtual machines can have.
 	ListCustomAttributes(ctx context.Context, in *ListCustomAttributesRequest, opts ...grpc.CallOption) (*ListCustomAttributesResponse, error)
-	// Defines a custom attribute for virtual machines.
+	// Defines a custom attribute for virtual machines. Requires the privilege `Global.ManageCustomFields` on the root
+	// folder.
 	// - `ALREADY_EXISTS`: an attribute with this name exists.
 	CreateCustomAttribute(ctx context.Context, in *CreateCustomAttributeRequest, opts ...grpc.CallOption) (*CreateCustomAttributeResponse, error)
-	// Removes a custom attribute and its values on all machines.
+	// Removes a custom attribute and its values on all machines. Requires the privilege `Global.ManageCustomFields` on
+	// the root folder.
 	DeleteCustomAttribute(ctx context.Context, in *DeleteCustomAttributeRequest, opts ...grpc.CallOption) (*DeleteCustomAttributeResponse, error)
 	// Sets values of custom attributes of a virtual machine by attribute name. An empty value removes the attribute's
-	// value.
+	// value. Requires the privilege `Global.SetCustomField` on the machine.
 	// - `NOT_FOUND`: no attribute with this name exists.
 	SetCustomAttributes(ctx context.Context, in *SetCustomAttributesRequest, opts ...grpc.CallOption) (*SetCustomAttributesResponse, error)
-	// Converts a virtual machine to a template. The machine must be powered off.
+	// Converts a virtual machine to a template. The machine must be powered off. Requires the privilege
+	// `VirtualMachine.Provisioning.MarkAsTemplate` on the machine.
 	MarkAsTemplate(ctx context.Context, in *MarkAsTemplateRequest, opts ...grpc.CallOption) (*MarkAsTemplateResponse, error)
-	// Converts a template to a virtual machine.
+	// Converts a template to a virtual machine. Requires the privileges `VirtualMachine.Provisioning.MarkAsVM` on the
+	// template and `Resource.AssignVMToPool` on the resource pool.
 	MarkAsVirtualMachine(ctx context.Context, in *MarkAsVirtualMachineRequest, opts ...grpc.CallOption) (*MarkAsVirtualMachineResponse, error)
-	// Answers a question that blocks a virtual machine. `WatchService.WatchVms` returns pending questions.
+	// Answers a question that blocks a virtual machine. `WatchService.WatchVms` returns pending questions. Requires the
+	// privilege `VirtualMachine.Interact.AnswerQuestion` on the machine.
 	// - `NOT_FOUND`: the question is not pending.
 	// - `INVALID_ARGUMENT`: `choice` is not one of the possible answers.
 	AnswerQuestion(ctx context.Context, in *AnswerQuestionRequest, opts ...grpc.CallOption) (*AnswerQuestionResponse, error)
 	// Takes a screenshot of a virtual machine. The machine must be powered on. The gateway removes the file that vCenter
-	// creates on the datastore.
+	// creates on the datastore. Requires the privilege `VirtualMachine.Interact.CreateScreenshot` on the machine.
 	TakeScreenshot(ctx context.Context, in *TakeScreenshotRequest, opts ...grpc.CallOption) (*TakeScreenshotResponse, error)
 	// Moves a virtual machine to another folder in its datacenter. Returns a task.
 	// - `ALREADY_EXISTS`: a machine with the same name exists in the folder.
@@ -282,43 +291,52 @@ func (c *vmSettingsServiceClient) MoveVm(ctx context.Context, in *MoveVmRequest,
 //     caller read it.
 //   - `UNIMPLEMENTED`: VIM is not available with this vCenter or these credentials.
 type VmSettingsServiceServer interface {
-	// Renames a virtual machine. Its files are not renamed.
+	// Renames a virtual machine. Its files are not renamed. Requires the privilege `VirtualMachine.Config.Rename` on the
+	// machine.
 	// - `ALREADY_EXISTS`: another machine in the folder has this name.
 	RenameVm(context.Context, *RenameVmRequest) (*RenameVmResponse, error)
-	// Changes the notes of a virtual machine.
+	// Changes the notes of a virtual machine. Requires the privilege `VirtualMachine.Config.Annotation` on the machine.
 	UpdateAnnotation(context.Context, *UpdateAnnotationRequest) (*UpdateAnnotationResponse, error)
 	// Returns the extra configuration of a virtual machine by key. Values can contain secrets.
 	GetExtraConfig(context.Context, *GetExtraConfigRequest) (*GetExtraConfigResponse, error)
-	// Sets and removes extra configuration by key. Other keys stay unchanged.
+	// Sets and removes extra configuration by key. Other keys stay unchanged. Requires the privilege
+	// `VirtualMachine.Config.AdvancedConfig` on the machine.
 	UpdateExtraConfig(context.Context, *UpdateExtraConfigRequest) (*UpdateExtraConfigResponse, error)
 	// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata`
-	// and `guestinfo.vendordata` with their encodings. The gateway compresses and encodes the data.
+	// and `guestinfo.vendordata` with their encodings. The gateway compresses and encodes the data. Requires the
+	// privilege `VirtualMachine.Config.AdvancedConfig` on the machine.
 	SetCloudInit(context.Context, *SetCloudInitRequest) (*SetCloudInitResponse, error)
 	// Returns the boot options that REST does not support. For all others, see `vcenter.vm.hardware.v1.BootService`.
 	GetBootOptions(context.Context, *GetBootOptionsRequest) (*GetBootOptionsResponse, error)
-	// Changes the boot options that REST does not support. The machine must be powered off.
+	// Changes the boot options that REST does not support. The machine must be powered off. Requires the privilege
+	// `VirtualMachine.Config.Settings` on the machine.
 	UpdateBootOptions(context.Context, *UpdateBootOptionsRequest) (*UpdateBootOptionsResponse, error)
 	// Lists the custom attributes that virtual machines can have.
 	ListCustomAttributes(context.Context, *ListCustomAttributesRequest) (*ListCustomAttributesResponse, error)
-	// Defines a custom attribute for virtual machines.
+	// Defines a custom attribute for virtual machines. Requires the privilege `Global.ManageCustomFields` on the root
+	// folder.
 	// - `ALREADY_EXISTS`: an attribute with this name exists.
 	CreateCustomAttribute(context.Context, *CreateCustomAttributeRequest) (*CreateCustomAttributeResponse, error)
-	// Removes a custom attribute and its values on all machines.
+	// Removes a custom attribute and its values on all machines. Requires the privilege `Global.ManageCustomFields` on
+	// the root folder.
 	DeleteCustomAttribute(context.Context, *DeleteCustomAttributeRequest) (*DeleteCustomAttributeResponse, error)
 	// Sets values of custom attributes of a virtual machine by attribute name. An empty value removes the attribute's
-	// value.
+	// value. Requires the privilege `Global.SetCustomField` on the machine.
 	// - `NOT_FOUND`: no attribute with this name exists.
 	SetCustomAttributes(context.Context, *SetCustomAttributesRequest) (*SetCustomAttributesResponse, error)
-	// Converts a virtual machine to a template. The machine must be powered off.
+	// Converts a virtual machine to a template. The machine must be powered off. Requires the privilege
+	// `VirtualMachine.Provisioning.MarkAsTemplate` on the machine.
 	MarkAsTemplate(context.Context, *MarkAsTemplateRequest) (*MarkAsTemplateResponse, error)
-	// Converts a template to a virtual machine.
+	// Converts a template to a virtual machine. Requires the privileges `VirtualMachine.Provisioning.MarkAsVM` on the
+	// template and `Resource.AssignVMToPool` on the resource pool.
 	MarkAsVirtualMachine(context.Context, *MarkAsVirtualMachineRequest) (*MarkAsVirtualMachineResponse, error)
-	// Answers a question that blocks a virtual machine. `WatchService.WatchVms` returns pending questions.
+	// Answers a question that blocks a virtual machine. `WatchService.WatchVms` returns pending questions. Requires the
+	// privilege `VirtualMachine.Interact.AnswerQuestion` on the machine.
 	// - `NOT_FOUND`: the question is not pending.
 	// - `INVALID_ARGUMENT`: `choice` is not one of the possible answers.
 	AnswerQuestion(context.Context, *AnswerQuestionRequest) (*AnswerQuestionResponse, error)
 	// Takes a screenshot of a virtual machine. The machine must be powered on. The gateway removes the file that vCenter
-	// creates on the datastore.
+	// creates on the datastore. Requires the privilege `VirtualMachine.Interact.CreateScreenshot` on the machine.
 	TakeScreenshot(context.Context, *TakeScreenshotRequest) (*TakeScreenshotResponse, error)
 	// Moves a virtual machine to another folder in its datacenter. Returns a task.
 	// - `ALREADY_EXISTS`: a machine with the same name exists in the folder.

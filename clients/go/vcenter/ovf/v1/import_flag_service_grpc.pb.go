@@ -32,7 +32,8 @@ const (
 //
 // Mirrors `com.vmware.vcenter.ovf.import_flag`.
 type ImportFlagServiceClient interface {
-	// Lists the flags for deploying a package to a resource pool. Mirrors `list`.
+	// Lists the flags for deploying a package to a resource pool. Mirrors `list`. Requires the privilege `System.Read` on
+	// the resource pool.
 	// - `NOT_FOUND`: the resource pool does not exist.
 	//
 	// The available flags depend on the pool's hosts.
@@ -67,7 +68,8 @@ func (c *importFlagServiceClient) ListImportFlags(ctx context.Context, in *ListI
 //
 // Mirrors `com.vmware.vcenter.ovf.import_flag`.
 type ImportFlagServiceServer interface {
-	// Lists the flags for deploying a package to a resource pool. Mirrors `list`.
+	// Lists the flags for deploying a package to a resource pool. Mirrors `list`. Requires the privilege `System.Read` on
+	// the resource pool.
 	// - `NOT_FOUND`: the resource pool does not exist.
 	//
 	// The available flags depend on the pool's hosts.

@@ -41,14 +41,16 @@ type LibraryItemServiceClient interface {
 	// Captures a virtual machine or vApp as an OVF package in a content library. Mirrors `create`.
 	//
 	// Creates a library item or overwrites an existing one, and returns when the files are in the library, which can take
-	// many minutes. Not idempotent unless `client_token` is set.
+	// many minutes. Not idempotent unless `client_token` is set. Requires the privileges `ContentLibrary.AddLibraryItem`
+	// on the library and `System.Read` on the library item.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the source is powered on or in another state that does not allow an export.
 	// - `RESOURCE_BUSY`: another operation is in progress on the source.
 	CreateOvfLibraryItem(ctx context.Context, in *CreateOvfLibraryItemRequest, opts ...grpc.CallOption) (*CreateOvfLibraryItemResponse, error)
 	// Deploys an OVF package as a virtual machine or vApp. Mirrors `deploy`.
 	//
 	// Returns when the disks are in place, which can take many minutes; the new machine is powered off. Not idempotent
-	// unless `client_token` is set: each call deploys the package again.
+	// unless `client_token` is set: each call deploys the package again. Requires the privileges `VApp.Import` on the
+	// resource pool and the folder and `System.Read` on the library item, the host, the storage policy and the datastore.
 	// - `UNAUTHORIZED`: the caller lacks a privilege on a target.
 	//
 	// The caller must accept the package's license agreements with `accept_all_eula`. The result reports problems with
@@ -57,7 +59,8 @@ type LibraryItemServiceClient interface {
 	// Describes an OVF package for deployment to a given target: its networks, storage groups and license agreements.
 	// Mirrors `filter`.
 	//
-	// The names of networks and storage groups are the keys of the mappings that `DeployOvfLibraryItem` accepts.
+	// The names of networks and storage groups are the keys of the mappings that `DeployOvfLibraryItem` accepts. Requires
+	// the privilege `System.Read` on the library item, the resource pool, the host and the folder.
 	FilterOvfLibraryItem(ctx context.Context, in *FilterOvfLibraryItemRequest, opts ...grpc.CallOption) (*FilterOvfLibraryItemResponse, error)
 }
 
@@ -116,14 +119,16 @@ type LibraryItemServiceServer interface {
 	// Captures a virtual machine or vApp as an OVF package in a content library. Mirrors `create`.
 	//
 	// Creates a library item or overwrites an existing one, and returns when the files are in the library, which can take
-	// many minutes. Not idempotent unless `client_token` is set.
+	// many minutes. Not idempotent unless `client_token` is set. Requires the privileges `ContentLibrary.AddLibraryItem`
+	// on the library and `System.Read` on the library item.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the source is powered on or in another state that does not allow an export.
 	// - `RESOURCE_BUSY`: another operation is in progress on the source.
 	CreateOvfLibraryItem(context.Context, *CreateOvfLibraryItemRequest) (*CreateOvfLibraryItemResponse, error)
 	// Deploys an OVF package as a virtual machine or vApp. Mirrors `deploy`.
 	//
 	// Returns when the disks are in place, which can take many minutes; the new machine is powered off. Not idempotent
-	// unless `client_token` is set: each call deploys the package again.
+	// unless `client_token` is set: each call deploys the package again. Requires the privileges `VApp.Import` on the
+	// resource pool and the folder and `System.Read` on the library item, the host, the storage policy and the datastore.
 	// - `UNAUTHORIZED`: the caller lacks a privilege on a target.
 	//
 	// The caller must accept the package's license agreements with `accept_all_eula`. The result reports problems with
@@ -132,7 +137,8 @@ type LibraryItemServiceServer interface {
 	// Describes an OVF package for deployment to a given target: its networks, storage groups and license agreements.
 	// Mirrors `filter`.
 	//
-	// The names of networks and storage groups are the keys of the mappings that `DeployOvfLibraryItem` accepts.
+	// The names of networks and storage groups are the keys of the mappings that `DeployOvfLibraryItem` accepts. Requires
+	// the privilege `System.Read` on the library item, the resource pool, the host and the folder.
 	FilterOvfLibraryItem(context.Context, *FilterOvfLibraryItemRequest) (*FilterOvfLibraryItemResponse, error)
 	mustEmbedUnimplementedLibraryItemServiceServer()
 }

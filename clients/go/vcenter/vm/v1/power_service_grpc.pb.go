@@ -44,12 +44,13 @@ const (
 type PowerServiceClient interface {
 	// Returns the power state of a virtual machine. Mirrors `get`.
 	//
-	// For a powered-off machine, it also reports whether the guest was shut down cleanly.
+	// For a powered-off machine, it also reports whether the guest was shut down cleanly. Requires the privilege
+	// `System.Read` on the machine.
 	GetPower(ctx context.Context, in *GetPowerRequest, opts ...grpc.CallOption) (*GetPowerResponse, error)
 	// Powers a virtual machine on, or resumes a suspended one. Mirrors `start`.
 	//
-	// When the call returns, the machine is powered on, but the guest has only just started to boot. Repeating the call
-	// changes nothing, but fails:
+	// When the call returns, the machine is powered on, but the guest has only just started to boot. Requires the
+	// privilege `VirtualMachine.Interact.PowerOn` on the machine. Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is powered on.
 	// - `UNSUPPORTED`: the machine cannot be powered on at all, for example because it is a template.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the host does not have enough of a resource, for example memory.
@@ -59,19 +60,21 @@ type PowerServiceClient interface {
 	// Powers a virtual machine off immediately, as if its plug were pulled. Mirrors `stop`.
 	//
 	// The guest gets no chance to save its data; a suspended machine loses its saved memory. For a clean shutdown, use
-	// `ShutdownGuest`. Repeating the call changes nothing, but fails:
+	// `ShutdownGuest`. Requires the privilege `VirtualMachine.Interact.PowerOff` on the machine. Repeating the call
+	// changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is powered off.
 	StopVm(ctx context.Context, in *StopVmRequest, opts ...grpc.CallOption) (*StopVmResponse, error)
 	// Suspends a running virtual machine and keeps its memory. Mirrors `suspend`.
 	//
-	// `StartVm` resumes it. Repeating the call changes nothing, but fails:
+	// `StartVm` resumes it. Requires the privilege `VirtualMachine.Interact.Suspend` on the machine. Repeating the call
+	// changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is suspended.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off.
 	SuspendVm(ctx context.Context, in *SuspendVmRequest, opts ...grpc.CallOption) (*SuspendVmResponse, error)
 	// Restarts a running virtual machine immediately, as if its reset button were pressed. Mirrors `reset`.
 	//
 	// The guest gets no chance to save its data; for a clean restart, use `RebootGuest`. Not idempotent: each call
-	// restarts the machine.
+	// restarts the machine. Requires the privilege `VirtualMachine.Interact.Reset` on the machine.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off or suspended.
 	ResetVm(ctx context.Context, in *ResetVmRequest, opts ...grpc.CallOption) (*ResetVmResponse, error)
 }
@@ -152,12 +155,13 @@ func (c *powerServiceClient) ResetVm(ctx context.Context, in *ResetVmRequest, op
 type PowerServiceServer interface {
 	// Returns the power state of a virtual machine. Mirrors `get`.
 	//
-	// For a powered-off machine, it also reports whether the guest was shut down cleanly.
+	// For a powered-off machine, it also reports whether the guest was shut down cleanly. Requires the privilege
+	// `System.Read` on the machine.
 	GetPower(context.Context, *GetPowerRequest) (*GetPowerResponse, error)
 	// Powers a virtual machine on, or resumes a suspended one. Mirrors `start`.
 	//
-	// When the call returns, the machine is powered on, but the guest has only just started to boot. Repeating the call
-	// changes nothing, but fails:
+	// When the call returns, the machine is powered on, but the guest has only just started to boot. Requires the
+	// privilege `VirtualMachine.Interact.PowerOn` on the machine. Repeating the call changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is powered on.
 	// - `UNSUPPORTED`: the machine cannot be powered on at all, for example because it is a template.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: the host does not have enough of a resource, for example memory.
@@ -167,19 +171,21 @@ type PowerServiceServer interface {
 	// Powers a virtual machine off immediately, as if its plug were pulled. Mirrors `stop`.
 	//
 	// The guest gets no chance to save its data; a suspended machine loses its saved memory. For a clean shutdown, use
-	// `ShutdownGuest`. Repeating the call changes nothing, but fails:
+	// `ShutdownGuest`. Requires the privilege `VirtualMachine.Interact.PowerOff` on the machine. Repeating the call
+	// changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is powered off.
 	StopVm(context.Context, *StopVmRequest) (*StopVmResponse, error)
 	// Suspends a running virtual machine and keeps its memory. Mirrors `suspend`.
 	//
-	// `StartVm` resumes it. Repeating the call changes nothing, but fails:
+	// `StartVm` resumes it. Requires the privilege `VirtualMachine.Interact.Suspend` on the machine. Repeating the call
+	// changes nothing, but fails:
 	// - `ALREADY_IN_DESIRED_STATE`: the machine is suspended.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off.
 	SuspendVm(context.Context, *SuspendVmRequest) (*SuspendVmResponse, error)
 	// Restarts a running virtual machine immediately, as if its reset button were pressed. Mirrors `reset`.
 	//
 	// The guest gets no chance to save its data; for a clean restart, use `RebootGuest`. Not idempotent: each call
-	// restarts the machine.
+	// restarts the machine. Requires the privilege `VirtualMachine.Interact.Reset` on the machine.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered off or suspended.
 	ResetVm(context.Context, *ResetVmRequest) (*ResetVmResponse, error)
 	mustEmbedUnimplementedPowerServiceServer()

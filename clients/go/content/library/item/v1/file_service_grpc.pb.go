@@ -46,11 +46,13 @@ const (
 type FileServiceClient interface {
 	// Returns one file of an item. Mirrors `get`.
 	//
-	// The name is a file name as returned by `ListItemFiles`, not a path.
+	// The name is a file name as returned by `ListItemFiles`, not a path. Requires the privilege `System.Read` on the
+	// library item.
 	GetItemFile(ctx context.Context, in *GetItemFileRequest, opts ...grpc.CallOption) (*GetItemFileResponse, error)
 	// Lists the files of an item. Mirrors `list`.
 	//
-	// The response contains all properties of each file. A new item has no files.
+	// The response contains all properties of each file. A new item has no files. Requires the privilege `System.Read` on
+	// the library item.
 	ListItemFiles(ctx context.Context, in *ListItemFilesRequest, opts ...grpc.CallOption) (*ListItemFilesResponse, error)
 }
 
@@ -105,11 +107,13 @@ func (c *fileServiceClient) ListItemFiles(ctx context.Context, in *ListItemFiles
 type FileServiceServer interface {
 	// Returns one file of an item. Mirrors `get`.
 	//
-	// The name is a file name as returned by `ListItemFiles`, not a path.
+	// The name is a file name as returned by `ListItemFiles`, not a path. Requires the privilege `System.Read` on the
+	// library item.
 	GetItemFile(context.Context, *GetItemFileRequest) (*GetItemFileResponse, error)
 	// Lists the files of an item. Mirrors `list`.
 	//
-	// The response contains all properties of each file. A new item has no files.
+	// The response contains all properties of each file. A new item has no files. Requires the privilege `System.Read` on
+	// the library item.
 	ListItemFiles(context.Context, *ListItemFilesRequest) (*ListItemFilesResponse, error)
 	mustEmbedUnimplementedFileServiceServer()
 }

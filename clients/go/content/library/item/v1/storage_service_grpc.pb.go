@@ -44,11 +44,13 @@ const (
 type StorageServiceClient interface {
 	// Returns where one file of an item is stored. Mirrors `get`.
 	//
-	// The result is a list because a file can be on several storages.
+	// The result is a list because a file can be on several storages. Requires the privilege `ContentLibrary.ReadStorage`
+	// on the library item.
 	GetItemStorage(ctx context.Context, in *GetItemStorageRequest, opts ...grpc.CallOption) (*GetItemStorageResponse, error)
 	// Lists where all files of an item are stored. Mirrors `list`.
 	//
-	// Returns one entry for each file and each storage that contains it.
+	// Returns one entry for each file and each storage that contains it. Requires the privilege
+	// `ContentLibrary.ReadStorage` on the library item.
 	ListItemStorage(ctx context.Context, in *ListItemStorageRequest, opts ...grpc.CallOption) (*ListItemStorageResponse, error)
 }
 
@@ -101,11 +103,13 @@ func (c *storageServiceClient) ListItemStorage(ctx context.Context, in *ListItem
 type StorageServiceServer interface {
 	// Returns where one file of an item is stored. Mirrors `get`.
 	//
-	// The result is a list because a file can be on several storages.
+	// The result is a list because a file can be on several storages. Requires the privilege `ContentLibrary.ReadStorage`
+	// on the library item.
 	GetItemStorage(context.Context, *GetItemStorageRequest) (*GetItemStorageResponse, error)
 	// Lists where all files of an item are stored. Mirrors `list`.
 	//
-	// Returns one entry for each file and each storage that contains it.
+	// Returns one entry for each file and each storage that contains it. Requires the privilege
+	// `ContentLibrary.ReadStorage` on the library item.
 	ListItemStorage(context.Context, *ListItemStorageRequest) (*ListItemStorageResponse, error)
 	mustEmbedUnimplementedStorageServiceServer()
 }

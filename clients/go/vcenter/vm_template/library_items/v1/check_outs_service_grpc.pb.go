@@ -50,7 +50,8 @@ type CheckOutsServiceClient interface {
 	//
 	// Returns the new version. The machine becomes the template and is no longer listed among the virtual machines. The
 	// template that it replaces is kept as the previous version, and the one before that is deleted. Not idempotent: a
-	// second call fails, because the machine is no longer checked out.
+	// second call fails, because the machine is no longer checked out. Requires the privileges
+	// `ContentLibrary.CheckInTemplate` on the library item and `System.Read` on the machine.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state does not allow it, for example because it is powered on.
 	// - `RESOURCE_INACCESSIBLE`: a file of the machine cannot currently be accessed.
 	CheckInVm(ctx context.Context, in *CheckInVmRequest, opts ...grpc.CallOption) (*CheckInVmResponse, error)
@@ -58,7 +59,9 @@ type CheckOutsServiceClient interface {
 	//
 	// Returns the identifier of the machine after all disks have been copied, which can take minutes: there is no task
 	// form. Set a long deadline; if it is exceeded, `ListCheckOuts` shows whether the machine was created. The machine is
-	// stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`.
+	// stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`. Requires the
+	// privileges `ContentLibrary.CheckOutTemplate` on the library item and `System.Read` on the folder, the resource
+	// pool, the host and the cluster.
 	// - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
 	// - `INVALID_ARGUMENT`: also if the specification is not valid, or the item belongs to a subscribed library.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: another machine is already checked out of the item.
@@ -66,18 +69,20 @@ type CheckOutsServiceClient interface {
 	CheckOutVm(ctx context.Context, in *CheckOutVmRequest, opts ...grpc.CallOption) (*CheckOutVmResponse, error)
 	// Deletes a checked-out machine, and with it the changes. Mirrors `delete`.
 	//
-	// The template does not change. Not idempotent: a second call fails with `NOT_FOUND`.
+	// The template does not change. Not idempotent: a second call fails with `NOT_FOUND`. Requires the privileges
+	// `VirtualMachine.Inventory.Delete` on the machine and `System.Read` on the library item.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
 	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be accessed.
 	DeleteCheckOut(ctx context.Context, in *DeleteCheckOutRequest, opts ...grpc.CallOption) (*DeleteCheckOutResponse, error)
 	// Returns who checked a machine out, and when. Mirrors `get`.
 	//
-	// Fails with `INVALID_ARGUMENT` for a machine that is not checked out of this item.
+	// Fails with `INVALID_ARGUMENT` for a machine that is not checked out of this item. Requires the privilege
+	// `System.Read` on the library item and the machine.
 	GetCheckOut(ctx context.Context, in *GetCheckOutRequest, opts ...grpc.CallOption) (*GetCheckOutResponse, error)
 	// Lists the machines that are checked out of a library item. Mirrors `list`.
 	//
-	// Currently at most one.
+	// Currently at most one. Requires the privilege `System.Read` on the library item.
 	ListCheckOuts(ctx context.Context, in *ListCheckOutsRequest, opts ...grpc.CallOption) (*ListCheckOutsResponse, error)
 }
 
@@ -163,7 +168,8 @@ type CheckOutsServiceServer interface {
 	//
 	// Returns the new version. The machine becomes the template and is no longer listed among the virtual machines. The
 	// template that it replaces is kept as the previous version, and the one before that is deleted. Not idempotent: a
-	// second call fails, because the machine is no longer checked out.
+	// second call fails, because the machine is no longer checked out. Requires the privileges
+	// `ContentLibrary.CheckInTemplate` on the library item and `System.Read` on the machine.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine's state does not allow it, for example because it is powered on.
 	// - `RESOURCE_INACCESSIBLE`: a file of the machine cannot currently be accessed.
 	CheckInVm(context.Context, *CheckInVmRequest) (*CheckInVmResponse, error)
@@ -171,7 +177,9 @@ type CheckOutsServiceServer interface {
 	//
 	// Returns the identifier of the machine after all disks have been copied, which can take minutes: there is no task
 	// form. Set a long deadline; if it is exceeded, `ListCheckOuts` shows whether the machine was created. The machine is
-	// stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`.
+	// stored like the template. Not idempotent: a second call fails with `UNABLE_TO_ALLOCATE_RESOURCE`. Requires the
+	// privileges `ContentLibrary.CheckOutTemplate` on the library item and `System.Read` on the folder, the resource
+	// pool, the host and the cluster.
 	// - `ALREADY_EXISTS`: the folder already contains a virtual machine with that name.
 	// - `INVALID_ARGUMENT`: also if the specification is not valid, or the item belongs to a subscribed library.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: another machine is already checked out of the item.
@@ -179,18 +187,20 @@ type CheckOutsServiceServer interface {
 	CheckOutVm(context.Context, *CheckOutVmRequest) (*CheckOutVmResponse, error)
 	// Deletes a checked-out machine, and with it the changes. Mirrors `delete`.
 	//
-	// The template does not change. Not idempotent: a second call fails with `NOT_FOUND`.
+	// The template does not change. Not idempotent: a second call fails with `NOT_FOUND`. Requires the privileges
+	// `VirtualMachine.Inventory.Delete` on the machine and `System.Read` on the library item.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
 	// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
 	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot currently be accessed.
 	DeleteCheckOut(context.Context, *DeleteCheckOutRequest) (*DeleteCheckOutResponse, error)
 	// Returns who checked a machine out, and when. Mirrors `get`.
 	//
-	// Fails with `INVALID_ARGUMENT` for a machine that is not checked out of this item.
+	// Fails with `INVALID_ARGUMENT` for a machine that is not checked out of this item. Requires the privilege
+	// `System.Read` on the library item and the machine.
 	GetCheckOut(context.Context, *GetCheckOutRequest) (*GetCheckOutResponse, error)
 	// Lists the machines that are checked out of a library item. Mirrors `list`.
 	//
-	// Currently at most one.
+	// Currently at most one. Requires the privilege `System.Read` on the library item.
 	ListCheckOuts(context.Context, *ListCheckOutsRequest) (*ListCheckOutsResponse, error)
 	mustEmbedUnimplementedCheckOutsServiceServer()
 }

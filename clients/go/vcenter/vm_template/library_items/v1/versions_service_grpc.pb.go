@@ -45,22 +45,25 @@ const (
 type VersionsServiceClient interface {
 	// Deletes the template of a version that is not the latest. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`.
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privileges `ContentLibrary.DeleteLibraryItem` on
+	// the library item and `System.Read` on the version.
 	// - `INVALID_ARGUMENT`: also if the version is the latest one.
 	// - `RESOURCE_INACCESSIBLE`: the configuration of the template cannot currently be accessed.
 	DeleteVersion(ctx context.Context, in *DeleteVersionRequest, opts ...grpc.CallOption) (*DeleteVersionResponse, error)
 	// Returns the template of one version. Mirrors `get`.
 	//
-	// Works for every version that `ListVersions` returns.
+	// Works for every version that `ListVersions` returns. Requires the privilege `System.Read` on the library item and
+	// the version.
 	GetVersion(ctx context.Context, in *GetVersionRequest, opts ...grpc.CallOption) (*GetVersionResponse, error)
 	// Lists the versions of a library item that still have a template. Mirrors `list`.
 	//
-	// Currently at most two: the latest and the one before it.
+	// Currently at most two: the latest and the one before it. Requires the privilege `System.Read` on the library item.
 	ListVersions(ctx context.Context, in *ListVersionsRequest, opts ...grpc.CallOption) (*ListVersionsResponse, error)
 	// Makes the template of an earlier version the latest again. Mirrors `rollback`.
 	//
 	// Returns the new version: the number increases, as with every change. The template that was the latest is kept as
-	// the previous version. Not idempotent: each call creates a new version.
+	// the previous version. Not idempotent: each call creates a new version. Requires the privileges
+	// `ContentLibrary.CheckInTemplate` on the library item and `System.Read` on the version.
 	// - `INVALID_ARGUMENT`: also if the version is the latest one.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: a machine is checked out of the item.
 	RollbackVersion(ctx context.Context, in *RollbackVersionRequest, opts ...grpc.CallOption) (*RollbackVersionResponse, error)
@@ -134,22 +137,25 @@ func (c *versionsServiceClient) RollbackVersion(ctx context.Context, in *Rollbac
 type VersionsServiceServer interface {
 	// Deletes the template of a version that is not the latest. Mirrors `delete`.
 	//
-	// Not idempotent: a second call fails with `NOT_FOUND`.
+	// Not idempotent: a second call fails with `NOT_FOUND`. Requires the privileges `ContentLibrary.DeleteLibraryItem` on
+	// the library item and `System.Read` on the version.
 	// - `INVALID_ARGUMENT`: also if the version is the latest one.
 	// - `RESOURCE_INACCESSIBLE`: the configuration of the template cannot currently be accessed.
 	DeleteVersion(context.Context, *DeleteVersionRequest) (*DeleteVersionResponse, error)
 	// Returns the template of one version. Mirrors `get`.
 	//
-	// Works for every version that `ListVersions` returns.
+	// Works for every version that `ListVersions` returns. Requires the privilege `System.Read` on the library item and
+	// the version.
 	GetVersion(context.Context, *GetVersionRequest) (*GetVersionResponse, error)
 	// Lists the versions of a library item that still have a template. Mirrors `list`.
 	//
-	// Currently at most two: the latest and the one before it.
+	// Currently at most two: the latest and the one before it. Requires the privilege `System.Read` on the library item.
 	ListVersions(context.Context, *ListVersionsRequest) (*ListVersionsResponse, error)
 	// Makes the template of an earlier version the latest again. Mirrors `rollback`.
 	//
 	// Returns the new version: the number increases, as with every change. The template that was the latest is kept as
-	// the previous version. Not idempotent: each call creates a new version.
+	// the previous version. Not idempotent: each call creates a new version. Requires the privileges
+	// `ContentLibrary.CheckInTemplate` on the library item and `System.Read` on the version.
 	// - `INVALID_ARGUMENT`: also if the version is the latest one.
 	// - `NOT_ALLOWED_IN_CURRENT_STATE`: a machine is checked out of the item.
 	RollbackVersion(context.Context, *RollbackVersionRequest) (*RollbackVersionResponse, error)
