@@ -7,6 +7,8 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
+from gateway.printable import is_printable_ascii
+
 __all__ = [
     "DEFAULT_LISTEN",
     "checked_key_url",
@@ -85,7 +87,7 @@ def checked_key_url(url: str) -> str:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         raise ValueError("it is not a URL") from None
-    if not host or not url.isascii() or not url.isprintable() or " " in url:
+    if not host or not is_printable_ascii(url) or " " in url:
         raise ValueError("it is not a URL such as https://issuer.example.com")
     if parts.username is not None or parts.password is not None:
         raise ValueError("it must not contain a user name or a password")

@@ -15,12 +15,10 @@ from gateway.files import open_regular
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["MAX_BYTES", "MAX_VALUES", "DocumentError", "read_bounded", "read_yaml"]
+__all__ = ["MAX_BYTES", "DocumentError", "read_bounded", "read_yaml"]
 
 MAX_BYTES = 1024 * 1024
 """Maximum size of a document in bytes."""
-MAX_VALUES = 100_000
-"""Maximum number of keys, values, lists and maps in it, with the target of an alias counted each time it is used."""
 
 
 class DocumentError(ValueError):
@@ -35,24 +33,36 @@ class DocumentError(ValueError):
         super().__init__(f"line {self.line}: {text}" if mark else text)
 
 
-def read_bounded(path: str | Path, most: int = MAX_BYTES) -> bytes:
-    """The content of a regular file of at most `most` bytes. Raises OSError, and DocumentError for any other file."""
+def read_bounded(path: str | Path) -> bytes:
+    """The content of a regular file of at most MAX_BYTES. Raises OSError, and DocumentError for any other file."""
     try:
         file = open_regular(path)
     except ValueError as error:
         raise DocumentError(str(error)) from None
     with file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise DocumentError(f"it is larger than {most} bytes")
+        content = file.read(MAX_BYTES + 1)
+    _check_size(content)
     return content
 
 
 def read_yaml(content: str | bytes) -> Any:
     """The value of a document. Raises DocumentError."""
+    _check_size(content)
+    # Imported here because most gateways and most commands read no document.
+    import yaml
+
+    from gateway.strict_yaml import StrictLoader
+
+    try:
+        return yaml.load(content, StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        raise DocumentError(f"it is not valid YAML: {error.problem}", error.problem_mark) from None
+    except yaml.YAMLError:
+        raise DocumentError("it is not valid YAML") from None
+    except RecursionError:
+        raise DocumentError("it is not valid YAML: it is nested too deeply") from None
+
+
+def _check_size(content: str | bytes) -> None:
     if len(content) > MAX_BYTES:
         raise DocumentError(f"it is larger than {MAX_BYTES} bytes")
-    # Imported here because most gateways and most commands read no document.
-    from gateway.strict_yaml import load
-
-    return load(content)

@@ -10,7 +10,16 @@ import re
 import unicodedata
 from typing import TypeGuard
 
-__all__ = ["OTHER_NAME", "escaped", "escaped_json", "is_name", "is_printable_ascii", "is_word", "name_or_other"]
+__all__ = [
+    "OTHER_NAME",
+    "escaped",
+    "escaped_json",
+    "is_name",
+    "is_printable",
+    "is_printable_ascii",
+    "is_word",
+    "name_or_other",
+]
 
 OTHER_NAME = "(not a name)"
 """Replaces text that does not look like a name in a label or a log line."""
@@ -22,6 +31,11 @@ _NAME = re.compile(r"[A-Za-z0-9_.]{1,64}")
 def is_printable_ascii(text: str) -> bool:
     """Whether a text can be the value of a header unchanged."""
     return text.isascii() and text.isprintable()
+
+
+def is_printable(value: object) -> TypeGuard[str]:
+    """Whether a value is a text that a person can see completely, and not empty: such a text can name a caller."""
+    return isinstance(value, str) and value != "" and value.isprintable()
 
 
 def is_word(value: object, most: int) -> TypeGuard[str]:

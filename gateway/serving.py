@@ -58,7 +58,7 @@ class Backend:
 
 
 async def simulator(settings: Settings, stack: AsyncExitStack) -> Backend:
-    """Starts the embedded vCenter on a free port of the loopback address; leaving `stack` stops it."""
+    """Starts the embedded vCenter on a free port of the loopback address, until `stack` ends."""
     # Imported here, because a gateway in front of a real vCenter does not need it.
     from gateway.simulator import Simulator, SimulatorOptions
 
@@ -75,14 +75,14 @@ async def run(
     backend: Backend | None = None,
     worker: WorkerLink | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then lets the calls under way finish; the same signal again ends the process at
-    once. SIGHUP makes it read its files again.
+    """Serves until SIGTERM or SIGINT, then waits for calls in flight; the same signal again ends the process
+    immediately. On SIGHUP, it reloads its files.
 
-    `on_ready` gets the port as soon as calls are taken. `backend` is a simulator that runs elsewhere; without it, one
-    is started where the settings ask for it. `worker` is a worker's way to its supervisor, which serves the admin port;
-    without it, the port is served where the settings ask for it. Raises OSError when an address cannot be used,
-    UnusableFileError for a file that cannot be used, TracingError, ContractError when the package was built from wrong
-    protos, and ServerEndedError.
+    `on_ready` gets the port as soon as the gateway accepts calls. `backend` is a simulator that another process runs;
+    without it, this process starts one if the settings say so. `worker` is a worker's link to its supervisor, which
+    serves the admin port; without it, this process serves the port if the settings say so. Raises OSError if an address
+    cannot be used, UnusableFileError if a file cannot be used, TracingError, ContractError if the package was built
+    from wrong protos, and ServerEndedError.
     """
     _work_in_batches()
     _use_all_files()
@@ -128,7 +128,7 @@ async def run(
             also = f", admin port http://{await admin.start(gateway)}"
         port = await gateway.start()
         stack.push_async_callback(gateway.stop)
-        # What is there now stays: the garbage collector need not look at it again and again.
+        # These objects stay until the end, so the garbage collector need not examine them repeatedly.
         gc.collect()
         gc.freeze()
         gc.set_threshold(_YOUNG_OBJECTS)
@@ -156,9 +156,9 @@ async def run(
 
 
 def introduce(settings: Settings, backend: Backend | None, stack: AsyncExitStack) -> None:
-    """Warns of what is switched off or ignored, and in the background of a vCenter that cannot be called.
+    """Warns of protection that is off, of an ignored proxy and, in the background, of a vCenter that cannot be called.
 
-    Once for all workers. Leaving `stack` ends it.
+    Called once for all workers. Runs at most until `stack` ends.
     """
     _warn(settings)
     if backend is None:
@@ -183,11 +183,11 @@ async def _look_at_vcenter(options: VCenterOptions) -> None:
 
 
 async def _try_login(settings: Settings, gateway: Gateway) -> None:
-    """Says aloud when vCenter refuses the service account, before any caller meets it.
+    """Logs an error if vCenter rejects the service account, before any caller is affected.
 
-    By one worker alone, since vCenter locks an account after five refusals.
+    Only one worker does this, because vCenter locks an account after five rejected logins.
     """
-    account = account_file(settings.auth) if settings.auth.mode == "service-account" else None
+    account = account_file(settings.auth)
     if account is None or gateway.vcenter is None:
         return
     credential = account.current()
@@ -212,14 +212,14 @@ async def _try_login(settings: Settings, gateway: Gateway) -> None:
 def _export_machines(
     settings: Settings, gateway: Gateway, admin: ProcessAdmin, backend: Backend | None, stack: AsyncExitStack
 ) -> None:
-    """Has the admin port serve the performance of machines, which are read as the service account, or as the
-    simulator's own. By one worker alone."""
+    """Lets the admin port serve the performance of machines, which is read with the service account, or with the
+    simulator's own account. Only one worker does this."""
     if gateway.vcenter is None:
         return
     # Imported here, because few gateways need it.
     from gateway.live.metrics.exported import ExportedMetrics
 
-    account = account_file(settings.auth) if settings.auth.mode == "service-account" else None
+    account = account_file(settings.auth)
 
     def credential() -> Basic:
         if account is not None:
@@ -253,10 +253,10 @@ def _work_in_batches() -> None:
 
 
 def _use_all_files() -> None:
-    """Lets this process open as many files as it may.
+    """Raises the limit of open files to the maximum that this process is allowed.
 
-    Each connection is one. The customary 1024 are for programs that use select(), which knows no more: with them, the
-    thousandth client would find nobody to answer, and vCenter could not be reached.
+    Each connection is one. The usual limit of 1024 is for programs that use select(), which supports no more: with it,
+    the thousandth client would get no response, and vCenter could not be reached.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
@@ -266,7 +266,7 @@ def _use_all_files() -> None:
 def _admin(settings: Settings, vcenter: VCenterOptions, worker: WorkerLink | None) -> ProcessAdmin | None:
     if settings.admin.listen is None:
         return None
-    # Only here, since nothing is counted that nobody can ask for.
+    # Imported here, because without an admin port nothing is counted.
     from gateway.admin import ProcessAdmin
 
     service_account = settings.auth.mode == "service-account"
@@ -274,7 +274,7 @@ def _admin(settings: Settings, vcenter: VCenterOptions, worker: WorkerLink | Non
 
 
 def _warn(settings: Settings) -> None:
-    """Says aloud what was switched off."""
+    """Warns of protection that the settings turn off."""
     if not settings.vcenter.verify:
         _log.warning("vCenter's certificate is NOT verified: anyone on the network path can read and change everything")
     if settings.auth.allow_anyone and settings.auth.mode == "service-account":
@@ -284,13 +284,13 @@ def _warn(settings: Settings) -> None:
 
 
 def _warn_of_proxy(vcenter: VCenterOptions) -> None:
-    """Says that a proxy is not used, which somebody may count on; never its address, which may hold a password."""
+    """Warns that a proxy in the environment is ignored. Never logs its address, which may contain a password."""
     parts = urlsplit(vcenter.url)
     names = [word for name in (f"{parts.scheme}_proxy", "all_proxy") for word in (name, name.upper())]
     variable = next((name for name in names if os.environ.get(name)), None)
     if variable is None or vcenter.proxy is not None:
         return
-    from urllib.request import proxy_bypass  # A whole HTTP client, for the few who have such a variable.
+    from urllib.request import proxy_bypass  # Imported here, because it loads a whole HTTP client.
 
     if not proxy_bypass(parts.hostname or ""):
         _log.warning(

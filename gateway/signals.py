@@ -1,4 +1,4 @@
-"""Signals: what stops the gateway, and what makes it read its files again."""
+"""Signals: which stop the gateway, and which reloads its files."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from collections.abc import Callable
 __all__ = ["SUPERVISORS_SIGNAL", "ignore_hangups", "on_hangup", "stop_event"]
 
 SUPERVISORS_SIGNAL = signal.SIGUSR1
-"""By which a supervisor stops its workers. One of its own: service managers send SIGTERM to the supervisor and to the
-workers, and that is not to be a second signal for these."""
+"""The signal by which a supervisor stops its workers. It differs from SIGTERM, which service managers send to the
+supervisor and to the workers: for these, it must not count as a second signal."""
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, SUPERVISORS_SIGNAL)
 
 
 def stop_event() -> asyncio.Event:
-    """Set by the first stop signal. The same signal again ends the process at once."""
+    """Set by the first stop signal. The same signal again ends the process immediately."""
     loop = asyncio.get_running_loop()
     event = asyncio.Event()
 
     def stop(number: int) -> None:
         loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_DFL)  # Else SIGINT were an exception, which the event loop may swallow.
+        # Not Python's own handler: it raises an exception for SIGINT, which the event loop may swallow.
+        signal.signal(number, signal.SIG_DFL)
         event.set()
 
     for number in _STOP_SIGNALS:
@@ -31,13 +32,13 @@ def stop_event() -> asyncio.Event:
 
 
 def ignore_hangups() -> None:
-    """Lets SIGHUP do nothing, which would end the process: while it starts there is nothing to read again."""
+    """Ignores SIGHUP, which would end the process: while it starts, there is nothing to reload."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def on_hangup(reload: Callable[[], None], stop: Callable[[], None]) -> None:
-    """Calls `reload` for each SIGHUP; `stop` for the one that says that the terminal was closed from which the process
-    was started, else it would go on without anybody who sees it."""
+    """Calls `reload` for each SIGHUP, or `stop` if the terminal that the process was started from was closed:
+    otherwise, the process would continue unnoticed."""
     had_terminal = _has_terminal()
 
     def hang_up() -> None:
@@ -50,7 +51,7 @@ def on_hangup(reload: Callable[[], None], stop: Callable[[], None]) -> None:
 
 
 def _has_terminal() -> bool:
-    """Whether the process belongs to a terminal that is still there."""
+    """Whether the process belongs to a terminal that still exists."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:

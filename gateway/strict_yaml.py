@@ -1,4 +1,4 @@
-"""The YAML loader behind `gateway.documents`, with clear errors for what it rejects."""
+"""The YAML loader behind `gateway.documents`: it rejects duplicate keys, and documents that cost too much."""
 
 from __future__ import annotations
 
@@ -6,27 +6,18 @@ from typing import Any
 
 import yaml
 
-from gateway.documents import MAX_VALUES, DocumentError
+__all__ = ["MAX_VALUES", "StrictLoader"]
 
-__all__ = ["load"]
-
+MAX_VALUES = 100_000
+"""Maximum number of keys, values, lists and maps in a document, with the target of an alias counted each time it is
+used."""
 _MAX_NUMBER = 100
 _TEXT = "tag:yaml.org,2002:str"
 
 
-def load(content: str | bytes) -> Any:
-    """The value of a document. Raises DocumentError."""
-    try:
-        return yaml.load(content, _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        raise DocumentError(f"it is not valid YAML: {error.problem}", error.problem_mark) from None
-    except yaml.YAMLError:
-        raise DocumentError("it is not valid YAML") from None
-    except RecursionError:
-        raise DocumentError("it is not valid YAML: it is nested too deeply") from None
+class StrictLoader(yaml.SafeLoader):
+    """Reads plain values, and raises yaml.MarkedYAMLError for what it rejects."""
 
-
-class _Loader(yaml.SafeLoader):
     _composed = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:

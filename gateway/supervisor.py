@@ -19,9 +19,10 @@ from dataclasses import asdict, dataclass, replace
 
 from pydantic import ValidationError
 
+from gateway.address import join_address, split_address
 from gateway.files import look_at_files
 from gateway.serving import Backend, introduce, simulator
-from gateway.settings import Settings, join_address, split_address
+from gateway.settings import Settings
 from gateway.signals import on_hangup
 from gateway.vcenter.options import VCenterOptions
 from gateway.workers import SupervisorError, Workers
@@ -130,9 +131,7 @@ async def _serve_admin(listen: str, workers: Workers, task: WorkerTask, stack: A
 
     reports = WorkerReports()
     workers.on_report, workers.on_end = reports.take, reports.worker_ended
-    source = Source(
-        reports.registry, reports.errors, workers.not_ready, workers.not_alive, refresh=workers.collect_reports
-    )
+    source = Source(reports.registry, reports.errors, workers.not_ready, workers.not_alive, workers.collect_reports)
     vcenter = VCenterOptions.of(task.settings.vcenter, task.backend.url if task.backend else None)
     service_account = task.settings.auth.mode == "service-account"
     server = AdminServer(listen, source, vcenter=vcenter, workers=len(workers.places), service_account=service_account)

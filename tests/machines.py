@@ -61,7 +61,7 @@ class Follower:
 
     def take(self, response: Mapping[str, Any]) -> None:
         """Takes one message in JSON form, with the proto's field names."""
-        self.token = response.get("resume_token", self.token)
+        self.token = response.get("resume_token", "")
         if "started" in response and response["started"].get("reset"):
             self.vms.clear()
             self.resets += 1

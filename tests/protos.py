@@ -9,7 +9,7 @@ from google.api import annotations_pb2
 from grpc_tools import protoc
 
 from gateway.contract import Contract
-from gateway.contract.contract import build_contract
+from gateway.contract.reader import build_contract
 
 __all__ = ["compiled", "contract_of"]
 

@@ -25,7 +25,7 @@ import click
 from google.rpc import code_pb2
 from proto_reference import ProtoReference
 
-from gateway.admin.metrics import metrics_table
+from gateway.admin.families import metrics_table
 from gateway.cli import cli
 from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, SERVER_FAULTS
 from gateway.settings import issuers_table, reference_table

@@ -25,18 +25,17 @@ from google.protobuf.message import Message
 
 from gateway.calls import Call
 from gateway.calls.identity import CallerIdentity
-from gateway.contract import Method, Rest, Streaming
+from gateway.contract import Method, Rest
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import CallEnded, Events
 from gateway.outliving import outlived
-from gateway.tracing.context import trace_fields
+from gateway.tracing.context import Trace, trace_fields
 
 __all__ = ["AuditEvent", "AuditLog", "AuditRecord"]
 
 _MAX_TEXT = 200
 RECORD_SECONDS = 2.0
 """How long a change waits for its first record if the disk does not respond."""
-_UNARY = Streaming.UNARY
 
 
 class AuditEvent(StrEnum):
@@ -72,8 +71,7 @@ class AuditRecord:
     request_id: str = ""
     """Chosen by the caller, who may use it twice."""
     duration_ms: float = 0.0
-    trace_id: str = ""
-    span_id: str = ""
+    trace: Trace | None = None
     event: AuditEvent = AuditEvent.ENDED
     may_have_executed: bool = False
     """Whether a failed change may have been executed anyway."""
@@ -97,7 +95,7 @@ class AuditRecord:
             told["may_have_executed"] = self.may_have_executed
         if self.event is AuditEvent.STREAM_ENDED:
             told["messages"] = self.messages
-        return told | trace_fields(self.trace_id, self.span_id)
+        return told if self.trace is None else told | trace_fields(self.trace.trace_id, self.trace.span_id)
 
 
 class AuditLog(Events):
@@ -121,14 +119,12 @@ class AuditLog(Events):
         method = call.binding.method
         if method.is_read_only and method.is_unary:
             return
-        trace = call.trace
         record = AuditRecord(
             call.caller.identity,
             method.full_name,
             _target(method, call.message),
             request_id=call.request_id,
-            trace_id=trace.trace_id if trace else "",
-            span_id=trace.span_id if trace else "",
+            trace=call.trace,
             event=AuditEvent.STREAM_STARTED if method.is_read_only else AuditEvent.STARTED,
         )
         self._started[call] = record
@@ -173,14 +169,12 @@ class AuditLog(Events):
             event = AuditEvent.ENDED if is_change else AuditEvent.STREAM_ENDED
             record = replace(record, event=event, may_have_executed=in_doubt, **how)
         else:
-            trace = ended.trace
             record = AuditRecord(
                 ended.identity,
                 ended.rpc,
                 _target(method, ended.message) if ended.message is not None else {},
                 request_id=ended.request_id,
-                trace_id=trace.trace_id if trace else "",
-                span_id=trace.span_id if trace else "",
+                trace=ended.trace,
                 event=AuditEvent.REFUSED if is_change else AuditEvent.STREAM_REFUSED,
                 **how,
             )

@@ -39,11 +39,6 @@ class AuditFile:
         self._reported = 0
         self._broke_off = False
 
-    @property
-    def healthy(self) -> bool:
-        """Whether the last record was written. For the next one, see the result of write()."""
-        return not self._problem
-
     @staticmethod
     def now() -> str:
         """The time in the format of records."""

@@ -39,9 +39,9 @@ class FetchedKeys:
         self.problem = "they have not been fetched yet"
         """Why the latest request for keys failed, empty if it succeeded."""
         self.client = client
+        self.issuer = client.options.issuer
+        self.keys: Keys = {}
         self._refresh_seconds = refresh_seconds
-        self._issuer = client.options.issuer
-        self._keys: Keys = {}
         self._has_keys = False
         self._failures = 0
         self._waiting = 0
@@ -50,14 +50,6 @@ class FetchedKeys:
         self._fetching: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._asked_for_unknown = -_UNKNOWN_KEY_SECONDS
-
-    @property
-    def issuer(self) -> str | None:
-        return self._issuer
-
-    @property
-    def keys(self) -> Keys:
-        return self._keys
 
     async def start(self, events: Events) -> None:
         """Fetches the keys, and then again periodically. Returns when the first request has ended, successfully or
@@ -97,7 +89,7 @@ class FetchedKeys:
             self._waiting -= 1
 
     def _is_known(self, key_id: str | None) -> bool:
-        return self._has_keys if key_id is None else key_id in self._keys
+        return self._has_keys if key_id is None else key_id in self.keys
 
     def _may_ask(self) -> bool:
         """Whether an unknown key may cause a request now; if so, it counts as made."""
@@ -139,14 +131,14 @@ class FetchedKeys:
             self.problem = f"an unexpected {type(error).__name__}"
         else:
             self.problem = ""
-            self._issuer, self._keys, self._has_keys = published.issuer, published.keys, True
+            self.issuer, self.keys, self._has_keys = published.issuer, published.keys, True
         finally:
             self._fetching = None
         self._failures = self._failures + 1 if self.problem else 0
         if self._is_open:
             self._timer = asyncio.get_running_loop().call_later(self._delay(), self._fetch)
         seconds = time.monotonic() - started
-        self._events.keys_fetched(KeysFetched(self.name, self.problem, frozenset(self._keys), seconds))
+        self._events.keys_fetched(KeysFetched(self.name, self.problem, frozenset(self.keys), seconds))
 
     def _delay(self) -> float:
         """Seconds until the next request, with jitter, so that many gateways do not send requests at the same

@@ -21,9 +21,10 @@ from yarl import URL
 
 from gateway import USER_AGENT
 from gateway.access.jwks import Keys, parse_published_jwks
-from gateway.address import checked_key_url
+from gateway.address import checked_key_url, join_address
 from gateway.files import ReloadedFile
-from gateway.settings import IssuerSettings, join_address
+from gateway.printable import is_word
+from gateway.settings import IssuerSettings
 from gateway.vcenter.failures import os_text
 
 __all__ = ["KUBERNETES", "IssuerClient", "IssuerError", "IssuerOptions", "Published"]
@@ -190,10 +191,10 @@ def _trusted(ca_file: str | None) -> Callable[[], ssl.SSLContext]:
 
 def _token(content: bytes) -> str:
     """The token in the file."""
-    token = content.strip()
-    if not token or len(token) > _MAX_TOKEN or not token.isascii() or not token.decode().isprintable():
+    token = content.strip().decode("ascii", "replace")
+    if not is_word(token, _MAX_TOKEN):
         raise ValueError("it contains no bearer token")
-    return token.decode()
+    return token
 
 
 def _document(content: bytes) -> dict[str, Any]:

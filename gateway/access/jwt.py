@@ -13,6 +13,7 @@ import jwt
 from gateway.access.jwks import Keys, parse_jwks
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.files import ReloadedFile
+from gateway.printable import is_printable
 
 __all__ = ["FileKeys", "Issuer", "IssuerKeys", "JwtVerifier"]
 
@@ -118,7 +119,7 @@ class JwtVerifier:
         claims = _decode(token, of_id[algorithm], name, issuer)
         value = claims[issuer.claim]
         # JSON can also contain unpaired surrogates, with which no line of the audit log could be written.
-        if not isinstance(value, str) or not value or not value.isprintable():
+        if not is_printable(value):
             raise _refused(f"the token's claim {issuer.claim!r} is not printable text")
         identity = issuer.prefix + value
         owner = next((each for each in self._owners if identity.startswith(each.own_names)), None)

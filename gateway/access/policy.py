@@ -18,15 +18,14 @@ request may name anything: the responses contain what matches the rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.access.identities import identity_fits
-from gateway.access.patterns import fits
+from gateway.access.patterns import fits, identity_fits
 from gateway.access.scope import EVERYTHING, Scope
 from gateway.contract import Named, load_contract
 from gateway.documents import read_yaml
@@ -55,10 +54,14 @@ class _Rule(BaseModel):
         machines = {} if self.machines is None else {_MACHINE: self.machines}
         return machines | (self.resources or {})
 
-    def denial(self, named: Iterable[Named]) -> str | None:
+    def covers(self, identity: str, rpc: str) -> bool:
+        """Whether the rule is about this identity and this rpc."""
+        return identity_fits(identity, self.identities) and fits(rpc, self.rpcs)
+
+    def denial(self, named: Callable[[], Iterable[Named]]) -> str | None:
         """The resource in a request that the rule does not allow, None if there is none."""
         limits, missing = self.limits, set(self.limits)
-        for resource in named:
+        for resource in named() if limits else ():
             types, identifier = resource.types, resource.identifier
             if not types:
                 return f" on {f'{_shown(identifier)},' if identifier else 'something'} whose type cannot be determined"
@@ -91,26 +94,23 @@ class Policy(BaseModel):
         """
         reasons: list[str] = []
         for rule in self.rules:
-            if identity_fits(identity, rule.identities) and fits(rpc, rule.rpcs):
-                reason = rule.denial(named()) if rule.limits else None
+            if rule.covers(identity, rpc):
+                reason = rule.denial(named)
                 if reason is None:
                     return None
                 reasons.append(reason)
         return reasons[0] if reasons else ""
 
-    def allowing(self, identity: str, rpc: str, named: Iterable[Named], *, is_filtered: bool = False) -> int | None:
+    def allowing(self, identity: str, rpc: str, named: Sequence[Named], *, is_filtered: bool) -> int | None:
         """The number of the first rule, from 1, that allows a call, None if there is none."""
-        named = tuple(named)
         for number, rule in enumerate(self.rules, start=1):
-            if not (identity_fits(identity, rule.identities) and fits(rpc, rule.rpcs)):
-                continue
-            if is_filtered or not rule.limits or rule.denial(named) is None:
+            if rule.covers(identity, rpc) and (is_filtered or rule.denial(lambda: named) is None):
                 return number
         return None
 
     def scope(self, identity: str, rpc: str) -> Scope | None:
         """What `identity` may see in the filtered responses of an rpc, None if it may not call the rpc."""
-        fitting = [rule for rule in self.rules if identity_fits(identity, rule.identities) and fits(rpc, rule.rpcs)]
+        fitting = [rule for rule in self.rules if rule.covers(identity, rpc)]
         if not fitting:
             return None
         if not all(rule.limits for rule in fitting):

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 from gateway.documents import DocumentError, read_yaml
 from gateway.files import ReloadedFile
+from gateway.printable import is_printable
 
 __all__ = ["StaticTokens", "parse_tokens"]
 
@@ -54,7 +55,7 @@ def parse_tokens(content: bytes) -> Mapping[str, str]:
         if not isinstance(entry, dict) or set(entry) != {"identity", "sha256"}:
             raise ValueError(f"token {number} must have exactly the keys identity and sha256")
         identity, digest = entry["identity"], entry["sha256"]
-        if not isinstance(identity, str) or not identity or not identity.isprintable():
+        if not is_printable(identity):
             raise ValueError(f"the identity of token {number} must be printable text")
         if not isinstance(digest, str) or not _SHA256.fullmatch(digest.lower()):
             raise ValueError(f"the sha256 of token {number} must be 64 hexadecimal digits, in quotes")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from gateway.live.metrics.exported import Measured
 
 __all__ = ["MACHINE_PREFIX", "MachineCollector", "Part"]
 
@@ -32,30 +35,10 @@ _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _FORBIDDEN = re.compile(r"[^a-z0-9_]+")
 
 
-class _Counter(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-
-
-class _Measured(Protocol):
-    @property
-    def counter(self) -> _Counter: ...
-    @property
-    def vm(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def value(self) -> float: ...
-
-
 class MachineCollector(Collector):
     """One family a counter, with the machine's identifier and name as labels."""
 
-    def __init__(self, newest: Callable[[], Sequence[_Measured]]) -> None:
+    def __init__(self, newest: Callable[[], Sequence[Measured]]) -> None:
         self._newest = newest
 
     def collect(self) -> Iterator[Metric]:

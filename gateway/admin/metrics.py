@@ -1,4 +1,4 @@
-"""The metrics: their definitions, and how they are counted.
+"""How the metrics are counted.
 
 There are two kinds of numbers: events of a call are counted immediately, with the label values of an rpc resolved at
 its first call; state that is kept elsewhere (sessions, limiter, breaker, drift) is read by `refresh`, before each
@@ -11,27 +11,25 @@ import contextlib
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from gateway import __version__
+from gateway.admin.families import FAMILIES, Family
 from gateway.admin.source import Counted
 from gateway.admin.timings import Series, Timings
 from gateway.calls import Call
 from gateway.errors import Reason
 from gateway.events import CallEnded, Events, Exchanged, FileChanged, KeysFetched, Retried
 from gateway.log_stream import dropped_lines
-from gateway.printable import OTHER_NAME
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
 
-__all__ = ["FAMILIES", "PREFIX", "Family", "Metrics", "metrics_table"]
+__all__ = ["Metrics"]
 
-PREFIX = "vcenter_gateway_"
 _STREAM_BUCKETS = (1, 10, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 _MAX_UNKNOWN = 1000
 _MAX_NAME = 100
@@ -39,179 +37,6 @@ _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _STATUSES = frozenset(int(status) for status in HTTPStatus)
 _TRANSCODING = frozenset({Reason.REQUEST_INVALID, Reason.VCENTER_RESPONSE_INVALID, Reason.VCENTER_RESPONSE_TOO_LARGE})
 _OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One metric with all its series."""
-
-    name: str
-    """Without the prefix."""
-    kind: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...]
-    meaning: str
-    of_workers: Literal["livesum", "livemin", "livemax"] = "livesum"
-    """How the gauges of several workers are combined."""
-
-    @property
-    def full_name(self) -> str:
-        return PREFIX + self.name
-
-
-# gRPC's labels have the names of go-grpc-prometheus and similar libraries. A bare `service` is Prometheus' label for
-# the scraped Kubernetes service, which would replace ours.
-FAMILIES = (
-    Family("rpcs_total", "counter", ("grpc_service", "grpc_method", "grpc_code"), "Completed rpcs, by gRPC code."),
-    Family(
-        "rpc_duration_seconds",
-        "histogram",
-        ("grpc_service", "grpc_method"),
-        "Duration of rpcs, including the time that vCenter took.",
-    ),
-    Family("rpcs_in_flight", "gauge", (), "Unary rpcs in flight."),
-    Family("streams_open", "gauge", (), "Open streams."),
-    Family(
-        "streams_oldest_seconds",
-        "gauge",
-        (),
-        "Age of the oldest open stream.",
-        "livemax",
-    ),
-    Family("stream_messages_total", "counter", ("grpc_service", "grpc_method"), "Messages sent on streams."),
-    Family(
-        "stream_duration_seconds",
-        "histogram",
-        ("grpc_service", "grpc_method"),
-        "Duration of ended streams.",
-    ),
-    Family(
-        "live_hubs",
-        "gauge",
-        (),
-        "Open requests that wait for changes at vCenter, one for each credential that watches.",
-    ),
-    Family(
-        "vcenter_calls_total",
-        "counter",
-        ("operation", "status"),
-        "Completed REST calls to vCenter, including those for sessions. The status is the HTTP status of the response; "
-        "if there was none, the reason, or CANCELLED.",
-    ),
-    Family(
-        "vcenter_call_duration_seconds",
-        "histogram",
-        ("operation",),
-        "Duration of REST calls, without the time that they waited for their turn.",
-    ),
-    Family("vcenter_connections", "gauge", (), "Connections to vCenter, in use or idle."),
-    Family("vcenter_retries_total", "counter", ("operation",), "Retried REST calls."),
-    Family(
-        "shared_reads_total",
-        "counter",
-        ("result",),
-        "Reads whose callers accept an older response (cache-control: max-age): hit (answered from memory), joined "
-        "(waited for another caller's read), miss (sent to vCenter).",
-    ),
-    Family("shared_reads_bytes", "gauge", (), "Size of the responses that are kept for such reads."),
-    Family("sessions_open", "gauge", (), "Sessions with vCenter that the gateway keeps open."),
-    Family("session_logins_total", "counter", (), "Successful logins."),
-    Family(
-        "session_logins_rejected_total",
-        "counter",
-        (),
-        "Logins that vCenter rejected because of the user name or the password.",
-    ),
-    Family(
-        "sessions_ended_total",
-        "counter",
-        ("cause",),
-        "Sessions that ended while they were needed: expired (ended by vCenter), renewed (replaced before vCenter "
-        "would end it), displaced (evicted to make room for another credential's session).",
-    ),
-    Family("limiter_places", "gauge", (), "Maximum number of concurrent calls to vCenter."),
-    Family("limiter_active", "gauge", (), "Calls to vCenter in flight."),
-    Family("limiter_waiting", "gauge", (), "Calls that wait for their turn."),
-    Family("limiter_refused_total", "counter", (), "Calls that were refused because too many were waiting."),
-    Family(
-        "breaker_state",
-        "gauge",
-        ("state",),
-        "Workers whose circuit breaker is in this state: closed (calls reach vCenter), open or half-open.",
-    ),
-    Family(
-        "vcenter_usable",
-        "gauge",
-        (),
-        "Workers that can call vCenter: their circuit breaker is closed, and vCenter's certificate is trusted. "
-        "The health service `vcenter` reports the same.",
-    ),
-    Family(
-        "transcoding_failures_total",
-        "counter",
-        ("reason",),
-        "Rpcs whose request (REQUEST_INVALID) or whose response from vCenter could not be translated.",
-    ),
-    Family(
-        "schema_drift_total",
-        "counter",
-        ("message", "field"),
-        "Fields of vCenter's responses that the contract does not know or that cannot be read, and unknown enum "
-        "values: then the labels are the enum and the value. A name that is not 1 to 64 letters, digits, `_` and `.` "
-        f"may be a secret and counts as `{OTHER_NAME}`. At most 1000 different names for each worker.",
-    ),
-    Family(
-        "certificate_expiry_timestamp_seconds",
-        "gauge",
-        ("certificate",),
-        "When a certificate expires, in seconds since the epoch: gateway (the one that callers see), vcenter (the one "
-        "seen on the last connection).",
-        "livemin",
-    ),
-    Family(
-        "file_changes_total",
-        "counter",
-        ("result",),
-        "Files that changed while the gateway was running (certificates, keys, passwords, tokens, policy): used (the "
-        "new content is in use), refused (the new content cannot be used, and the old one stays in use).",
-    ),
-    Family(
-        "issuer_requests_total",
-        "counter",
-        ("issuer", "result"),
-        "Requests for the keys of JWT issuers: fetched, or failed (the known keys stay in use).",
-    ),
-    Family(
-        "issuer_up",
-        "gauge",
-        ("issuer",),
-        "Whether the latest request for the keys of a JWT issuer succeeded: 1 or 0.",
-        "livemin",
-    ),
-    Family(
-        "issuer_keys_timestamp_seconds",
-        "gauge",
-        ("issuer",),
-        "When the keys of a JWT issuer were last fetched, in seconds since the epoch; 0 if they never were.",
-        "livemin",
-    ),
-    Family("audit_records_lost_total", "counter", (), "Audit log records that could not be written."),
-    Family(
-        "log_lines_dropped_total",
-        "counter",
-        (),
-        "Log lines that were dropped because nothing read the output of the process.",
-    ),
-    Family("build_info", "gauge", ("version", "python"), "Always 1; the labels have the running versions.", "livemax"),
-)
-
-
-def metrics_table() -> str:
-    """All metrics as a Markdown table, for docs/reference/metrics.md."""
-    rows = ["| Metric | Type | Labels | Description |", "|---|---|---|---|"]
-    for family in FAMILIES:
-        labels = ", ".join(f"`{label}`" for label in family.labels)
-        rows.append(f"| `{family.full_name}` | {family.kind} | {labels} | {family.meaning} |")
-    return "\n".join(rows)
 
 
 class Metrics(Events):
@@ -236,24 +61,8 @@ class Metrics(Events):
         self._operations: dict[str, Series] = {}
         self._messages: dict[str, Callable[[], None]] = {}
         self._unknown: set[tuple[str, str]] = set()
-        self._seen: dict[Any, float] = {}
+        self._seen: dict[Counter, float] = {}
         self._expiries: dict[str, bytes] = {}
-        self._gauges = {
-            name: self._families[name]
-            for name in (
-                "rpcs_in_flight",
-                "streams_open",
-                "streams_oldest_seconds",
-                "live_hubs",
-                "vcenter_connections",
-                "vcenter_usable",
-                "shared_reads_bytes",
-                "sessions_open",
-                "limiter_places",
-                "limiter_active",
-                "limiter_waiting",
-            )
-        }
         self._families["build_info"].labels(__version__, platform.python_version()).set(1)
 
     def call_ended(self, ended: CallEnded) -> None:
@@ -326,14 +135,14 @@ class Metrics(Events):
 
     def refresh(self, gateway: Counted) -> None:
         """Reads state that is kept elsewhere."""
-        self._gauges["rpcs_in_flight"].set(gateway.active_calls)
-        self._gauges["streams_open"].set(len(gateway.streams))
-        self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
-        self._gauges["live_hubs"].set(0 if gateway.watching is None else len(gateway.watching.hubs))
-        self._advance("log", lambda: self._families["log_lines_dropped_total"], dropped_lines())
-        self._gauges["vcenter_usable"].set(gateway.is_vcenter_usable)
+        self._families["rpcs_in_flight"].set(gateway.active_calls)
+        self._families["streams_open"].set(len(gateway.streams))
+        self._families["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
+        self._families["live_hubs"].set(0 if gateway.watching is None else len(gateway.watching.hubs))
+        self._advance(self._families["log_lines_dropped_total"], dropped_lines())
+        self._families["vcenter_usable"].set(gateway.is_vcenter_usable)
         if gateway.audit is not None:
-            self._advance("audit", lambda: self._families["audit_records_lost_total"], gateway.audit.lost)
+            self._advance(self._families["audit_records_lost_total"], gateway.audit.lost)
         if gateway.tls is not None:
             self._expires("gateway", gateway.tls.certificate(), is_pem=True)
         if gateway.vcenter is not None:
@@ -341,34 +150,28 @@ class Metrics(Events):
 
     def _refresh_vcenter(self, vcenter: VCenter) -> None:
         limiter, counts = vcenter.limiter, vcenter.session_counts
-        self._gauges["vcenter_connections"].set(vcenter.connections)
-        self._gauges["sessions_open"].set(vcenter.open_sessions)
-        self._gauges["limiter_places"].set(limiter.limit)
-        self._gauges["limiter_active"].set(limiter.active)
-        self._gauges["limiter_waiting"].set(limiter.waiting)
-        for name, total in (
-            ("session_logins_total", counts.logins),
-            ("session_logins_rejected_total", counts.rejected),
-            ("limiter_refused_total", limiter.refused),
-        ):
-            self._advance(name, lambda name=name: self._families[name], total)
-        ended = self._families["sessions_ended_total"]
+        self._families["vcenter_connections"].set(vcenter.connections)
+        self._families["sessions_open"].set(vcenter.open_sessions)
+        self._families["limiter_places"].set(limiter.limit)
+        self._families["limiter_active"].set(limiter.active)
+        self._families["limiter_waiting"].set(limiter.waiting)
+        self._advance(self._families["session_logins_total"], counts.logins)
+        self._advance(self._families["session_logins_rejected_total"], counts.rejected)
+        self._advance(self._families["limiter_refused_total"], limiter.refused)
         for cause in ("expired", "renewed", "displaced"):
-            self._advance(cause, lambda cause=cause: ended.labels(cause), getattr(counts, cause))
+            self._advance(self._families["sessions_ended_total"].labels(cause), getattr(counts, cause))
         for state in BreakerState:
             self._families["breaker_state"].labels(state).set(vcenter.breaker.state is state)
         if certificate := vcenter.certificate:
             self._expires("vcenter", certificate, is_pem=False)
-        self._gauges["shared_reads_bytes"].set(vcenter.reads.kept_bytes)
-        results = self._families["shared_reads_total"]
+        self._families["shared_reads_bytes"].set(vcenter.reads.kept_bytes)
         for result in ("hit", "joined", "miss"):
-            self._advance(result, lambda result=result: results.labels(result), getattr(vcenter.reads.counts, result))
+            self._advance(self._families["shared_reads_total"].labels(result), getattr(vcenter.reads.counts, result))
 
-    def _advance(self, key: Any, counter: Callable[..., Counter], total: float) -> None:
+    def _advance(self, counter: Counter, total: float) -> None:
         """Advances a counter to a total that is kept elsewhere, which started at 0 with this process."""
-        seen = self._seen.get(key, 0)
-        counter().inc(max(0, total - seen))
-        self._seen[key] = total
+        counter.inc(max(0, total - self._seen.get(counter, 0)))
+        self._seen[counter] = total
 
     def _expires(self, which: str, certificate: bytes, *, is_pem: bool) -> None:
         if self._expiries.get(which) == certificate:

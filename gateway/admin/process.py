@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
@@ -18,6 +18,7 @@ from gateway.worker_link import WorkerLink
 
 if TYPE_CHECKING:
     from gateway.admin.server import AdminServer
+    from gateway.live.metrics.exported import Measured
 
 __all__ = ["ProcessAdmin"]
 
@@ -50,7 +51,7 @@ class ProcessAdmin:
         """The subscribers to the gateway's events."""
         return self.metrics, self.errors
 
-    def show_machines(self, newest: Callable[[], Sequence[Any]]) -> None:
+    def show_machines(self, newest: Callable[[], Sequence[Measured]]) -> None:
         """Also serves the performance of virtual machines, from `newest`."""
         self._registry.register(MachineCollector(newest))
 
@@ -69,6 +70,7 @@ class ProcessAdmin:
             registry=self._registry,
             errors=self.errors.newest,
             not_ready=lambda: self.not_ready,
+            not_alive=lambda: None,  # A process that is stuck does not respond at all.
             refresh=refresh,
         )
         self._server = AdminServer(self._listen, source, vcenter=self._vcenter, service_account=self._service_account)

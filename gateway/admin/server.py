@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,14 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from gateway.address import join_address, split_address
 from gateway.admin.machines import Part
 from gateway.admin.page import POLICY, Facts, render
 from gateway.admin.rates import SAMPLE_SECONDS, RateMeter
 from gateway.admin.recent import ErrorGroup
 from gateway.admin.summary import summarize
-from gateway.settings import join_address, split_address
 from gateway.vcenter import VCenterOptions
+from gateway.vcenter.failures import os_text
 from gateway.vcenter.probe import VCenterProbe
 
 __all__ = ["AdminServer", "Source"]
@@ -36,14 +36,6 @@ _log = logging.getLogger(__name__)
 _log.addFilter(_is_news)
 
 
-def _nothing() -> None:
-    return None
-
-
-async def _nothing_to_do() -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """The source of the admin port's content."""
@@ -53,9 +45,9 @@ class Source:
     """The newest first."""
     not_ready: Callable[[], str | None]
     """Why the gateway does not serve, as a readable message; None if it does."""
-    not_alive: Callable[[], str | None] = _nothing
+    not_alive: Callable[[], str | None]
     """Why it will not recover without a restart."""
-    refresh: Callable[[], Awaitable[None]] = _nothing_to_do
+    refresh: Callable[[], Awaitable[None]]
     """Updates the metrics."""
 
 
@@ -105,8 +97,7 @@ class AdminServer:
             await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self._runner.cleanup()
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-            raise OSError(f"the admin port cannot listen on {self._listen}: {why}") from None
+            raise OSError(f"the admin port cannot listen on {self._listen}: {os_text(error)}") from None
         self._sampling = asyncio.create_task(self._sample())
         port = self._runner.addresses[0][1]
         return join_address(host, port)

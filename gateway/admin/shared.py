@@ -15,7 +15,7 @@ import orjson
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
-from gateway.admin.metrics import FAMILIES
+from gateway.admin.families import FAMILIES
 from gateway.admin.recent import ErrorGroup, RecentErrors, merge_errors
 
 __all__ = ["WorkerReports", "make_report"]

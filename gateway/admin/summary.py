@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from gateway.admin.metrics import PREFIX
+from gateway.admin.families import PREFIX
 
 __all__ = ["Latency", "Summary", "quantile", "summarize"]
 

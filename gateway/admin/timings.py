@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 if TYPE_CHECKING:
-    from gateway.admin.metrics import Family
+    from gateway.admin.families import Family
 
 __all__ = ["Series", "Timings"]
 

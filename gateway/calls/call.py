@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from google.protobuf.message import Message
 
@@ -15,8 +16,7 @@ from gateway.transcoding import Binding
 __all__ = ["Call", "Caller"]
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The caller, and the credential with which vCenter is called on its behalf."""
 
     identity: CallerIdentity

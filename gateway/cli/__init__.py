@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 from gateway import __version__
 from gateway.cli.group import Group
 from gateway.cli.output import Exit, echo
+from gateway.grpc_core import configure_grpc_core
 
 __all__ = ["cli", "main"]
 
@@ -91,10 +92,8 @@ class _LazyGroup(Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         found = [CompletionItem(name, help=entry.text) for name, entry in _COMMANDS.items()]
-        return [*(item for item in found if item.value.startswith(incomplete)), *self._options(ctx, incomplete)]
-
-    def _options(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        return click.Command.shell_complete(self, ctx, incomplete)
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(item for item in found if item.value.startswith(incomplete)), *options]
 
     def main(self, *args: Any, **more: Any) -> Any:
         if "_VCENTER_GATEWAY_COMPLETE" in os.environ:
@@ -133,8 +132,7 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line and exits."""
     gc.set_threshold(_YOUNG_OBJECTS)
-    # gRPC's C core writes lines in its own format to standard error; failures are reported as errors anyway.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    configure_grpc_core()
     for name in ("stdout", "stderr"):  # Python has none where the caller closed it; the output is not wanted then.
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))

@@ -194,8 +194,9 @@ def call(
             raise click.UsageError(f"{method.full_name} is answered by the gateway itself; leave out --vcenter")
         if metadata or verbose or wait:
             raise click.UsageError("--metadata, --verbose and --wait are about a gateway; leave out --vcenter")
-    from gateway.cli.calling import Calling, make_call
+    from gateway.cli.calling import Calling
     from gateway.cli.credentials import read_metadata
+    from gateway.cli.make_call import make_call
 
     flags = dict(_given(identifiers))
     make_call(

@@ -19,24 +19,19 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from gateway.address import DEFAULT_LISTEN
-from gateway.cli.contexts import Context, load_contexts
-from gateway.cli.options import setting_option
+from gateway.cli.contexts import OF_GATEWAY, OF_VCENTER, Context, load_contexts
+from gateway.cli.options import LAST_SECTION, SectionedCommand, setting_option
 from gateway.cli.place import Place
 from gateway.cli.setting_flags import setting_flags
 
 __all__ = ["FILE", "ConnectionCommand", "complete_context", "connection_options", "connection_words", "place_of"]
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_CONNECTION = "Connection options"
 _GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 _IDENTITY = ("user", "session_id", "token_file")
 _SAVED_IDENTITY = ("user", "token_file", "password", "token")
-_OF_GATEWAY = ("tls", "ca", "cert", "key")
-_OF_VCENTER = ("vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy")
-_NAMES = frozenset(
-    {"context", "target", "vcenter", "password_file", "user", "session_id", "token_file", "tls", "ca", "cert", "key"}
-    | {"vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy", "thumbprint", "no_verify"}
-)
+_FORMER = ("thumbprint", "no_verify")
+_NAMES = frozenset({"context", "target", "vcenter", "password_file", *_IDENTITY, *OF_GATEWAY, *OF_VCENTER, *_FORMER})
 
 
 def complete_context(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -65,7 +60,7 @@ _TARGET = click.option(
 )
 _VCENTER = (
     click.option("--vcenter", metavar="URL", help="Calls this vCenter itself, without a gateway."),
-    *(setting_option(flag) for flag in setting_flags().values() if flag.parameter in _OF_VCENTER),
+    *(setting_option(flag) for flag in setting_flags().values() if flag.parameter in OF_VCENTER),
     click.option("--thumbprint", hidden=True),  # The former name of `--vcenter-thumbprint`.
     click.option("--no-verify", is_flag=True, default=None, hidden=True),
 )
@@ -105,21 +100,11 @@ _GATEWAY_OPTIONS = (
 )
 
 
-class ConnectionCommand(click.Command):
+class ConnectionCommand(SectionedCommand):
     """A command whose help has a separate section for the options about the connection."""
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            if (record := parameter.get_help_record(ctx)) is not None:
-                sections.setdefault(self.section(parameter), []).append(record)
-        for title in sorted(sections, key=lambda title: title == _CONNECTION):
-            with formatter.section(title):
-                formatter.write_dl(sections[title])
-
     def section(self, parameter: click.Parameter) -> str:
-        """The section of the help for an option."""
-        return _CONNECTION if parameter.name in _NAMES else "Options"
+        return LAST_SECTION if parameter.name in _NAMES else super().section(parameter)
 
 
 def connection_options(
@@ -203,7 +188,7 @@ def _place(ctx: click.Context, given: dict[str, Any], uses_current: bool = True)
         if name:
             context = contexts.get(name)
     given = {**given, **_former(given)}
-    ways = {key: _text(given[key]) for key in (*_OF_GATEWAY, *_OF_VCENTER) if given.get(key) is not None}
+    ways = {key: _text(given[key]) for key in (*OF_GATEWAY, *OF_VCENTER) if given.get(key) is not None}
     if "vcenter" in flags or context.vcenter:
         if ways.get("ca"):  # The former way to give the authorities of vCenter.
             ways.setdefault("vcenter_ca_file", ways.pop("ca"))
@@ -212,12 +197,12 @@ def _place(ctx: click.Context, given: dict[str, Any], uses_current: bool = True)
                 "--tls, --plaintext, --cert, --key, --token-file, --metadata and --verbose are about a gateway; leave "
                 "out --vcenter"
             )
-    elif any(key in ways for key in _OF_VCENTER):
+    elif any(key in ways for key in OF_VCENTER):
         raise click.UsageError("the options --vcenter-... are about a vCenter; give --vcenter URL too")
     if name == "":
         ways |= {"vcenter": given["vcenter"]} if "vcenter" in flags else {"target": given["target"]} if server else {}
     who = _who(given, sources, context, is_named)
-    settings = replace(context, **ways, **{key: who.get(key) for key in ("user", "token_file", "password", "token")})
+    settings = replace(context, **ways, **{key: who.get(key) for key in _SAVED_IDENTITY})
     return Place(settings, name, given["password_file"], who.get("session_id"), bool(name or server))
 
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import click
 
-from gateway.address import checked_thumbprint, checked_url, split_address
+from gateway.address import checked_thumbprint
 from gateway.cli.connection import FILE, complete_context
-from gateway.cli.contexts import Context, Contexts, changed_contexts, load_contexts
+from gateway.cli.contexts import OF_GATEWAY, OF_VCENTER, Context, Contexts, changed_contexts, load_contexts
 from gateway.cli.group import Group
 from gateway.cli.output import echo, echo_data, print_table
-from gateway.cli.parameter_types import output_option
+from gateway.cli.parameter_types import host_and_port, output_option, vcenter_url
 from gateway.cli.secret_store import FILE as IN_FILE
 from gateway.cli.secret_store import KEYRING, remove_secret, store_secret
+from gateway.cli.user_files import read_password_file
 from gateway.printable import is_printable_ascii
 
 __all__ = ["context"]
@@ -128,27 +129,20 @@ def _check(settings: dict[str, Any], asks_token: bool, no_password: bool, passwo
     """Raises click.UsageError for options that conflict."""
     if bool(settings.get("target")) == bool(settings.get("vcenter")):
         raise click.UsageError("a context needs either --target or --vcenter")
-    try:
-        if "target" in settings:
-            split_address(settings["target"])
-        if "vcenter_proxy" in settings:
-            split_address(settings["vcenter_proxy"])
-    except ValueError:
-        raise click.UsageError("--target and --vcenter-proxy take HOST:PORT, for example 127.0.0.1:50051") from None
-    try:
-        if "vcenter" in settings:
-            settings["vcenter"] = checked_url(settings["vcenter"])
-        if "vcenter_thumbprint" in settings:
+    for option, name in (("--target", "target"), ("--vcenter-proxy", "vcenter_proxy")):
+        if name in settings:
+            host_and_port(option, settings[name])
+    if "vcenter" in settings:
+        settings["vcenter"] = vcenter_url(settings["vcenter"])
+    if "vcenter_thumbprint" in settings:
+        try:
             settings["vcenter_thumbprint"] = checked_thumbprint(settings["vcenter_thumbprint"])
-    except ValueError as error:
-        # The text before an @ may be a password.
-        text = "--vcenter takes scheme, host and port alone; say who you are with --user"
-        raise click.UsageError(text if "@" in settings["vcenter"] else str(error)) from None
-    of_gateway = {"tls", "ca", "cert", "key", "token_file"} & settings.keys()
+        except ValueError as error:
+            raise click.UsageError(f"--vcenter-thumbprint: {error}") from None
+    of_gateway = {*OF_GATEWAY, "token_file"} & settings.keys()
     if "vcenter" in settings and (of_gateway or asks_token):
         raise click.UsageError("--tls, --plaintext, --ca, --cert, --key, --token and --token-file need --target")
-    of_vcenter = {"vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy"} & settings.keys()
-    if "target" in settings and of_vcenter:
+    if "target" in settings and settings.keys() & OF_VCENTER:
         raise click.UsageError("the options --vcenter-... need --vcenter URL")
     if bool(settings.get("cert")) != bool(settings.get("key")):
         raise click.UsageError("--cert and --key belong together")
@@ -170,11 +164,7 @@ def _secret(user: str | None, password_file: Path | None, no_password: bool, ask
         return "", ""
     if password_file is None:
         return _asked(f"Password for {user}"), "password"
-    from gateway.cli.secret_file import read_secret_file
-
-    if not (password := read_secret_file(password_file)):
-        raise click.UsageError(f"{password_file} does not hold a password")
-    return password, "password"
+    return read_password_file(password_file), "password"
 
 
 def _asked(what: str) -> str:

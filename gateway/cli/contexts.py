@@ -18,14 +18,19 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway.cli.secret_store import remove_secret
-from gateway.cli.user_files import locked, user_folder, write_private
+from gateway.cli.user_files import explained, locked, user_folder, write_private
 
-__all__ = ["Context", "Contexts", "changed_contexts", "load_contexts"]
+__all__ = ["OF_GATEWAY", "OF_VCENTER", "Context", "Contexts", "changed_contexts", "load_contexts"]
+
+OF_GATEWAY = ("tls", "ca", "cert", "key")
+OF_VCENTER = ("vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy")
+"""The fields of a context that are about the connection to a gateway, or to a vCenter."""
 
 _FILE = "contexts.yaml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
@@ -135,12 +140,11 @@ def load_contexts() -> Contexts:
     from gateway.documents import DocumentError, read_bounded, read_yaml
 
     try:
-        content = read_yaml(read_bounded(path))
+        with explained(path, "read"):
+            content = read_yaml(read_bounded(path))
         content = {} if content is None else content  # An empty file.
-        contexts = {name: _read(name, item) for name, item in (content.get("contexts") or {}).items()}
+        contexts = {name: _read(path, name, item) for name, item in (content.get("contexts") or {}).items()}
         current = content.get("current")
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
     except DocumentError as error:
         raise click.UsageError(f"{path}: {error}") from None
     except (AttributeError, TypeError):
@@ -150,15 +154,15 @@ def load_contexts() -> Contexts:
     return Contexts(contexts, current)
 
 
-def _read(name: str, item: dict[str, Any]) -> Context:
+def _read(path: Path, name: str, item: dict[str, Any]) -> Context:
     known = {entry.name for entry in fields(Context)}
     for key, value in item.items():
         if key not in known:
-            raise click.UsageError(f"{user_folder() / _FILE}: the context {name!r} has an unknown key {key!r}")
+            raise click.UsageError(f"{path}: the context {name!r} has an unknown key {key!r}")
         if not isinstance(value, bool if key in _SWITCHES else str):
             wanted = "true or false" if key in _SWITCHES else "a text"
-            raise click.UsageError(f"{user_folder() / _FILE}: {key} of the context {name!r} must be {wanted}")
+            raise click.UsageError(f"{path}: {key} of the context {name!r} must be {wanted}")
     context = Context(**item)
     if bool(context.target) == bool(context.vcenter):
-        raise click.UsageError(f"{user_folder() / _FILE}: the context {name!r} needs either target or vcenter")
+        raise click.UsageError(f"{path}: the context {name!r} needs either target or vcenter")
     return context

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from gateway.calls.credential import SESSION_HEADER, Basic, Credential, SessionId, is_session_id
-from gateway.cli.secret_file import read_secret_file
+from gateway.cli.user_files import read_password_file, read_secret_file
 from gateway.printable import is_printable_ascii
 
 __all__ = ["Bearer", "read_credential", "read_guest_password", "read_metadata", "read_token"]
@@ -72,9 +72,7 @@ def _password(
     where: str = "",
 ) -> str:
     if password_file is not None:
-        if not (password := read_secret_file(password_file)):
-            raise click.UsageError(f"{password_file} does not hold a password")
-        return password
+        return read_password_file(password_file)
     if from_environment := os.environ.get(variable):
         return from_environment
     whose = f"{user} {where}".rstrip()

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from gateway.cli.output import echo, wrapped
 from gateway.cli.rpcs import completions, find_name
 from gateway.contract import Contract, Idempotency, Method, Rest, Streaming, load_contract
-from gateway.contract.contract import enum_prefix
+from gateway.contract.contract import enum_value_name, map_value
 from gateway.contract.documentation import Documentation
 
 __all__ = ["describe", "type_name"]
@@ -169,21 +169,19 @@ class _Describer:
 
     def _enum(self, enum: EnumDescriptor) -> Iterator[str]:
         yield from self._head("enum", enum)
-        prefix = enum_prefix(enum)
         for value in enum.values:
             if value.number == 0:
                 continue
             told = self._documentation.of(enum.file.name, f"{enum.full_name}.{value.name}")
             yield ""
-            yield f"  {value.name.removeprefix(prefix)}" + (f"  since {told.since}" if told.since else "")
+            yield f"  {enum_value_name(enum, value.number)}" + (f"  since {told.since}" if told.since else "")
             yield from _paragraphs(told.comment, "      ")
 
 
 def type_name(field: FieldDescriptor) -> str:
     """The type of a field in readable form: `string`, `list of vcenter.vm.v1.PowerState`, `map of ...`."""
-    entry = field.message_type
-    if entry is not None and entry.GetOptions().map_entry:
-        return f"map of {type_name(entry.fields_by_name['value'])}"
+    if (of_map := map_value(field)) is not None:
+        return f"map of {type_name(of_map)}"
     named = field.message_type or field.enum_type
     text = named.full_name if named is not None else _SCALARS.get(field.type, "number")
     return f"list of {text}" if field.is_repeated else text

@@ -8,9 +8,10 @@ from collections.abc import Generator, Iterable, Iterator
 import click
 from google.protobuf.message import Message
 
-from gateway.address import split_address
 from gateway.calls.credential import Credential
+from gateway.cli.contexts import Context
 from gateway.cli.failure import CallError
+from gateway.cli.parameter_types import host_and_port, vcenter_url
 from gateway.cli.target import Answer, Connection, check_authorities
 from gateway.contract import Contract, Method, Rest
 from gateway.errors import GatewayError, Reason, status_of
@@ -24,23 +25,22 @@ _CHECKED = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CERTIFICATE_INV
 """Failures for which `check` explains why a vCenter does not respond."""
 
 
-def vcenter_options(
-    url: str, ca_file: str | None, thumbprint: str | None, verify: bool, proxy: str | None = None
-) -> VCenterOptions:
-    """How to reach a vCenter. Raises click.UsageError."""
-    if ca_file:
-        check_authorities(ca_file)
+def vcenter_options(context: Context) -> VCenterOptions:
+    """How to reach the vCenter of a context. Raises click.UsageError."""
+    if context.vcenter_ca_file:
+        check_authorities(context.vcenter_ca_file)
+    if context.vcenter_proxy:
+        host_and_port("--vcenter-proxy", context.vcenter_proxy)
     try:
-        if proxy:
-            split_address(proxy)
-    except ValueError:
-        raise click.UsageError(f"--vcenter-proxy takes HOST:PORT, not {proxy!r}") from None
-    try:
-        return VCenterOptions(url, ca_file, thumbprint, verify, proxy)
+        return VCenterOptions(
+            vcenter_url(context.vcenter or ""),
+            context.vcenter_ca_file,
+            context.vcenter_thumbprint,
+            context.vcenter_verify is not False,
+            context.vcenter_proxy,
+        )
     except ValueError as error:
-        # The text before an @ may be a password.
-        text = "--vcenter takes scheme, host and port alone; say who you are with --user"
-        raise click.UsageError(text if "@" in url else str(error)) from None
+        raise click.UsageError(str(error)) from None
 
 
 @contextlib.contextmanager

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from google.protobuf import any_pb2, json_format
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from gateway.cli.output import Exit, wrapped
+from gateway.cli.output import Exit, echo, echo_json, wrapped
 from gateway.contract import Contract
 from gateway.errors import Reason
 
@@ -99,6 +100,14 @@ class CallError(Exception):
             yield f"  request id: {self.request_id}"
         if self.hint:
             yield _wrapped(self.hint, "  hint: ")
+
+    def end(self, code: int | None = None, *, as_json: bool = False) -> NoReturn:
+        """Prints the failure and ends the process, with another code than `exit` if one is given."""
+        if as_json:
+            echo_json(self.to_json())
+        else:
+            echo("\n".join(self.lines()), err=True)
+        sys.exit(self.exit if code is None else code)
 
     def _messages(self) -> Iterator[tuple[str, str]]:
         """vCenter's own messages with their ids, except for a text that was already shown."""

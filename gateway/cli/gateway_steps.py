@@ -6,13 +6,11 @@ import contextlib
 import socket
 from typing import Any
 
-import click
-
-from gateway.address import split_address
 from gateway.cli.failure import CallError
 from gateway.cli.output import Exit
+from gateway.cli.parameter_types import host_and_port
 from gateway.cli.place import Place
-from gateway.cli.steps import StepError
+from gateway.cli.steps import StepError, addresses_of
 from gateway.cli.target import Connection
 from gateway.contract import Contract
 
@@ -27,11 +25,7 @@ class GatewaySteps:
 
     def __init__(self, place: Place, contract: Contract) -> None:
         self._place, self._contract = place, contract
-        try:
-            self._host, self._port = split_address(place.target)
-        except ValueError:
-            text = f"--target takes HOST:PORT, for example 127.0.0.1:50051, not {place.target!r}"
-            raise click.UsageError(text) from None
+        self._host, self._port = host_and_port("--target", place.target)
         self._stack = contextlib.ExitStack()
         self._connection: Connection | None = None
 
@@ -39,16 +33,7 @@ class GatewaySteps:
         self._stack.close()
 
     def dns(self) -> str:
-        try:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise StepError(
-                f"the name {self._host} is not known: {getattr(error, 'strerror', None) or error}",
-                "Check the spelling of --target, and whether this machine's DNS server knows the name "
-                f"(`getent hosts {self._host}`).",
-                Exit.UNREACHABLE,
-            ) from None
-        return f"{self._host} is {', '.join(dict.fromkeys(str(item[4][0]) for item in found))}"
+        return f"{self._host} is {', '.join(addresses_of(self._host, self._port, '--target'))}"
 
     def tcp(self) -> str:
         try:

@@ -82,8 +82,7 @@ def cp(source: str, target_file: str, force: bool, mode: str | None, **connectio
         echo(f"\n{target_file} was not written: a file appears when it is complete", err=True)
         raise
     except CallError as error:
-        echo("\n".join(error.lines()), err=True)
-        sys.exit(error.exit)
+        error.end()
     except OSError as error:
         echo(f"error: {error.filename or 'the file'}: {error.strerror or error}", err=True)
         sys.exit(Exit.FAILED)

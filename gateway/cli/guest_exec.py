@@ -19,6 +19,7 @@ __all__ = ["exec_"]
 _RPC = "RunProgram"
 _FAILED = 125
 """The exit code for failures of the command itself, as in containers' `exec`."""
+_MAX_CODE = 255
 _INPUT_BYTES = 1024**2
 _PIECE = 256 * 1024
 
@@ -28,7 +29,8 @@ _PIECE = 256 * 1024
     cls=ConnectionCommand,
     epilog="""
 Output and error output come as the program writes them, about once a second. The program is found as the guest's shell
-finds it. Ctrl-C stops it, unless --keep-running is given. What may be secret stands on no command line in the guest.
+finds it. Ctrl-C stops it, with the processes that it started, unless --keep-running is given. In the guest, variables
+and what is given with --shell are on no command line that other users can list.
 
 \b
 Examples:
@@ -36,7 +38,8 @@ Examples:
   vcenter-gateway exec vm-1001 --guest-user root --shell -- 'df -h | tail -3'
   vcenter-gateway exec vm-1001 --guest-user root -i -- sh <script.sh
 
-Exit codes: that of the program; 2 wrong options, 125 the program could not be run or followed, 130 interrupted
+Exit codes: that of the program, or 255 if it is larger; 2 wrong options, 125 the program could not be run or followed,
+130 interrupted
 """,
 )
 @click.argument("vm", shell_complete=complete_names(MACHINE))
@@ -78,8 +81,7 @@ def exec_(
             start |= {"vm": session.vm, "credentials": session.credentials}
             sys.exit(_run(session, start, content, timeout))
     except CallError as error:
-        echo("\n".join(error.lines()), err=True)
-        sys.exit(Exit.USAGE if error.exit is Exit.USAGE else _FAILED)
+        error.end(Exit.USAGE if error.exit is Exit.USAGE else _FAILED)
 
 
 def _run(session: Session, start: dict[str, Any], content: bytes, timeout: float | None) -> int:
@@ -101,7 +103,11 @@ def _run(session: Session, start: dict[str, Any], content: bytes, timeout: float
             if event == "exited":
                 for path in response.exited.left_over:
                     echo(f"{path} could not be removed from the guest", err=True)
-                return int(response.exited.exit_code)
+                if not response.exited.HasField("exit_code"):
+                    break
+                code = int(response.exited.exit_code)
+                # Windows has larger ones, of which the system would take the last byte, which may be 0.
+                return code if 0 <= code <= _MAX_CODE else _MAX_CODE
             if event == "started":
                 process = response.started.pid
             elif event in ("output", "error_output"):

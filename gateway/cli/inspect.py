@@ -11,6 +11,7 @@ import click
 from gateway import __version__
 from gateway.cli.output import Exit, echo, echo_data
 from gateway.cli.parameter_types import output_option
+from gateway.cli.user_files import explained
 
 __all__ = ["descriptors", "routes", "version"]
 
@@ -100,10 +101,8 @@ def descriptors(output: Path | None) -> None:
 
     content = load_contract().descriptor_set
     if output is not None:
-        try:
+        with explained(output, "written"):
             output.write_bytes(content)
-        except OSError as error:
-            raise click.UsageError(f"{output} cannot be written: {error.strerror}") from None
     elif sys.stdout.isatty():
         raise click.UsageError("this is binary: name a file with -o, or redirect the output")
     else:

@@ -13,10 +13,10 @@ import click
 from google.protobuf.descriptor import FieldDescriptor
 
 from gateway.cli.failure import CallError
-from gateway.cli.output import echo
+from gateway.cli.output import echo, listed
 from gateway.cli.target import Connection
 from gateway.contract import Contract, Method, Rest, Streaming
-from gateway.contract.contract import enum_prefix
+from gateway.contract.contract import enum_value_name, map_value
 
 __all__ = ["Lookup"]
 
@@ -47,9 +47,9 @@ class _Thing:
     def shown(self) -> str:
         """Name and identifier, and what else distinguishes it from others with that name."""
         more = [
-            field.enum_type.values_by_number[value].name.removeprefix(enum_prefix(field.enum_type))
+            enum_value_name(field.enum_type, value)
             for field, value in self.item.ListFields()
-            if field.enum_type is not None and not field.is_repeated and value in field.enum_type.values_by_number
+            if field.enum_type is not None and not field.is_repeated
         ]
         return f"{self.identifier} ({', '.join([self.name, *more])})"
 
@@ -99,7 +99,7 @@ class Lookup:
             return next(iter(things))
         what = " or ".join(sorted(name.rpartition(".")[2] for name in types))
         if things:
-            shown = _listed([thing.shown for thing in things.values()])
+            shown = listed([thing.shown for thing in things.values()], _MAX_SHOWN)
             raise click.UsageError(f"{flag}: {text!r} is the name of several: {shown}; give the identifier")
         raise click.UsageError(
             f"{flag}: there is no {what} with the name or the identifier {text!r}{self._like(text, listings)}"
@@ -114,7 +114,7 @@ class Lookup:
         close = difflib.get_close_matches(text, by_name, n=3, cutoff=0.6)
         if close:
             return f"; did you mean {' or '.join(by_name[name].shown for name in close)}?"
-        return f"; there are {_listed([thing.shown for thing in things])}" if things else "; there are none"
+        return f"; there are {listed([thing.shown for thing in things], _MAX_SHOWN)}" if things else "; there are none"
 
     def _list(self, listing: _Listing, filter_by: str = "", text: str = "") -> list[_Thing]:
         request: Any = self._contract.message_class(listing.method.input_type)()
@@ -147,7 +147,7 @@ def _listing(method: Method, contract: Contract) -> _Listing | None:
         return None
     item: Any = lists[0].message_type
     named = item.fields_by_name.get("name")
-    if item.GetOptions().map_entry or named is None or named.type != FieldDescriptor.TYPE_STRING:
+    if map_value(lists[0]) is not None or named is None or named.type != FieldDescriptor.TYPE_STRING:
         return None
     own = next((field for field in item.fields if field.full_name in contract.identifiers), None)
     if own is None or own.is_repeated or len(types := contract.identifiers[own.full_name].types) != 1:
@@ -161,8 +161,3 @@ def _listing(method: Method, contract: Contract) -> _Listing | None:
     return _Listing(
         method, lists[0], own, ("names", by_identifier[0]) if "names" in filters and by_identifier else ("",)
     )
-
-
-def _listed(texts: list[str]) -> str:
-    more = len(texts) - _MAX_SHOWN
-    return ", ".join(texts[:_MAX_SHOWN]) + (f" and {more} more" if more > 0 else "")

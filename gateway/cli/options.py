@@ -16,7 +16,15 @@ from gateway.cli.setting_flags import SettingFlag, setting_flags
 if TYPE_CHECKING:
     from gateway.settings import Settings
 
-__all__ = ["SettingsCommand", "checked_settings", "config_option", "setting_option", "settings_options"]
+__all__ = [
+    "LAST_SECTION",
+    "SectionedCommand",
+    "SettingsCommand",
+    "checked_settings",
+    "config_option",
+    "setting_option",
+    "settings_options",
+]
 
 _TITLES = {
     "server": "Server",
@@ -31,27 +39,35 @@ _TITLES = {
     "tracing": "Tracing",
 }
 _MAIN = ("listen", "vcenter", "simulator", "workers", "config")
+_FIRST_SECTION, LAST_SECTION = "Options", "Connection options"
 
 
-class SettingsCommand(click.Command):
-    """A command whose help shows the main options first, then the others by the section of the settings."""
+class SectionedCommand(click.Command):
+    """A command whose help has sections of options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        titles = {
-            flag.parameter: f"{_TITLES[flag.section.partition('.')[0]]} options" for flag in setting_flags().values()
-        }
-        groups: dict[str, list[tuple[str, str]]] = {"Options": []}
+        sections: dict[str, list[tuple[str, str]]] = {_FIRST_SECTION: []}
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is None:
-                continue
-            name = parameter.name or ""
-            title = "Options" if name in _MAIN else titles.get(name, "Options")
-            groups.setdefault(title, []).append(record)
-        for title, records in groups.items():
-            if records:
+            if (record := parameter.get_help_record(ctx)) is not None:
+                sections.setdefault(self.section(parameter), []).append(record)
+        for title in sorted(sections, key=lambda title: title == LAST_SECTION):
+            if sections[title]:
                 with formatter.section(title):
-                    formatter.write_dl(records)
+                    formatter.write_dl(sections[title])
+
+    def section(self, parameter: click.Parameter) -> str:
+        """The section of an option."""
+        return _FIRST_SECTION
+
+
+class SettingsCommand(SectionedCommand):
+    """A command whose help shows the main options first, then the others by the section of the settings."""
+
+    def section(self, parameter: click.Parameter) -> str:
+        flag = setting_flags().get((parameter.name or "").replace("_", "-"))
+        if flag is None or flag.parameter in _MAIN:
+            return super().section(parameter)
+        return f"{_TITLES[flag.section.partition('.')[0]]} options"
 
 
 def settings_options(choose: Callable[[SettingFlag], bool] = lambda flag: True) -> Callable[[Any], Any]:

@@ -7,14 +7,14 @@ import json
 import shutil
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
 from gateway.printable import escaped, escaped_json
 
-__all__ = ["Exit", "echo", "echo_data", "echo_json", "print_table", "wrapped"]
+__all__ = ["Exit", "echo", "echo_data", "echo_json", "listed", "print_table", "wrapped"]
 
 _MOST, _LEAST = 110, 40
 
@@ -58,6 +58,13 @@ def echo_data(content: Any, output: str) -> None:
     import yaml
 
     click.echo(yaml.safe_dump(content, sort_keys=False), nl=False)
+
+
+def listed(texts: Iterable[str], most: int) -> str:
+    """The first texts of a list, and how many others there are."""
+    texts = list(texts)
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def wrapped(text: str, first: str, rest: str) -> str:

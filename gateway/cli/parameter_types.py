@@ -1,4 +1,4 @@
-"""Parameter types that several commands use: lengths of time, formats of output."""
+"""Parameter types that several commands use: lengths of time, formats of output, addresses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-__all__ = ["FORMATS", "Seconds", "complete_file", "output_option"]
+from gateway.address import DEFAULT_LISTEN, checked_url, split_address
+
+__all__ = ["FORMATS", "Seconds", "complete_file", "host_and_port", "output_option", "vcenter_url"]
 
 FORMATS = ("table", "json", "yaml", "name")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,6 +33,24 @@ def output_option(default: str) -> Callable[[F], F]:
 def complete_file(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Lets the shell complete the name of a file."""
     return [CompletionItem(incomplete, type="file")]
+
+
+def host_and_port(option: str, text: str) -> tuple[str, int]:
+    """The two parts of an option's value. Raises click.UsageError."""
+    try:
+        return split_address(text)
+    except ValueError:
+        raise click.UsageError(f"{option} takes HOST:PORT, for example {DEFAULT_LISTEN}, not {text!r}") from None
+
+
+def vcenter_url(text: str) -> str:
+    """The value of `--vcenter` in normalized form. Raises click.UsageError."""
+    try:
+        return checked_url(text)
+    except ValueError as error:
+        # The text before an @ may be a password.
+        problem = "--vcenter takes scheme, host and port alone; say who you are with --user"
+        raise click.UsageError(problem if "@" in text else str(error)) from None
 
 
 class Seconds(click.FloatRange):

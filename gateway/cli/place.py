@@ -89,14 +89,7 @@ class Place:
             return
         from gateway.cli.direct import connected_to_vcenter, vcenter_options
 
-        settings = self.settings
-        options = vcenter_options(
-            self.vcenter,
-            settings.vcenter_ca_file,
-            settings.vcenter_thumbprint,
-            settings.vcenter_verify is not False,
-            settings.vcenter_proxy,
-        )
+        options = vcenter_options(self.settings)
         credential = self.credential()
         if credential is None:
             raise click.UsageError("vCenter wants to know who calls: give --user NAME, or --session-id ID")

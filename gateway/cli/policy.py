@@ -11,6 +11,7 @@ import click
 from gateway.cli.group import Group
 from gateway.cli.output import Exit, echo
 from gateway.cli.rpcs import RpcName, resolve_rpc
+from gateway.cli.user_files import explained
 
 if TYPE_CHECKING:
     from gateway.contract import Named
@@ -70,9 +71,8 @@ def test(identity: str, rpc: str, resources: tuple[str, ...], policy_file: Path)
     method = contract.methods[resolve_rpc(rpc)]
     named = [_named(text, contract.resource_types) for text in resources]
     try:
-        rules = parse_policy(read_bounded(policy_file))
-    except OSError as error:
-        raise click.UsageError(f"{policy_file} cannot be read: {error.strerror}") from None
+        with explained(policy_file, "read"):
+            rules = parse_policy(read_bounded(policy_file))
     except ValueError as error:
         raise click.UsageError(f"{policy_file} cannot be used: {error}") from None
     if method.is_filtered:

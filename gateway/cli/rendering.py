@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from gateway.cli.output import echo, echo_json, print_table
 from gateway.contract import Contract
-from gateway.contract.contract import enum_prefix
+from gateway.contract.contract import enum_value_name, map_value
 from gateway.printable import escaped
 
 __all__ = ["Show", "identifiers_in", "names_of", "renderer"]
@@ -97,7 +97,7 @@ def identifiers_in(message: Any, contract: Contract) -> Iterator[str]:
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
-        if field.message_type.GetOptions().map_entry:
+        if map_value(field) is not None:
             if field.full_name in contract.key_identifiers:
                 yield from sorted(value)
             elif field.full_name in contract.identifiers:
@@ -144,7 +144,7 @@ class _Tables:
     def _rows(self, field: FieldDescriptor, value: Any) -> None:
         """A table of a list or a map; the keys of a map are the first column."""
         rows: list[dict[str, str]] = []
-        for key, item in sorted(value.items()) if _is_map(field) else ((None, item) for item in value):
+        for key, item in sorted(value.items()) if map_value(field) is not None else ((None, item) for item in value):
             cells: dict[str, str] = {} if key is None else {"key": str(key)}
             if isinstance(item, Message):
                 for inner, content in _listed(item):
@@ -185,7 +185,7 @@ class _Tables:
         if _is_list(field):
             if nested is not None:
                 nested.append((name, field, value))
-            elif _is_map(field) or field.message_type is not None:
+            else:
                 cells[name] = str(len(value))
             return
         if field.is_repeated:
@@ -220,10 +220,6 @@ def _is_well_known(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.full_name.startswith("google.protobuf.")
 
 
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
-
-
 def _is_list(field: FieldDescriptor) -> bool:
     """Whether a field is shown as its own rows."""
     return field.is_repeated and field.message_type is not None
@@ -231,8 +227,7 @@ def _is_list(field: FieldDescriptor) -> bool:
 
 def _text(field: FieldDescriptor, value: Any) -> str:
     if field.enum_type is not None:
-        known = field.enum_type.values_by_number.get(value)
-        return known.name.removeprefix(enum_prefix(field.enum_type)) if known is not None else str(value)
+        return enum_value_name(field.enum_type, value)
     if field.type == field.TYPE_BOOL:
         return "true" if value else "false"
     if field.type == field.TYPE_BYTES:

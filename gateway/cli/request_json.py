@@ -9,15 +9,15 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable
 from typing import Any, NoReturn, cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from gateway.cli.output import listed
 from gateway.contract import Contract
-from gateway.contract.contract import enum_prefix
+from gateway.contract.contract import enum_prefix, enum_wire_names, map_value
 
 __all__ = ["RequestError", "checked_object", "read_json", "request_message"]
 
@@ -110,11 +110,10 @@ class _Reader:
         return result
 
     def _value(self, value: Any, field: FieldDescriptor, path: str) -> Any:
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        if (of_map := map_value(field)) is not None:
             if not isinstance(value, dict):
                 raise RequestError(f"{path} must be an object of names and values")
-            entry = field.message_type.fields_by_name["value"]
-            return {key: self._single(item, entry, f"{path}[{key}]") for key, item in value.items()}
+            return {key: self._single(item, of_map, f"{path}[{key}]") for key, item in value.items()}
         if field.is_repeated:
             if not isinstance(value, list):
                 raise RequestError(f"{path} must be a list")
@@ -148,14 +147,11 @@ def _enum(value: Any, enum: EnumDescriptor, path: str) -> Any:
     """The number or the full name of an enum value, also for vCenter's own name of it."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    prefix = enum_prefix(enum)
     if isinstance(value, str):
-        if value in enum.values_by_name:
-            return value
-        if prefix + value in enum.values_by_name:
-            return prefix + value
-    names = [item.name.removeprefix(prefix) for item in enum.values if item.number != 0]
-    raise RequestError(f"{path} must be one of {_listed(names)}")
+        for name in (value, enum_prefix(enum) + value):
+            if name in enum.values_by_name:
+                return name
+    raise RequestError(f"{path} must be one of {listed(enum_wire_names(enum).values(), _MAX_LISTED)}")
 
 
 def _unknown_field(name: str, descriptor: Descriptor, path: str) -> str:
@@ -164,17 +160,11 @@ def _unknown_field(name: str, descriptor: Descriptor, path: str) -> str:
     matches = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if matches:
         return f"there is no field {name!r} {place}; did you mean {matches[0]!r}?"
-    return f"there is no field {name!r} {place}; it has " + (_listed(known) if known else "no fields")
+    return f"there is no field {name!r} {place}; it has " + (listed(known, _MAX_LISTED) if known else "no fields")
 
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = len(names) - _MAX_LISTED
-    return ", ".join(names[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _example(descriptor: Descriptor) -> str:

@@ -16,6 +16,7 @@ import click
 from google.protobuf.descriptor import Descriptor
 
 from gateway.cli.request_json import RequestError, checked_object, read_json
+from gateway.cli.user_files import explained
 
 __all__ = ["is_lines", "read_request", "request_lines"]
 
@@ -91,14 +92,8 @@ def _opened(text: str) -> Iterator[TextIO]:
     """The file that a REQUEST names. Raises click.UsageError, also for errors while reading."""
     path = text.removeprefix("@")
     try:
-        if text == "-":
-            with _standard_input() as file:
-                yield file
-        else:
-            with Path(path).open(encoding="utf-8") as file:
-                yield file
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
+        with explained(path, "read"), _standard_input() if text == "-" else Path(path).open(encoding="utf-8") as file:
+            yield file
     except UnicodeDecodeError:
         raise click.UsageError("the request is not UTF-8 text") from None
 

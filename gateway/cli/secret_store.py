@@ -6,12 +6,14 @@ credential locker on Windows. The file is YAML, readable only by its owner.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.user_files import user_folder, write_private
+from gateway.cli.user_files import explained, user_folder, write_private
 
 __all__ = ["FILE", "KEYRING", "fetch_secret", "remove_secret", "store_secret"]
 
@@ -28,7 +30,7 @@ def store_secret(name: str, secret: str, store: str | None = None) -> str:
     if store != FILE:
         keyring = _keyring()
         if keyring is not None:
-            with _explained(keyring):
+            with _refusals_of(keyring):
                 keyring.set_password(_SERVICE, name, secret)
             return KEYRING
         if store == KEYRING:
@@ -47,7 +49,7 @@ def fetch_secret(store: str, name: str) -> str:
         keyring = _keyring()
         if keyring is None:
             raise click.UsageError(f"the secret of the context {name!r} is in a keyring, and there is none here")
-        with _explained(keyring):
+        with _refusals_of(keyring):
             secret = keyring.get_password(_SERVICE, name)
     else:
         secret = _read().get(name)
@@ -63,7 +65,7 @@ def remove_secret(store: str, name: str) -> None:
     if store == KEYRING:
         keyring = _keyring()
         if keyring is not None:
-            with _explained(keyring):
+            with _refusals_of(keyring):
                 if keyring.get_password(_SERVICE, name) is not None:
                     keyring.delete_password(_SERVICE, name)
     else:
@@ -72,21 +74,14 @@ def remove_secret(store: str, name: str) -> None:
             _write(secrets)
 
 
-class _explained:  # noqa: N801 - used like a function
-    """Converts errors of a keyring, for example that it is locked, to click.UsageError. Their texts may contain
+@contextlib.contextmanager
+def _refusals_of(keyring: Any) -> Iterator[None]:
+    """Raises click.UsageError for an error of a keyring, for example that it is locked. Its text may contain
     anything."""
-
-    def __init__(self, keyring: Any) -> None:
-        self._error: type[Exception] = keyring.errors.KeyringError
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, self._error):
-            raise click.UsageError(
-                f"the keyring refused: {type(error).__name__}; --store file does without it"
-            ) from None
+    try:
+        yield
+    except keyring.errors.KeyringError as error:
+        raise click.UsageError(f"the keyring refused: {type(error).__name__}; --store file does without it") from None
 
 
 def _keyring() -> Any:
@@ -115,11 +110,12 @@ def _read() -> dict[str, str]:
     from gateway.documents import DocumentError, read_bounded, read_yaml
 
     try:
-        if path.stat().st_mode & 0o077:
-            raise click.UsageError(f"others can read {path}: run `chmod 600 {path}`, and change the passwords in it")
-        content = read_yaml(read_bounded(path))
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
+        with explained(path, "read"):
+            if path.stat().st_mode & 0o077:
+                raise click.UsageError(
+                    f"others can read {path}: run `chmod 600 {path}`, and change the passwords in it"
+                )
+            content = read_yaml(read_bounded(path))
     except DocumentError:
         content = None  # The text of the error may contain a secret.
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):

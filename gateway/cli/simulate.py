@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from gateway.address import split_address
-from gateway.cli.parameter_types import Seconds
+from gateway.cli.parameter_types import Seconds, host_and_port
 from gateway.cli.setting_flags import setting_flags
 
 __all__ = ["simulate"]
@@ -98,10 +97,7 @@ def simulate(
     It keeps its state in memory and begins anew at each start. Faults are switched on and the calls it received are
     shown under the path /simulator/ of the same address. It stops at SIGTERM or Ctrl-C.
     """
-    try:
-        host, port = split_address(listen)
-    except ValueError:
-        raise click.UsageError(f"--listen takes HOST:PORT, for example 127.0.0.1:8989, not {listen!r}") from None
+    host, port = host_and_port("--listen", listen)
     if certificate is not None and not tls:
         raise click.UsageError("--certificate needs --tls")
     from gateway.cli.simulating import run_simulator

@@ -6,9 +6,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-import click
-
 from gateway.cli.output import Exit, echo
+from gateway.cli.user_files import explained
 from gateway.logs import configure_logs
 from gateway.settings import LogSettings
 from gateway.signals import stop_event
@@ -43,10 +42,8 @@ def _announce(simulator: Simulator, vms: int, certificate: Path | None) -> None:
     url, user = simulator.url, simulator.user
     trust = ""
     if certificate is not None:
-        try:
+        with explained(certificate, "written"):
             certificate.write_text(simulator.certificate_pem or "", encoding="ascii")
-        except OSError as error:
-            raise click.UsageError(f"{certificate} cannot be written: {error.strerror}") from None
         trust = f" --vcenter-ca-file {certificate}"
     echo(f"simulated vCenter with {vms} virtual machines on {url}: user {user}, password {simulator.password}")
     echo(f"  vcenter-gateway call --vcenter {url}{trust} --user {user} ListVms")

@@ -25,7 +25,7 @@ from gateway.vcenter.failures import AnswerTimeoutError, TransportError
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.proxy import place
 
-__all__ = ["State", "Step", "StepError", "VCenterSteps", "take"]
+__all__ = ["State", "Step", "StepError", "VCenterSteps", "addresses_of", "take"]
 
 _LIST = "vcenter.v1.VmService/ListVms"
 _SESSION = RestRequest("GET", "/api/session", None)
@@ -71,6 +71,20 @@ def take(name: str, check: Callable[[], str]) -> Step:
     return replace(step, seconds=time.monotonic() - started)
 
 
+def addresses_of(host: str, port: int, source: str) -> list[str]:
+    """The addresses of a host, whose name the user gave in `source`. Raises StepError."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise StepError(
+            f"the name {host} is not known: {getattr(error, 'strerror', None) or error}",
+            f"Check the spelling of {source}, and whether this machine's DNS server knows the name "
+            f"(`getent hosts {host}`).",
+            Exit.UNREACHABLE,
+        ) from None
+    return list(dict.fromkeys(str(item[4][0]) for item in found))
+
+
 class VCenterSteps:
     """The steps for one vCenter, in their order. Each returns what it found; raises StepError."""
 
@@ -92,16 +106,7 @@ class VCenterSteps:
 
     def dns(self) -> str:
         host, port = self._place
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise StepError(
-                f"the name {host} is not known: {getattr(error, 'strerror', None) or error}",
-                "Check the spelling of the URL, and whether this machine's DNS server knows the name "
-                f"(`getent hosts {host}`).",
-                Exit.UNREACHABLE,
-            ) from None
-        self._addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
+        self._addresses = addresses_of(host, port, "the URL")
         return f"{self._of_proxy}{host} is {', '.join(self._addresses)}"
 
     def tcp(self) -> str:

@@ -15,10 +15,12 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from gateway import USER_AGENT
-from gateway.address import is_loopback, split_address
+from gateway.address import is_loopback
 from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.cli.credentials import Bearer
 from gateway.cli.failure import CallError
+from gateway.cli.parameter_types import host_and_port
+from gateway.cli.user_files import explained
 from gateway.contract import Contract, Method, Streaming
 
 __all__ = ["Answer", "Connection", "Tls", "check_authorities", "connected"]
@@ -85,10 +87,7 @@ class Tls:
     ) -> Tls | None:
         """TLS for the gateway at `target`, None for plain text, which is the default for loopback addresses; `wanted`
         overrides it. Raises click.UsageError."""
-        try:
-            host, _ = split_address(target)
-        except ValueError:
-            raise click.UsageError(f"--target takes HOST:PORT, for example 127.0.0.1:50051, not {target!r}") from None
+        host, _ = host_and_port("--target", target)
         given = any((ca, cert, key))
         if wanted is None:
             wanted = given or not is_loopback(host)
@@ -99,12 +98,11 @@ class Tls:
 
 def check_authorities(path: str) -> None:
     """Raises click.UsageError for an unusable file of authorities."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError:
-        raise click.UsageError(f"{path} holds no certificate in PEM form") from None
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
+    with explained(path, "read"):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except ssl.SSLError:  # An OSError too.
+            raise click.UsageError(f"{path} holds no certificate in PEM form") from None
 
 
 @contextlib.contextmanager

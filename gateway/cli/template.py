@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.cli.describe import type_name
-from gateway.cli.output import echo
+from gateway.cli.output import echo, listed
 from gateway.contract import Contract, Method, load_contract
-from gateway.contract.contract import enum_prefix
+from gateway.contract.contract import enum_wire_names, map_value
 from gateway.contract.documentation import Documentation
 
 __all__ = ["print_template"]
@@ -78,16 +78,12 @@ class _Template:
 
     def _values(self, field: FieldDescriptor, lead: str) -> Iterator[str]:
         if field.enum_type is not None:
-            prefix = enum_prefix(field.enum_type)
-            names = [value.name.removeprefix(prefix) for value in field.enum_type.values if value.number]
-            more = len(names) - _MAX_VALUES
-            text = ", ".join(names[:_MAX_VALUES]) + (f" and {more} more" if more > 0 else "")
-            yield from textwrap.wrap(f"One of {text}.", _WIDTH, initial_indent=lead, subsequent_indent=lead)
+            names = listed(enum_wire_names(field.enum_type).values(), _MAX_VALUES)
+            yield from textwrap.wrap(f"One of {names}.", _WIDTH, initial_indent=lead, subsequent_indent=lead)
 
     def _field(self, field: FieldDescriptor, indent: str, mark: str, seen: tuple[str, ...]) -> Iterator[str]:
         start = f"{mark}{indent}{field.name}:"
-        entry = field.message_type
-        if entry is not None and entry.GetOptions().map_entry:
+        if map_value(field) is not None:
             yield f"{start} {{}}"
             return
         message = field.message_type
@@ -128,8 +124,7 @@ def _example(field: FieldDescriptor) -> str:
     if field.message_type is not None:
         return _EXAMPLES[field.message_type.full_name]
     if field.enum_type is not None:
-        first = next((value.name for value in field.enum_type.values if value.number), "")
-        return first.removeprefix(enum_prefix(field.enum_type))
+        return next(iter(enum_wire_names(field.enum_type).values()), "")
     if field.type == FieldDescriptor.TYPE_BOOL:
         return "false"
     if field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):

@@ -11,12 +11,12 @@ import click
 
 from gateway.cli.group import Group
 from gateway.cli.output import echo
-from gateway.printable import escaped
+from gateway.cli.user_files import explained, replace_file
+from gateway.printable import escaped, is_printable
 
 __all__ = ["token"]
 
 _BYTES = 32
-_MAX_FILE = 1024 * 1024
 
 
 @click.group(
@@ -53,17 +53,15 @@ def new(identity: str, tokens_file: Path | None) -> None:
     The token is printed on standard output and stored nowhere. The entry for the gateway's file of tokens has its
     SHA-256 hash, and is printed on standard error or added to --tokens-file.
     """
-    if not identity or not identity.isprintable():
+    if not is_printable(identity):
         raise click.UsageError("IDENTITY must be a text that can be printed")
     made = secrets.token_hex(_BYTES)
     digest = hashlib.sha256(made.encode()).hexdigest()
     if tokens_file is None:
         echo(f"the entry for auth.tokens_file of the gateway:\n{_entry(identity, digest)}", err=True)
     else:
-        try:
+        with explained(tokens_file, "written"):
             _add(tokens_file, identity, digest)
-        except OSError as error:
-            raise click.UsageError(f"{tokens_file} cannot be written: {error.strerror}") from None
         echo(f"added {identity} to {tokens_file}", err=True)
     if sys.stdout.isatty():
         echo("the token, which is shown only now:", err=True)
@@ -79,7 +77,6 @@ def _entry(identity: str, digest: str) -> str:
 def _add(path: Path, identity: str, digest: str) -> None:
     """Adds an entry to a token file atomically, and leaves the rest unchanged. Raises click.UsageError and OSError."""
     from gateway.access.tokens import parse_tokens
-    from gateway.cli.user_files import replace_file
 
     content = path.read_text(encoding="utf-8") if path.exists() else "tokens:\n"
     if path.exists():

@@ -1,4 +1,4 @@
-"""Where this program keeps the user's files, and how it writes them."""
+"""The user's files: where this program keeps its own, how it writes them, and how it reads secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from pathlib import Path
 
 import click
 
-__all__ = ["locked", "replace_file", "user_folder", "write_private"]
+__all__ = [
+    "explained",
+    "locked",
+    "read_password_file",
+    "read_secret_file",
+    "replace_file",
+    "user_folder",
+    "write_private",
+]
+
+_MAX_SECRET = 64 * 1024
 
 
 def user_folder() -> Path:
@@ -27,11 +37,9 @@ def locked(path: Path) -> Iterator[None]:
     Raises click.UsageError."""
     import fcntl
 
-    try:
+    with explained(path, "written"):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -41,11 +49,35 @@ def locked(path: Path) -> Iterator[None]:
 
 def write_private(path: Path, content: str) -> None:
     """Replaces a file of the user so that only the user can read it. Raises click.UsageError."""
-    try:
+    with explained(path, "written"):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(path, content, mode=0o600)
+
+
+@contextlib.contextmanager
+def explained(path: Path | str, done: str) -> Iterator[None]:
+    """Raises click.UsageError for an error of the operating system: the file cannot be `done`, `read` or `written`."""
+    try:
+        yield
     except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
+        raise click.UsageError(f"{path} cannot be {done}: {error.strerror}") from None
+
+
+def read_secret_file(path: Path) -> str:
+    """The line in a file that contains one secret, empty if there is none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_SECRET + 1)
+        return content.decode().rstrip("\r\n") if len(content) <= _MAX_SECRET else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def read_password_file(path: Path) -> str:
+    """The password in a file. Raises click.UsageError if there is none."""
+    if not (password := read_secret_file(path)):
+        raise click.UsageError(f"{path} does not hold a password")
+    return password
 
 
 def replace_file(path: Path, content: str, mode: int | None = None) -> None:

@@ -15,6 +15,7 @@ from gateway.cli.output import echo
 from gateway.cli.progress import Progress
 from gateway.cli.target import Connection
 from gateway.contract import Contract, Method
+from gateway.contract.contract import enum_value_name
 
 __all__ = ["Interrupted", "follow", "task_field"]
 
@@ -74,6 +75,4 @@ def follow(connection: Connection, task: str, contract: Contract, *, is_shown: b
 
 
 def _status(state: Any) -> str:
-    enum = state.DESCRIPTOR.fields_by_name["status"].enum_type
-    value = enum.values_by_number.get(state.status)
-    return "" if value is None else value.name.removeprefix("TASK_STATUS_").lower()
+    return enum_value_name(state.DESCRIPTOR.fields_by_name["status"].enum_type, state.status).lower()

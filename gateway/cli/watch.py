@@ -89,6 +89,7 @@ def vms(
         return made
 
     def resume(request: Any, message: Any) -> None:
+        request.ClearField("resume_token")
         if message.HasField("resume_token"):
             request.resume_token = message.resume_token
 

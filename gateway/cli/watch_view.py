@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gateway.cli.output import echo
+from gateway.contract.contract import enum_value_name
 from gateway.printable import escaped
 
 __all__ = ["EventLines", "TaskLine", "View", "VmTable"]
@@ -115,7 +116,5 @@ class EventLines:
 
 def _name(message: Any, field: str) -> str:
     """The readable form of an enum value, empty if it is not set."""
-    descriptor = message.DESCRIPTOR.fields_by_name[field].enum_type
-    value = descriptor.values_by_number.get(getattr(message, field))
-    prefix = descriptor.values_by_number[0].name.removesuffix("UNSPECIFIED")
-    return value.name.removeprefix(prefix) if value is not None and value.number else ""
+    number = getattr(message, field)
+    return enum_value_name(message.DESCRIPTOR.fields_by_name[field].enum_type, number) if number else ""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from gateway.cli.failure import CallError
 from gateway.cli.lasting import lasting
 from gateway.cli.lookup import Lookup
-from gateway.cli.output import echo
 from gateway.cli.place import Place
 from gateway.cli.rendering import renderer
 from gateway.cli.watch_view import EventLines, TaskLine, View, VmTable
@@ -56,5 +54,4 @@ def show(
             for message in lasting(connection, method, made, lambda message: after(made, message)):
                 view(message)
     except CallError as error:
-        echo("\n".join(error.lines()), err=True)
-        sys.exit(error.exit)
+        error.end()

@@ -15,9 +15,9 @@ from gateway.contract.contract import (
     Streaming,
     Union,
     UnionCase,
-    load_contract,
 )
 from gateway.contract.http_rule import HttpRule, Variable
+from gateway.contract.reader import load_contract
 from gateway.contract.resources import Named, NamedResources
 
 __all__ = [

@@ -4,6 +4,7 @@ The domain of the `google.rpc.ErrorInfo` distinguishes vCenter's errors (`vcente
 (`vcenter-gateway`).
 """
 
+from gateway.errors.bugs import failure_of, log_bug
 from gateway.errors.failure import GATEWAY_DOMAIN, VCENTER_DOMAIN, Failure, GatewayError
 from gateway.errors.status import MAX_DETAILS_BYTES, MAX_MESSAGE_BYTES, status_of
 from gateway.errors.tables import BY_ERROR_TYPE, BY_HTTP_STATUS, BY_REASON, SERVER_FAULTS, Reason
@@ -20,5 +21,7 @@ __all__ = [
     "Failure",
     "GatewayError",
     "Reason",
+    "failure_of",
+    "log_bug",
     "status_of",
 ]

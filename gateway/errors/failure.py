@@ -85,6 +85,12 @@ class Failure:
         """The same failure for a call that vCenter may have executed anyway."""
         return self.with_(metadata={_MAY_HAVE_EXECUTED: "true"})
 
+    def without_doubt(self) -> Failure:
+        """The same failure for a call that has certainly changed nothing, although one of its steps may have run."""
+        return replace(
+            self, metadata={name: value for name, value in self.metadata.items() if name != _MAY_HAVE_EXECUTED}
+        )
+
 
 class GatewayError(Exception):
     """A call failed. Several calls may end in the same failure."""

@@ -2,7 +2,12 @@
 
 vCenter starts programs without pipes. Therefore, the gateway writes a script into a temporary directory in the guest,
 and lets vCenter start the guest's shell with it: the script redirects the program's output to files in that directory.
-The program's arguments are only in the script, never on the command line that every user of the guest can list.
+A command line for the shell and variables are only in the script, never on the command line that every user of the
+guest can list.
+
+VMware Tools report the exit code 0 for a process that a signal has ended, and terminate one process only. Therefore, on
+Linux, a shell that is not the program waits for it, and the program leads a session of its own, whose processes
+`stopping` can end together.
 """
 
 from __future__ import annotations
@@ -15,12 +20,25 @@ from dataclasses import dataclass, field
 
 from gateway.live.required import refuse
 
-__all__ = ["ERROR", "INPUT", "OUTPUT", "Command", "Launch", "launch"]
+__all__ = ["ERROR", "INPUT", "OUTPUT", "Command", "Launch", "launch", "stopping"]
 
 INPUT, OUTPUT, ERROR = "in", "out", "err"
 """Names of the files for standard input, output and error."""
+_GROUP = "group"
+"""Name of the file with the identifier of the program's process group."""
 _POSIX_SHELL = "/bin/sh"
+_START = 'command -v setsid >/dev/null || exec /bin/sh "$0"; setsid /bin/sh "$0"; exit $?'
+"""A child is never the leader of a group, so that `setsid` does not fork. Where it is missing, the program replaces the
+shell: then stopping reaches the program at least."""
+_STOP = (
+    'exec 2>/dev/null; read -r group <"$0" || sleep 1; read -r group <"$0" || exit; '
+    'kill -TERM "-$group" || kill -TERM "$group"; '
+    'kill -0 "-$group" && sleep 1; kill -0 "-$group" && sleep 2; kill -KILL "-$group"'
+)
+"""Waits for a program that is just starting, and for one that cleans up at SIGTERM."""
 _WINDOWS_SHELL = "C:\\Windows\\System32\\cmd.exe"
+_TASKKILL = "C:\\Windows\\System32\\taskkill.exe"
+_MAX_WINDOWS_LINE = 8191
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WINDOWS_VARIABLE = re.compile(r"[^=%!\"^&|<>\r\n\0]+")
 _SPECIAL = re.compile(r"[()!^\"<>&|]")
@@ -55,6 +73,14 @@ def launch(command: Command, directory: str, *, has_input: bool) -> Launch:
     return (_posix if directory.startswith("/") else _windows)(command, directory, has_input)
 
 
+def stopping(directory: str, pid: int) -> tuple[str, str]:
+    """The program that vCenter must start to end a command with all processes that it has started, and its arguments.
+    `pid` is the process that vCenter reported for the command."""
+    if directory.startswith("/"):
+        return _POSIX_SHELL, shlex.join(["-c", _STOP, f"{directory}/{_GROUP}"])
+    return _TASKKILL, f"/T /F /PID {pid}"
+
+
 def _posix(command: Command, directory: str, has_input: bool) -> Launch:
     for name, value in command.environment.items():
         if not _VARIABLE.fullmatch(name):
@@ -67,9 +93,10 @@ def _posix(command: Command, directory: str, has_input: bool) -> Launch:
     files = {name: shlex.quote(f"{directory}/{name}") for name in (INPUT, OUTPUT, ERROR)}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in command.environment.items()]
     lines.append(f"exec <{files[INPUT] if has_input else '/dev/null'} >{files[OUTPUT]} 2>{files[ERROR]}")
+    lines.append(f"echo $$ >{shlex.quote(f'{directory}/{_GROUP}')}")
     lines.append(command.shell_command or f"exec {shlex.join([command.path, *command.arguments])}")
     script = "\n".join(lines) + "\n"
-    return Launch("run", script.encode(), _POSIX_SHELL, shlex.quote(f"{directory}/run"))
+    return Launch("run", script.encode(), _POSIX_SHELL, shlex.join(["-c", _START, f"{directory}/run"]))
 
 
 def _windows(command: Command, directory: str, has_input: bool) -> Launch:
@@ -91,6 +118,8 @@ def _windows(command: Command, directory: str, has_input: bool) -> Launch:
     else:
         run = " ".join([f'"{_percent(command.path)}"', _escaped(subprocess.list2cmdline(command.arguments))])
     lines.append(f"{run.rstrip()} <{files[INPUT] if has_input else 'nul'} >{files[OUTPUT]} 2>{files[ERROR]}")
+    if max(map(len, lines)) > _MAX_WINDOWS_LINE:
+        raise refuse("start", f"makes a line of more than {_MAX_WINDOWS_LINE} characters for the shell of Windows")
     lines.append("exit /b %errorlevel%")
     script = "\r\n".join(lines) + "\r\n"
     return Launch("run.cmd", script.encode(), _WINDOWS_SHELL, f'/d /c "{directory}\\run.cmd"')

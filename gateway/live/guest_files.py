@@ -7,7 +7,6 @@ import hashlib
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from dataclasses import replace
 from logging import getLogger
 from typing import Any
 
@@ -61,7 +60,7 @@ class GuestFiles:
                 is_over = True
             except GatewayError as error:
                 is_over = True
-                failure = error.failure if is_moving else _certain(error.failure)
+                failure = error.failure if is_moving else error.failure.without_doubt()
                 if not await self._remove(call, guest, temporary):
                     failure = failure.with_(metadata={"left_over": temporary})
                 raise GatewayError(failure) from None
@@ -69,7 +68,10 @@ class GuestFiles:
                 if not is_over:
                     await self._remove(call, guest, temporary)
             if after_move:
-                await guest.do("FilesService/UpdateFile", path=start.path, file_attributes=after_move)
+                try:
+                    await guest.do("FilesService/UpdateFile", path=start.path, file_attributes=after_move)
+                except GatewayError as error:
+                    raise GatewayError(error.failure.leaving_open()) from None
         return self._message("UploadFileResponse", size=content.size, sha256=content.sha256)
 
     async def download(self, call: Call, guest: Guest) -> AsyncGenerator[Message | bytes, None]:
@@ -201,12 +203,17 @@ def _checked(start: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     posix: dict[str, Any] = {}
     for name, wire in (("owner", "owner_id"), ("group", "group_id")):
         if given.HasField(name):
+            if getattr(given, name) < 0:
+                raise refuse(f"start.attributes.{name}", "must not be negative")
             posix[wire] = getattr(given, name)
     if given.HasField("mode"):
         posix["permissions"] = f"{given.mode:04o}"
     windows = {"hidden": given.hidden} if given.HasField("hidden") else {}
-    if posix and (windows or given.HasField("read_only")):
-        raise refuse("start.attributes", "must not have attributes of both POSIX and Windows")
+    # vCenter would notice an attribute of the other family too late, when the file is in its place.
+    is_posix = start.path.startswith("/")
+    if (windows or given.HasField("read_only")) if is_posix else posix:
+        system = "Linux" if is_posix else "Windows"
+        raise refuse("start.attributes", f"must not have attributes that files of {system} do not have")
     found: dict[str, Any] = {}
     for name, wire in (("modified", "last_modified"), ("accessed", "last_accessed")):
         if given.HasField(name):
@@ -227,17 +234,11 @@ async def _require_free(guest: Guest, start: Any) -> None:
         if error.failure.code == code_pb2.NOT_FOUND:
             return
         raise
+    if "DIRECTORY" in found.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number[found.type].name:
+        raise refuse("start.path", "is the path of a directory")
     if not start.overwrite:
         text = f"the file {start.path} exists, and overwrite is not set"
         raise GatewayError(Failure(code_pb2.ALREADY_EXISTS, "ALREADY_EXISTS", text, domain=VCENTER_DOMAIN))
-    if "DIRECTORY" in found.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number[found.type].name:
-        raise refuse("start.path", "is the path of a directory")
-
-
-def _certain(failure: Failure) -> Failure:
-    """The failure of an upload whose file did not reach its place: earlier steps do not count as executed."""
-    told = {name: value for name, value in failure.metadata.items() if name != "may_have_executed"}
-    return replace(failure, metadata=told)
 
 
 def _beside(path: str) -> str:

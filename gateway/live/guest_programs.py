@@ -21,6 +21,7 @@ from gateway.errors import Failure, GatewayError, Reason
 from gateway.live.endings import Endings, afterwards
 from gateway.live.guest import Guest
 from gateway.live.guest_commands import ERROR, INPUT, OUTPUT, Command, launch
+from gateway.live.guest_stops import stop
 
 __all__ = ["Ended", "Output", "Program", "Started", "Terms"]
 
@@ -90,6 +91,8 @@ class Program:
         self._endings = endings
         self._starting: asyncio.Task[None] | None = None
         self._is_left = False
+        self._is_sent = False
+        self._lost = ""
         self._directory = ""
         self._pid: int | None = None
         self._process: Any = None
@@ -107,8 +110,7 @@ class Program:
             is_over = True
             stops = self._terms.stop_on_disconnect or error.failure.reason in _STOPPING
             left_over = await self._leave(stops=stops)
-            told = {"left_over": ", ".join(left_over)} if left_over else {}
-            raise GatewayError(error.failure.with_(metadata=told)) from None
+            raise GatewayError(self._told(error.failure, left_over)) from None
         finally:
             if not is_over:
                 await self._leave(stops=self._terms.stop_on_disconnect)
@@ -155,8 +157,7 @@ class Program:
             made = await self._guest.do("DirectoriesService/CreateTemporaryDirectory", prefix=prefix, suffix="")
         except GatewayError as error:
             if error.failure.may_have_executed:
-                told = {"left_over": f"{prefix}*"}
-                raise GatewayError(error.failure.with_(metadata=told)) from None
+                self._lost = prefix
             raise
         self._directory = made.path
         start = launch(self._command, self._directory, has_input=bool(self._content))
@@ -170,6 +171,7 @@ class Program:
         spec = {"path": start.program, "arguments": start.arguments}
         if self._working_directory:
             spec["working_directory"] = self._working_directory
+        self._is_sent = True
         self._pid = (await self._guest.do("ProcessesService/CreateProcess", spec=spec)).pid
 
     async def _look(self) -> Any:
@@ -203,39 +205,51 @@ class Program:
             await asyncio.wait([self._starting])
         guest = self._guest.on(afterwards(self._call))
         if stops:
-            await self._stop(guest)
-        if not self._directory:
-            return []
+            await stop(guest, self._pid, self._directory, self._call.request_id)
+        paths = [self._directory] if self._directory else []
+        if self._lost:
+            try:
+                paths = await self._found(guest)
+            except GatewayError as error:
+                return self._left_over(f"{self._lost}*", error)
+        return [path for path in paths if not await self._is_removed(guest, path)]
+
+    async def _found(self, guest: Guest) -> list[str]:
+        """The directory whose name did not arrive, and another one: its path reveals where both are. Raises
+        GatewayError."""
+        made = await guest.do("DirectoriesService/CreateTemporaryDirectory", prefix=self._lost, suffix="")
+        parent = made.path[: made.path.rindex(self._lost)]
+        pattern = {"match_pattern": f"^{self._lost}"}
+        listed = (await guest.do("FilesService/ListFiles", path=parent, filter=pattern)).result
+        return [f"{parent}{file.filename}" for file in listed.files]
+
+    async def _is_removed(self, guest: Guest, path: str) -> bool:
         for left in reversed(range(_REMOVALS)):
             try:
-                await guest.do("DirectoriesService/DeleteDirectory", path=self._directory, recursive=True)
+                await guest.do("DirectoriesService/DeleteDirectory", path=path, recursive=True)
             except GatewayError as error:
                 if error.failure.code == code_pb2.NOT_FOUND:
-                    break
+                    return True
                 if not left:
-                    what = "temporary files were left in a guest"
-                    _log.warning("%s, request %s: %s", what, self._call.request_id, self._directory)
-                    return [self._directory]
+                    self._left_over(path, error)
+                    return False
                 await asyncio.sleep(_REMOVAL_PAUSE)
             else:
-                break
-        return []
+                return True
+        return False
 
-    async def _stop(self, guest: Guest) -> None:
-        """Ends the program. If the response to its start was lost, the script that it runs identifies it."""
-        try:
-            pids = [self._pid]
-            if self._pid is None:
-                if not self._directory:
-                    return
-                listed = (await guest.do("ProcessesService/ListProcesses")).processes
-                pids = [process.pid for process in listed if self._directory in process.command]
-            for pid in pids:
-                await guest.do("ProcessesService/DeleteProcess", pid=pid)
-        except GatewayError as error:
-            if error.failure.code != code_pb2.NOT_FOUND:
-                what = "a program in a guest could not be stopped"
-                _log.warning("%s, request %s: %s", what, self._call.request_id, error)
+    def _left_over(self, path: str, error: GatewayError) -> list[str]:
+        what = "temporary files were left in a guest"
+        _log.warning("%s, request %s: %s (%s)", what, self._call.request_id, path, error)
+        return [path]
+
+    def _told(self, failure: Failure, left_over: list[str]) -> Failure:
+        """The failure of the call: whether the program may have run, and what is left of it."""
+        if not self._is_sent:
+            failure = failure.without_doubt()
+        elif self._pid is not None and failure.reason not in _STOPPING:
+            failure = failure.leaving_open().with_(metadata={"pid": str(self._pid)})
+        return failure.with_(metadata={"left_over": ", ".join(left_over)}) if left_over else failure
 
     def _path(self, name: str) -> str:
         return f"{self._directory}{'/' if self._directory.startswith('/') else chr(92)}{name}"

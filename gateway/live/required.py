@@ -1,4 +1,5 @@
-"""Looks for what a request to the gateway's own services lacks, before its method sees it.
+"""Checks requests to the gateway's own services before their methods see them: for required fields, unknown enum values
+and impossible times.
 
 A mirrored request is checked while it is encoded for vCenter; one of the gateway's own is never encoded.
 """
@@ -14,9 +15,11 @@ from gateway.calls import Call
 from gateway.contract import Contract
 from gateway.contract.contract import map_value
 from gateway.errors import Failure, GatewayError
-from gateway.transcoding.encoder import Violation
+from gateway.transcoding.encoder import Violation, encode_timestamp
 
 __all__ = ["checked", "refuse", "require"]
+
+_TIMESTAMP = "google.protobuf.Timestamp"
 
 
 def refuse(field: str, description: str) -> GatewayError:
@@ -25,8 +28,8 @@ def refuse(field: str, description: str) -> GatewayError:
 
 
 def require(contract: Contract, request: Message) -> None:
-    """Raises GatewayError (INVALID_ARGUMENT) for a request that lacks fields which are marked REQUIRED, in itself or in
-    the messages within it. A string is there when it has a character."""
+    """Raises GatewayError (INVALID_ARGUMENT) for a request that lacks fields which are marked REQUIRED, or has a value
+    that its type does not allow, in itself or in the messages within it. A string is there when it has a character."""
     violations: list[Violation] = []
     _look(contract, request.DESCRIPTOR, request, violations)
     if violations:
@@ -34,7 +37,7 @@ def require(contract: Contract, request: Message) -> None:
 
 
 def checked(contract: Contract, endpoints: Mapping[str, Callable[..., Any]]) -> Mapping[str, Callable[..., Any]]:
-    """The same endpoints, for requests that have all that is required."""
+    """The same endpoints, for requests without mistakes that every method would have to check."""
     return {
         rpc: (_checked_stream if contract.methods[rpc].streaming.value[1] else _checked)(contract, answer)
         for rpc, answer in endpoints.items()
@@ -69,10 +72,16 @@ def _look(contract: Contract, descriptor: Any, message: Any, violations: list[Vi
         if not has_value:
             violations.append(Violation(name, "is required"))
     for field, value in message.ListFields():
-        if field.message_type is None or map_value(field) is not None:
+        if (field.message_type is None and field.enum_type is None) or map_value(field) is not None:
             continue
         for index, inner in enumerate(value if field.is_repeated else [value]):
             below: list[Violation] = []
-            _look(contract, field.message_type, inner, below)
+            if field.enum_type is not None:
+                if inner not in field.enum_type.values_by_number:
+                    below.append(Violation("", f"has the unknown number {inner}"))
+            elif field.message_type.full_name == _TIMESTAMP:
+                encode_timestamp(inner, below)
+            else:
+                _look(contract, field.message_type, inner, below)
             where = f"{field.name}[{index}]" if field.is_repeated else field.name
             violations.extend(violation.below(where) for violation in below)

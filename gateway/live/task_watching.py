@@ -100,16 +100,17 @@ class TaskWatching:
         try:
             with self._feed(call).watched(request.task) as newest:
                 async for view in newest.watch(quiet):
-                    if view is not None:
-                        if not view.is_there and view.failure is not None:
-                            is_over = True
-                            raise GatewayError(view.failure)
-                        if not is_allowed and not self._may_see(call, view):
-                            raise GatewayError(no_such_task(request.task))
-                        is_allowed = True
-                        is_over = view.is_over
-                    elif newest.value is None:
+                    known = view or newest.value
+                    if known is None:
                         continue  # vCenter has not answered yet.
+                    if not known.is_there and known.failure is not None:
+                        is_over = True
+                        raise GatewayError(known.failure)
+                    # The policy may have changed.
+                    is_allowed = self._may_see(call, known)
+                    if not is_allowed:
+                        raise GatewayError(no_such_task(request.task))
+                    is_over = known.is_over
                     yield view
                     if is_over:
                         return

@@ -68,8 +68,9 @@ class VmSettingsService:
         request: Any = call.message
         if not request.values and not request.removed_keys:
             raise refuse("values", "or removed_keys is required")
-        if "" in request.values or "" in request.removed_keys:
-            raise refuse("values" if "" in request.values else "removed_keys", "must not have an empty key")
+        for field, keys in (("values", request.values), ("removed_keys", request.removed_keys)):
+            if not all(key and key.isprintable() for key in keys):
+                raise refuse(field, "must not have a key that is empty or has a control character")
         if any(key in request.values for key in request.removed_keys):
             raise refuse("removed_keys", "must not have a key that is in values")
         await self._set_extra_config(call, {**request.values, **dict.fromkeys(request.removed_keys, "")})

@@ -63,8 +63,8 @@ class VmWatching:
 
     @serves("vcenter.gateway.v1.WatchService/WatchVms")
     async def watch_vms(self, call: Call) -> AsyncIterator[Message | bytes]:
-        """Machines and their changes, each message with a resume token if the stream can be resumed after it. Raises
-        GatewayError."""
+        """Machines and their changes, each message with a resume token if the stream can be resumed after it: a client
+        that has applied only some messages of a batch knows a state that there never was. Raises GatewayError."""
         request: Any = call.message
         quiet = heartbeat_seconds(request)
         fields = self._fields.of(request.fields)
@@ -127,22 +127,26 @@ class VmWatching:
     async def _stream(self, call: Call, hub: Hub, fields: int, quiet: float) -> AsyncGenerator[Message | bytes, None]:
         """The messages of a stream, from the state of a hub."""
         request: Any = call.message
+        look_at = time.monotonic() + _LOOK_SECONDS
         selection = await self._select(call, hub)
         stream = _Stream(self._messages, self._responses, self._tokens, hub, f"{call.caller.identity}")
         position = stream.known(selection, fields, request.resume_token)
-        yield stream.started(is_reset=position is None)
+        yield stream.started(token="" if position is None else request.resume_token)
         if not hub.is_synced:
             async for heartbeat in self._until_ready(hub, quiet):
                 yield heartbeat
         with hub.watched(selection, fields, position) as watcher:
             is_told = lost_is_told = False
-            look_at = time.monotonic() + _LOOK_SECONDS
             silent_until = time.monotonic() + quiet
             while True:
                 hub.check()
+                # Also while there are changes: a client that reads slowly always finds some.
+                if time.monotonic() >= look_at:
+                    look_at = time.monotonic() + _LOOK_SECONDS
+                    hub.move(watcher, await self._select(call, hub))
                 batch = watcher.take()
                 if batch is not None and batch.is_reset and (is_told or position is not None):
-                    yield stream.started(is_reset=True)
+                    yield stream.started()
                 if batch is not None:
                     for message in stream.of(batch, watcher):
                         yield message
@@ -152,16 +156,12 @@ class VmWatching:
                     yield stream.synced(watcher)
                     is_told, lost_is_told = True, False
                 elif hub.lost is not None and not lost_is_told:
-                    yield stream.lost(hub.lost.failure, hub.lost.since)
+                    yield stream.lost(watcher, hub.lost.failure, hub.lost.since)
                     lost_is_told = True
                 elif batch is None:
                     now = time.monotonic()
-                    if now >= look_at:
-                        look_at = now + _LOOK_SECONDS
-                        hub.move(watcher, await self._select(call, hub))
-                        continue
                     if now < silent_until:
-                        await watcher.wait(min(look_at, silent_until) - now)
+                        await watcher.wait(max(0.0, min(look_at, silent_until) - now))
                         continue
                     yield stream.heartbeat(watcher)
                 silent_until = time.monotonic() + quiet
@@ -210,12 +210,13 @@ class _Stream:
         if held:
             yield held + token
 
-    def started(self, *, is_reset: bool) -> Any:
-        started = self._messages("WatchStarted", source=self._hub.source.name, reset=is_reset)
+    def started(self, token: str = "") -> Any:
+        """The first message of a stream that continues after a token, or of a full state."""
+        started = self._messages("WatchStarted", source=self._hub.source.name, reset=not token)
         started.observed_at.GetCurrentTime()
         if self._hub.source.period is not None:
             started.period.FromNanoseconds(round(self._hub.source.period * 1e9))
-        return self._response(started=started)
+        return self._response(started=started, resume_token=token or None)
 
     def synced(self, watcher: Watcher) -> bytes:
         synced = self._messages("Synced", vms=watcher.audience.size())
@@ -225,10 +226,10 @@ class _Stream:
     def heartbeat(self, watcher: Watcher) -> bytes:
         return self._with_token(watcher, heartbeat=self._messages.heartbeat())
 
-    def lost(self, failure: Failure, since: float) -> Any:
+    def lost(self, watcher: Watcher, failure: Failure, since: float) -> bytes:
         lost = self._messages("SourceLost", problem=failure.message)
         lost.since.FromNanoseconds(int(since * 1e9))
-        return self._response(lost=lost)
+        return self._with_token(watcher, lost=lost)
 
     def _with_token(self, watcher: Watcher, **event: Any) -> bytes:
         return bytes(self._response(**event).SerializeToString()) + self._token(watcher)

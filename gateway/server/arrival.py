@@ -6,7 +6,6 @@ import asyncio
 import math
 import os
 import time
-import traceback
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from logging import getLogger
@@ -21,7 +20,7 @@ from gateway.access.callers import Metadata
 from gateway.access.unknown_key import UnknownKeyError
 from gateway.calls import Call, Caller
 from gateway.calls.shared_reads import accepted_age
-from gateway.errors import Failure, GatewayError, Reason, status_of
+from gateway.errors import Failure, GatewayError, Reason, log_bug, status_of
 from gateway.events import CallEnded
 from gateway.printable import is_word
 from gateway.server.connections import abort
@@ -92,22 +91,18 @@ class Arrival:
         """The caller, as far as it is known now. Raises GatewayError (UNAUTHENTICATED)."""
         return self._door.admission.identify(self.metadata, self._context.auth_context, self.peer)
 
-    async def _identified(self) -> Caller:
-        """The caller. Waits if an issuer's keys must be fetched first. Raises GatewayError."""
-        try:
-            return self.identify()
-        except UnknownKeyError as error:
-            refreshed = error.refreshed
-        await refreshed()
-        return self.identify()
-
     async def call(self, data: bytes | Failure, requests: AsyncIterator[Message] | None = None) -> Call:
         """The call, from the caller and the serialized request, or from the reason why there is none. `requests` are
         the messages after the first. Raises GatewayError."""
         if isinstance(data, Failure):
             raise GatewayError(data)
         binding = self.binding
-        self.caller = caller = await self._identified()
+        try:
+            caller = self.identify()
+        except UnknownKeyError as error:
+            await error.refreshed()
+            caller = self.identify()
+        self.caller = caller
         self.message = message = parsed(binding, data)
         max_age = None
         if self._cache_control is not None and binding.is_read_only:
@@ -145,10 +140,7 @@ class Arrival:
 
     def bug(self, error: Exception) -> Failure:
         """The failure of a call with an unexpected exception, whose location is logged."""
-        # The text of the exception may contain anything, including a secret: only its location is logged.
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        rpc = self.binding.method.full_name
-        _log.error("unexpected %s in %s, request %s\n%s", type(error).__name__, rpc, self.request_id, frames)
+        log_bug(error, f"{self.binding.method.full_name}, request {self.request_id}")
         return self.unanswered(
             Reason.GATEWAY_BUG, "the gateway failed; to find the cause, search its log for the request id"
         )

@@ -18,15 +18,13 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.address import is_loopback, join_address, split_address
+from gateway.address import is_loopback, split_address
 from gateway.settings.access import AuthSettings
-from gateway.settings.admin import AdminSettings
 from gateway.settings.jwt import IssuerSettings
 from gateway.settings.live import LiveSettings
-from gateway.settings.metrics import MetricsSettings
+from gateway.settings.monitoring import AdminSettings, MetricsSettings, TracingSettings
 from gateway.settings.section import VARIABLE_PREFIX, Section, Setting
 from gateway.settings.server import LogSettings, ServerSettings, TlsSettings
-from gateway.settings.tracing import TracingSettings
 from gateway.settings.vcenter import SimulatorSettings, VCenterSettings
 
 __all__ = [
@@ -45,11 +43,8 @@ __all__ = [
     "TracingSettings",
     "VCenterSettings",
     "all_settings",
-    "is_loopback",
     "issuers_table",
-    "join_address",
     "reference_table",
-    "split_address",
 ]
 
 

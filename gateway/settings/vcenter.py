@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import ssl
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ByteSize, field_validator
+from pydantic import AfterValidator, ByteSize
 
 from gateway.address import checked_thumbprint, checked_url
 from gateway.settings.section import BYTES, SECONDS, SWITCH, Address, ReadableFile, Section, setting
 
 __all__ = ["RetrySettings", "SimulatorSettings", "VCenterSettings"]
+
+
+def _check_authorities(path: str) -> str:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:
+        raise ValueError("contains no certificate in PEM format") from None
+    return path
 
 
 class RetrySettings(Section):
@@ -56,18 +64,18 @@ class RetrySettings(Section):
 class VCenterSettings(Section):
     """The connection to vCenter."""
 
-    url: str | None = setting(
+    url: Annotated[str, AfterValidator(checked_url)] | None = setting(
         None,
         "The vCenter to serve.",
         "scheme, host and optionally port, nothing else, for example https://vcenter.example.com",
     )
-    ca_file: ReadableFile | None = setting(
+    ca_file: Annotated[ReadableFile, AfterValidator(_check_authorities)] | None = setting(
         None,
         "Authorities to trust instead of the system's. vCenter offers its own at https://VCENTER/certs/download.zip. A "
         "changed file is reloaded within a second, for new connections.",
         "a file with certificates in PEM format",
     )
-    thumbprint: str | None = setting(
+    thumbprint: Annotated[str, AfterValidator(checked_thumbprint)] | None = setting(
         None,
         "Trusts vCenter's certificate by this thumbprint alone, no matter which authority signed it.",
         "a SHA-256 thumbprint: 64 hexadecimal digits, with or without colons",
@@ -149,26 +157,6 @@ class VCenterSettings(Section):
         32 * 1024**2, "Maximum size of a response from vCenter.", BYTES, ge=1024, lt=2**31
     )
     retries: RetrySettings = RetrySettings()
-
-    @field_validator("url")
-    @classmethod
-    def _check_url(cls, value: str | None) -> str | None:
-        return None if value is None else checked_url(value)
-
-    @field_validator("thumbprint")
-    @classmethod
-    def _check_thumbprint(cls, value: str | None) -> str | None:
-        return None if value is None else checked_thumbprint(value)
-
-    @field_validator("ca_file")
-    @classmethod
-    def _check_ca_file(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ssl.create_default_context(cafile=value)
-            except OSError:
-                raise ValueError("contains no certificate in PEM format") from None
-        return value
 
 
 class SimulatorSettings(Section):

@@ -35,7 +35,7 @@ Type = str | Mapping[str, Any]
 _SESSIONS = "com.vmware.cis.session"
 
 # The services of the gateway, and those that only the simulator has.
-_FILES = ("vcenter-api.json", "vcenter-api-uploads.json")
+_FILES = ("vcenter-api.json", "vcenter-api-content.json")
 
 # Since that version, vCenter expects these query parameters elsewhere: the token in a header field, the other under a
 # new name. The catalogue has their old places.

@@ -296,6 +296,12 @@ class Guest:
         self.processes[process.pid] = process
         return process
 
+    def may_terminate(self, account: Account, process: Process) -> bool:
+        """Whether the account may terminate the process: administrators may terminate those of others."""
+        if process.essential and not self.posix:
+            return False
+        return account.administrator or account.name == process.owner
+
     def terminate(self, process: Process, now: datetime) -> None:
         """Kills a running process, unless the system depends on it."""
         if process.essential:

@@ -6,8 +6,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.simulator import errors
 from gateway.simulator.guest import Account, Guest
-from gateway.simulator.guest_files import file_errors, new_node, place, remove
+from gateway.simulator.guest_files import file_errors, new_node, permission_denied, place, remove
 from gateway.simulator.guest_systems import full_name_of
 
 __all__ = ["COMMANDS", "Context"]
@@ -68,7 +69,26 @@ def _cat(context: Context, words: list[str]) -> bytes:
 
 def _head(context: Context, words: list[str]) -> bytes:
     content = _cat(context, [word for word in words if not word.startswith("-")])
-    return b"".join(content.splitlines(keepends=True)[:_LINES])
+    return b"".join(content.splitlines(keepends=True)[: _lines(words)])
+
+
+def _tail(context: Context, words: list[str]) -> bytes:
+    content = _cat(context, [word for word in words if not word.startswith("-")])
+    return b"".join(content.splitlines(keepends=True)[-_lines(words) :])
+
+
+def _lines(words: list[str]) -> int:
+    """The number of an option such as `-3`."""
+    return next((int(word[1:]) for word in words if re.fullmatch(r"-[1-9]\d{0,8}", word)), _LINES)
+
+
+def _df(context: Context, words: list[str]) -> bytes:
+    unit, name = (1024**3, "G") if "-h" in words else (1024, "")
+    lines = [f"Filesystem {'Size' if name else '1K-blocks'} Used Available Mounted on"]
+    for path, mount in sorted(context.guest.mounts.items()):
+        sizes = (mount.capacity, mount.capacity - mount.free_space, mount.free_space)
+        lines.append(" ".join([mount.filesystem, *(f"{size // unit}{name}" for size in sizes), path]))
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _word_count(context: Context, words: list[str]) -> bytes:
@@ -167,6 +187,29 @@ def _whoami(context: Context, words: list[str]) -> bytes:
     return f"{context.account.name}\n".encode()
 
 
+def _kill(context: Context, words: list[str]) -> bytes:
+    _terminate(context, words[-1].removeprefix("-") if words else "", is_check="-0" in words[:-1])
+    return b""
+
+
+def _taskkill(context: Context, words: list[str]) -> bytes:
+    lowered = [word.lower() for word in words]
+    _terminate(context, lowered[lowered.index("/pid") + 1] if "/pid" in lowered[:-1] else "")
+    return b""
+
+
+def _terminate(context: Context, pid: str, *, is_check: bool = False) -> None:
+    """Ends a process, which is also the only one of its group. Raises VapiError."""
+    guest = context.guest
+    process = guest.processes.get(int(pid) if pid.isdecimal() else -1)
+    if process is None or process.finished is not None:
+        raise errors.of_type("NOT_FOUND", "vmsg.GuestProcessNotFound.summary", "No such process", pid)
+    if not guest.may_terminate(context.account, process):
+        raise permission_denied()
+    if not is_check:
+        guest.terminate(process, context.now)
+
+
 def _operands(words: list[str]) -> list[str]:
     return [word for word in words if not re.fullmatch(r"-.+|/[a-zA-Z]", word)]
 
@@ -174,12 +217,16 @@ def _operands(words: list[str]) -> list[str]:
 COMMANDS: Mapping[str, Callable[[Context, list[str]], bytes]] = {
     "cd": _cd,
     "date": _date,
+    "df": _df,
     "echo": _echo,
     "@echo": _echo,
     "env": _environment,
     "head": _head,
     "hostname": _hostname,
+    "kill": _kill,
     "pwd": _pwd,
+    "tail": _tail,
+    "taskkill": _taskkill,
     "touch": _touch,
     "uname": _uname,
     "wc": _word_count,

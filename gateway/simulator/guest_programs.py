@@ -22,8 +22,8 @@ SYNTAX_ERROR = 2
 _FOR_EVER = 1e9
 _PINGS = 4
 _WITHOUT_TIME = (
-    "@echo", "cd", "chcp", "copy", "del", "dir", "env", "head", "ipconfig", "md", "move", "pwd", "tasklist", "type",
-    "wc",
+    "@echo", "cd", "chcp", "copy", "del", "df", "dir", "env", "head", "ipconfig", "md", "move", "pwd", "taskkill",
+    "tasklist", "type", "wc",
 )  # fmt: skip
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -127,12 +127,17 @@ def _tail(words: list[str]) -> Outcome:
     return _runs_on(words) if "-f" in words else _lasts(0)
 
 
+def _command(words: list[str]) -> Outcome:
+    return _lasts(0, 0 if is_known(words[-1] if words else "") else UNKNOWN_COMMAND)
+
+
 _PROGRAMS: dict[str, Callable[[list[str]], Outcome]] = {
     **dict.fromkeys((*LINUX_PROGRAMS, "backup"), _exits(0)),
     **dict.fromkeys(
         _WITHOUT_TIME,
         _exits(0),
     ),
+    "command": _command,
     "false": _exits(1),
     "ping": _ping,
     "ping.exe": _ping_of_windows,

@@ -12,7 +12,7 @@ __all__ = ["BadScriptError", "Command", "Redirect", "Word", "parse", "text_of"]
 
 _OPERATORS = re.compile(r"&&|\|\||[;&|\n]")
 _REDIRECT = re.compile(r"(?P<number>\d)?(?P<sign>>>|>|<)(?:&(?P<other>\d))?[ \t]*")
-_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+|\?))")
+_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+|[?$]))")
 _WINDOWS_VARIABLE = re.compile(r"%(?P<name>[^%\s]+)%")
 
 Word = list[tuple[str, bool]]

@@ -23,6 +23,8 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _INTERPRETED = b"#!"
 _BATCH = (".cmd", ".bat")
 _NOWHERE = ("/dev/null", "nul")
+_PREFIXES = ("exec", "setsid")
+"""Words before a command. A simulated program has one process and one session, with everything that it starts."""
 _MAX_STEPS = 10_000
 """Maximum number of commands without a pause, so that a script that calls itself ends."""
 
@@ -42,6 +44,8 @@ class _Frame:
     code: int = 0
     piped: bytes = b""
     """What the previous command has written for this one."""
+    arguments: tuple[str, ...] = ()
+    """`$0` and the next ones."""
 
 
 @dataclass(slots=True)
@@ -53,6 +57,8 @@ class Shell:
     directory: str
     variables: dict[str, str]
     now: datetime
+    pid: int
+    """Its process."""
     _frames: list[_Frame] = field(default_factory=list)
     _exit_code: int | None = None
 
@@ -94,7 +100,8 @@ class Shell:
         if (command.operator == "&&" and frame.code) or (command.operator == "||" and not frame.code):
             return timedelta()
         windows = not self.guest.posix
-        variables = {**self.variables, "?": str(frame.code), "errorlevel": str(frame.code)}
+        own = {"?": str(frame.code), "errorlevel": str(frame.code), "$": str(self.pid)}
+        variables = {**self.variables, **own, **{str(index): word for index, word in enumerate(frame.arguments)}}
         words = [text_of(word, variables, windows=windows) for word in command.words]
         piped, frame.piped = frame.piped, b""
         try:
@@ -111,18 +118,22 @@ class Shell:
     ) -> timedelta | None:
         if not words:
             return timedelta()
-        if words[0] == "exec":
-            words = words[1:]
+        while words[0] in _PREFIXES and self.guest.posix:
+            is_last = words.pop(0) == "exec"
             if not words:
                 frame.streams = streams
                 return timedelta()
-            frame.commands.clear()
+            if is_last:
+                frame.commands.clear()
         if words[0] == "exit":
             last = words[-1] if len(words) > 1 else ""
             self._exit_code = int(last) if last.isdecimal() else frame.code
             return timedelta()
         if self._assign(words):
             frame.code = 0
+            return timedelta()
+        if words[0] == "read":
+            frame.code = self._read(words, self._input(streams, piped))
             return timedelta()
         name = _plain(self.guest.files.name_of(self._path(words[0])) or words[0])
         if _SHELLS.get(name) is not None:
@@ -161,7 +172,7 @@ class Shell:
         if option in lowered:
             words = words[lowered.index(option) + 1 :]
             if self.guest.posix:
-                self._push(words[0] if words else "", streams)
+                self._push(words[0] if words else "", streams, arguments=tuple(words[1:]))
                 return
             rest = _without_quotes(" ".join(words))
             script = self._script_at(rest)
@@ -174,17 +185,31 @@ class Shell:
                 self._write(streams[2], f"sh: {operands[0]}: cannot open\n".encode())
                 self._push("", streams, code=UNKNOWN_COMMAND)
                 return
-            self._push(node.content.decode(errors="replace"), streams)
+            self._push(node.content.decode(errors="replace"), streams, arguments=tuple(operands))
             return
         self._push(self._input(streams, piped).decode(errors="replace"), streams)
 
-    def _push(self, script: str, streams: dict[int, str | None], *, batch: bool = False, code: int = 0) -> None:
+    def _push(
+        self,
+        script: str,
+        streams: dict[int, str | None],
+        *,
+        batch: bool = False,
+        code: int = 0,
+        arguments: tuple[str, ...] = (),
+    ) -> None:
         try:
             commands = parse(script, windows=not self.guest.posix, batch=batch)
         except BadScriptError:
             commands, code = [], SYNTAX_ERROR
         kept = {number: None if path == "|" else path for number, path in streams.items()}
-        self._frames.append(_Frame(commands, kept, code))
+        self._frames.append(_Frame(commands, kept, code, arguments=arguments))
+
+    def _read(self, words: list[str], content: bytes) -> int:
+        """Reads a line into the last variable; returns the exit code."""
+        line, newline, _ = content.decode(errors="replace").partition("\n")
+        self.variables[words[-1]] = line
+        return int(not newline)
 
     def _assign(self, words: list[str]) -> bool:
         """Assigns variables if the words are assignments; returns whether they are."""

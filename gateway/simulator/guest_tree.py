@@ -12,8 +12,8 @@ _INSTALLED = datetime(2025, 6, 1, 8, 30, tzinfo=UTC)
 _SYSTEM = Account("system", "", administrator=True, home="")
 
 LINUX_PROGRAMS = (
-    "bash", "cat", "chmod", "cp", "date", "echo", "false", "hostname", "id", "ls", "mkdir", "mv", "ping", "ps",
-    "rm", "sh", "sleep", "tail", "touch", "true", "uname", "whoami", "yes",
+    "bash", "cat", "chmod", "cp", "date", "df", "echo", "false", "hostname", "id", "kill", "ls", "mkdir", "mv", "ping",
+    "ps", "rm", "setsid", "sh", "sleep", "tail", "touch", "true", "uname", "whoami", "yes",
 )  # fmt: skip
 _LINUX_DIRECTORIES: Mapping[str, int] = {
     **dict.fromkeys(
@@ -34,8 +34,10 @@ _WINDOWS_DIRECTORIES = (
     "C:\\Windows\\System32\\WindowsPowerShell\\v1.0", "C:\\Windows\\Temp",
 )  # fmt: skip
 _WINDOWS_PROGRAMS = (
-    *(f"C:\\Windows\\System32\\{name}.exe" for name in ("cmd", "hostname", "ipconfig", "ping", "tasklist", "timeout")),
-    "C:\\Windows\\System32\\whoami.exe",
+    *(
+        f"C:\\Windows\\System32\\{name}.exe"
+        for name in ("cmd", "hostname", "ipconfig", "ping", "taskkill", "tasklist", "timeout", "whoami")
+    ),
     "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe",
 )
 _PROGRAM = b"\x7fELF"
@@ -69,6 +71,7 @@ def _linux(host_name: str, accounts: Iterable[Account], mounts: Iterable[str]) -
         "/etc/hostname": f"{host_name}\n",
         "/etc/hosts": f"127.0.0.1 localhost\n127.0.1.1 {host_name}\n",
         "/etc/passwd": passwd,
+        "/var/log/messages": f"Jun  1 08:30:00 {host_name} systemd[1]: Started VMware Tools.\n",
     }
     for path, text in files.items():
         _add(tree, path, _node(tree.name_of(path), "FILE", 0o644, text.encode()))

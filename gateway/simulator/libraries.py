@@ -13,17 +13,18 @@ machines, which are counted elsewhere.
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 from gateway.simulator import errors
-from gateway.simulator.library import OVF, VM_TEMPLATE, CheckOut, File, Item, Library
+from gateway.simulator.library import OVF, VM_TEMPLATE, CheckOut, File, Item, Library, Subscription
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.ovf_package import PHOTON
 from gateway.simulator.places import Datastore, Places
 
-__all__ = ["ISO_ITEM", "MIRROR", "OVF_ITEM", "TEMPLATES", "VM_TEMPLATE_ITEM", "Libraries"]
+__all__ = ["ISO_ITEM", "MIRROR", "OVF_ITEM", "PUBLISHED", "PUBLISHER", "TEMPLATES", "VM_TEMPLATE_ITEM", "Libraries"]
 
 TEMPLATES, MIRROR = "b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e", "e0a4f7c2-93b1-4d58-a6e7-2c81d05f9b34"
 OVF_ITEM, VM_TEMPLATE_ITEM = "0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3", "7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12"
@@ -31,6 +32,21 @@ ISO_ITEM = "41d8b6f0-c2e5-4739-8b1d-95f7a03e6c28"
 
 _MESSAGES = "com.vmware.vdcs.cls-main"
 _MIB = 1 << 20
+
+PUBLISHER = "https://publisher.example.com/cls/vcsp/lib/2f64c8a0/lib.json"
+"""A published library in another vCenter."""
+_ISO = "debian-12.5.0-amd64-netinst.iso"
+PUBLISHED = (
+    Item(
+        "c5e8a3d7-60f9-4b14-8d2c-e7b1f05a9364",
+        "2f64c8a0",
+        "debian-12",
+        "iso",
+        datetime(2026, 1, 1, tzinfo=UTC),
+        files={_ISO: File(_ISO, 629 * _MIB)},
+    ),
+)
+"""The items of that library."""
 
 
 class Libraries:
@@ -43,6 +59,10 @@ class Libraries:
         self._random = Random("content library")  # noqa: S311 - identifiers are no secrets
         self.libraries: dict[str, Library] = {}
         self.items: dict[str, Item] = {}
+        self.certificates: dict[str, str] = {}
+        """The trusted certificates as PEM texts, by the SHA-256 of the certificate."""
+        self.configuration: dict[str, Any] = {}
+        """The changed settings of all libraries."""
         self.check_outs: dict[str, str] = {}
         """The items of the checked-out machines, by machine."""
         self._fill(started, template)
@@ -50,7 +70,7 @@ class Libraries:
     def _fill(self, started: datetime, template: VirtualMachine | None) -> None:
         templates = Library(TEMPLATES, "templates", "LOCAL", "datastore-11", started)
         mirror = Library(MIRROR, "mirror", "SUBSCRIBED", "datastore-12", started)
-        mirror.subscription_url = "https://publisher.example.com/cls/vcsp/lib/2f64c8a0/lib.json"
+        mirror.subscription = Subscription(PUBLISHER)
         mirror.synchronized = started
         self.libraries = {library.library: library for library in (templates, mirror)}
         ovf = Item(OVF_ITEM, TEMPLATES, "photon-5", OVF, started, "Photon OS 5 with its tools", package=PHOTON)
@@ -63,9 +83,10 @@ class Libraries:
                 File("photon-5-disk1.vmdk", 712 * _MIB),
             ),
         )
-        iso = Item(ISO_ITEM, MIRROR, "debian-12", "iso", started, source="c5e8a3d7-60f9-4b14-8d2c-e7b1f05a9364")
+        [published] = PUBLISHED
+        iso = Item(ISO_ITEM, MIRROR, published.name, published.type, started, source=published.item)
         self.items[ISO_ITEM] = iso
-        self.add_files(iso, (File("debian-12.5.0-amd64-netinst.iso", 629 * _MIB),))
+        self.add_files(iso, (replace(file) for file in published.files.values()))
         if template is not None:
             golden = Item(
                 VM_TEMPLATE_ITEM, TEMPLATES, "golden-image", VM_TEMPLATE, started, "What all servers start from"
@@ -130,13 +151,23 @@ class Libraries:
             item.files[file.name] = file
             self._store(item, file)
 
-    def replace_files(self, item: Item, files: Iterable[File], now: datetime) -> None:
+    def replace_files(self, item: Item, files: Iterable[File], now: datetime, user: str | None = None) -> None:
         """Replaces the files of an item, as a new version of its content."""
         for file in item.files.values():
             self._remove(item, file)
         item.files.clear()
         self.add_files(item, files)
-        item.content_version, item.modified = item.content_version + 1, now
+        item.content_changed(now, user)
+
+    def cache(self, item: Item, *, cached: bool) -> None:
+        """Copies the missing files of a subscribed item to the library's storage, or removes all files from it.
+
+        The caller checks whether there is enough space.
+        """
+        for file in item.files.values():
+            self._remove(item, file)
+            file.cached = cached
+            self._store(item, file)
 
     def hold_template(self, item: Item, machine: VirtualMachine) -> None:
         """Makes a machine, which is already a template, the only version of a new item."""
@@ -180,16 +211,18 @@ class Libraries:
             self.end_check_out(self.items[self.check_outs[identifier]])
 
     def _store(self, item: Item, file: File) -> None:
-        self._use(item, file, file.size)
-        self._paths.add(self._path(item, file))
+        if file.cached:
+            self._use(item, file.size)
+            self._paths.add(self._path(item, file))
 
     def _remove(self, item: Item, file: File) -> None:
-        self._use(item, file, -file.size)
-        self._paths.discard(self._path(item, file))
+        if file.cached:
+            self._use(item, -file.size)
+            self._paths.discard(self._path(item, file))
 
-    def _use(self, item: Item, file: File, size: int) -> None:
+    def _use(self, item: Item, size: int) -> None:
         datastore = self.datastore_of(self.library_of(item))
-        if datastore is not None and file.cached and item.type != VM_TEMPLATE:
+        if datastore is not None and item.type != VM_TEMPLATE:
             datastore.used += size
 
     def _path(self, item: Item, file: File) -> str:

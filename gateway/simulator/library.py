@@ -16,10 +16,14 @@ __all__ = [
     "OVF",
     "SECURITY_POLICY",
     "VM_TEMPLATE",
+    "Change",
     "CheckOut",
     "File",
     "Item",
     "Library",
+    "Subscriber",
+    "Subscription",
+    "Usage",
     "require_texts",
 ]
 
@@ -62,6 +66,16 @@ class CheckOut:
     time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of an item's content; vCenter does not know who made some of them."""
+
+    version: str
+    time: datetime
+    user: str | None = None
+    message: str | None = None
+
+
 @dataclass(slots=True)
 class Item:
     """An item of a library."""
@@ -84,6 +98,8 @@ class Item:
     check_out: CheckOut | None = None
     package: OvfPackage | None = None
     """The contents of the item's OVF package; None if it is not an OVF package."""
+    changes: list[Change] = field(default_factory=list)
+    """The changes of its content since it was created, oldest first."""
 
     @property
     def cached(self) -> bool:
@@ -104,11 +120,45 @@ class Item:
         """Records a change of properties."""
         self.version, self.modified = self.version + 1, now
 
-    def add_version(self, template: str, now: datetime) -> str:
-        """Creates a machine the latest version of the template, and returns the version."""
+    def content_changed(self, now: datetime, user: str | None = None, message: str | None = None) -> str:
+        """Records a change of the content, and returns its new version."""
         self.content_version, self.modified = self.content_version + 1, now
-        self.templates[str(self.content_version)] = template
-        return str(self.content_version)
+        version = str(self.content_version)
+        self.changes.append(Change(version, now, user, message))
+        return version
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Where a subscribed library gets its items, and when."""
+
+    url: str
+    authentication: str = "NONE"
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    thumbprint: str | None = None
+    automatic: bool = True
+    on_demand: bool = False
+    """Whether files are only copied when somebody asks for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """A subscribed library that a published library tells about changes."""
+
+    library: str
+    name: str
+    vcenter: Mapping[str, Any] | None = None
+    """The other vCenter that has the library; None if it is this one."""
+    placement: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What uses a library, as a URN such as `urn:vmomi:vm:vm-12`, and since when."""
+
+    urn: str
+    time: datetime
 
 
 @dataclass(slots=True)
@@ -126,15 +176,19 @@ class Library:
     storage_type: str = "DATASTORE"
     published: bool = False
     authentication: str = "NONE"
+    """How subscribed libraries have to authenticate, if it is published."""
+    password: str | None = field(default=None, repr=False)
+    """What they have to authenticate with."""
     persist_json: bool = False
-    subscriptions: set[str] = field(default_factory=set)
-    """The known subscriptions of other libraries."""
-    subscription_url: str | None = None
+    subscribers: dict[str, Subscriber] = field(default_factory=dict)
+    """By the identifier of their subscription."""
+    subscription: Subscription | None = None
     synchronized: datetime | None = None
+    synchronizing: bool = False
     security_policy: str | None = None
     usage_protects_items: bool = False
-    used_by: set[str] = field(default_factory=set)
-    """The users that have declared that they use the library."""
+    usages: dict[str, Usage] = field(default_factory=dict)
+    """What uses the library, by the identifier of the usage."""
     state: str = "ACTIVE"
     state_message: str | None = None
     migrating: bool = False
@@ -158,6 +212,34 @@ class Library:
                 f"{_MESSAGES}.invalid_library_type",
                 "The operation is not supported for the subscribed library '{0}'.",
                 self.library,
+            )
+
+    def require_subscribed(self) -> None:
+        """INVALID_ELEMENT_TYPE for a local library."""
+        if self.local:
+            raise errors.of_type(
+                "INVALID_ELEMENT_TYPE",
+                f"{_MESSAGES}.invalid_library_type",
+                "The library '{0}' is not a subscribed library.",
+                self.library,
+            )
+
+    def require_published(self) -> None:
+        """NOT_ALLOWED_IN_CURRENT_STATE for a local library that is not published."""
+        if not self.published:
+            text = "The library '{0}' is not published."
+            raise errors.not_allowed(f"{_MESSAGES}.library_not_published", text, self.library)
+
+    def require_version(self, version: str | None) -> None:
+        """CONCURRENT_CHANGE if a change was based on another version; None is any version."""
+        if version not in (None, str(self.version)):
+            text = "The library has version '{0}', not '{1}'."
+            raise errors.of_type(
+                "CONCURRENT_CHANGE",
+                f"{_MESSAGES}.library_version_mismatch",
+                text,
+                str(self.version),
+                str(version),
             )
 
     def require_active(self) -> None:

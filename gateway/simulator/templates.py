@@ -79,10 +79,13 @@ def copying(call: Call, source: VirtualMachine, wanted: provisioning.Copy, finis
     )
 
 
-def add_version(inventory: Inventory, item: Item, machine: VirtualMachine, now: datetime) -> str:
+def add_version(
+    inventory: Inventory, item: Item, machine: VirtualMachine, now: datetime, user: str, message: str | None = None
+) -> str:
     """Makes a machine the latest version of the item, and discards excess versions."""
     machine.template = True
-    version = item.add_version(machine.vm, now)
+    version = item.content_changed(now, user, message)
+    item.templates[version] = machine.vm
     for old in list(item.templates)[:-_VERSIONS_KEPT]:
         discard_version(inventory, item, old)
     return version

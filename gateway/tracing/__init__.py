@@ -4,15 +4,13 @@ The server and the client of vCenter only know the protocol `Tracing`. It has tw
 no spans and needs no extra package; `gateway.tracing.spans` uses OpenTelemetry's SDK and is imported only if needed.
 """
 
-from gateway.tracing.context import Exchange, Trace, Tracing
+from gateway.tracing.context import Tracing
 from gateway.tracing.events import TraceEvents
 from gateway.tracing.forwarding import Forwarding
 from gateway.tracing.start import TracingError, check_tracing, start_tracing
 
 __all__ = [
-    "Exchange",
     "Forwarding",
-    "Trace",
     "TraceEvents",
     "Tracing",
     "TracingError",

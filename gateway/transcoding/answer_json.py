@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import math
 import re
 from collections.abc import Iterator
 from itertools import repeat
@@ -22,6 +24,7 @@ MAX_MENDED_BYTES = 4 * 1024 * 1024
 machines has about one MiB."""
 
 _MAX_DEPTH = 200  # More than any message has.
+_MAX_DIGITS = 300
 _SEPARATORS = b"{[,:"
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
@@ -37,7 +40,8 @@ class TooManyElementsError(Exception):
 def parse(body: bytes) -> tuple[Any, bool]:
     """The value of a JSON text, and whether U+FFFD replaces invalid text in it. Names and notes of machines come from
     many sources: one byte of another encoding, one half of a surrogate pair or one raw control character must not make
-    a whole list unreadable. Raises NotJsonError and TooManyElementsError.
+    a whole list unreadable. Nor may a number that is too large: it becomes its text, which no numeric field accepts.
+    Raises NotJsonError and TooManyElementsError.
     """
     # A text that is shorter than the limit cannot exceed it, so most responses are not even counted.
     if len(body) > MAX_ELEMENTS and len(body) - len(body.translate(None, _SEPARATORS)) > MAX_ELEMENTS:
@@ -47,14 +51,25 @@ def parse(body: bytes) -> tuple[Any, bool]:
     except orjson.JSONDecodeError:
         if len(body) > MAX_MENDED_BYTES:
             raise NotJsonError from None
-    text = body.decode(errors="replace")
+    text = body.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
     try:
         # The standard library accepts raw control characters and unpaired surrogates, and joins matching halves.
-        text = json.dumps(json.loads(text, strict=False), ensure_ascii=False)
+        value = json.loads(text, strict=False, parse_float=_float, parse_int=_int)
+        text = json.dumps(value, ensure_ascii=False)
         mended = _HALF_CHARACTER.sub("\ufffd", text)
         return orjson.loads(mended), "\ufffd" in mended
     except (ValueError, RecursionError):
         raise NotJsonError from None
+
+
+def _float(number: str) -> float | str:
+    value = float(number)
+    return value if math.isfinite(value) else number
+
+
+def _int(number: str) -> int | str:
+    # Far more digits than any field has, and fewer than Python refuses to convert.
+    return int(number) if len(number) <= _MAX_DIGITS else number
 
 
 def first_values(value: Any, most: int) -> Any:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl, quote, unquote
 
 import orjson
@@ -36,24 +37,29 @@ _REPEATABLE_BY = "client_token"
 # Text without characters to escape according to RFC 3986, which applies to nearly all of vCenter's identifiers.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
 
+# Text that a header can have as its value; anything else would change the request, or be changed on its way.
+_HEADER_TEXT = re.compile(r"([!-~]([ -~]*[!-~])?)?").fullmatch
 
-@dataclass(frozen=True, slots=True)
-class RestRequest:
+
+class RestRequest(NamedTuple):
     """A call of one of vCenter's APIs, without host and headers."""
 
     method: str
     target: str
     """Path and query, percent-encoded, to be sent unchanged."""
-    body: bytes | None = field(repr=False)
+    body: bytes | None
     """Of the media type, None if the operation has no body. May contain guest passwords."""
-    operation: str = field(default="", compare=False)
+    operation: str = ""
     """The call in vCenter's notation, for metrics. Contains no identifiers."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Headers that are part of the operation."""
     media_type: str = "application/json"
     """Of the body, and of the response."""
-    newer: NewerRequest | None = field(default=None, repr=False)
+    newer: NewerRequest | None = None
     """The same call in the form of newer releases; None if all releases expect the same."""
+
+    def __repr__(self) -> str:
+        return f"RestRequest({self.method} {self.target})"  # Without secrets.
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +71,16 @@ class NewerRequest:
     request: RestRequest
 
 
-@dataclass(frozen=True, slots=True)
-class RestResponse:
+class RestResponse(NamedTuple):
     """vCenter's answer."""
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
     """Headers by lower-case name."""
-    body: bytes = field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"RestResponse({self.status})"  # Without secrets.
 
     @property
     def is_json(self) -> bool:
@@ -264,7 +272,9 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
         body = None if content is None else orjson.dumps(content)
         request = RestRequest(verb, target, body, operation)
         if moved and not moved.keys().isdisjoint(given):
-            return replace(request, newer=_newer(request, resource, literal_query, given, moved))
+            in_header = [query[wire].name for wire in given if wire in moved and moved[wire].header]
+            _require_header_texts(message, in_header)
+            return request._replace(newer=_newer(request, resource, literal_query, given, moved))
         return request
 
     query_names = [f.name for f in query.values()]
@@ -279,6 +289,17 @@ def _with_query(resource: str, literal: str, given: Mapping[str, list[str]]) -> 
     for wire, texts in given.items():
         query.extend(f"{wire}={text}" for text in texts)
     return f"{resource}?{'&'.join(query)}" if query else resource
+
+
+def _require_header_texts(message: Message, names: list[str]) -> None:
+    """INVALID_ARGUMENT for a field that no header can carry: a line break would begin another header, or request.
+
+    Whether the header is used depends on vCenter's release. What is valid does not.
+    """
+    wrong = [name for name in names if not _HEADER_TEXT(getattr(message, name))]
+    if wrong:
+        text = "must have printable ASCII characters only, and no spaces around them"
+        raise GatewayError(Failure.of_request([Violation(name, text) for name in wrong]))
 
 
 def _newer(
@@ -296,7 +317,7 @@ def _newer(
             headers[move.header] = ",".join(unquote(text) for text in texts)
         else:
             query[move.query] = texts
-    return NewerRequest(since, replace(request, target=_with_query(resource, literal, query), headers=headers))
+    return NewerRequest(since, request._replace(target=_with_query(resource, literal, query), headers=headers))
 
 
 def _distinct(violations: list[Violation]) -> list[Violation]:

@@ -21,9 +21,9 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
-from gateway.contract.contract import ContractError, map_value, wire_name
+from gateway.contract.contract import ContractError, enum_wire_names, map_value, wire_name
 from gateway.printable import name_or_other
-from gateway.transcoding.encoder import FLOATS, INTEGERS, TIMESTAMP_SECONDS, enum_wire_names
+from gateway.transcoding.encoder import FLOATS, INTEGERS, TIMESTAMP_SECONDS
 
 __all__ = ["MAX_DEPTH", "Decode", "Decoders", "Drift", "MismatchError", "NoDrift"]
 
@@ -102,7 +102,7 @@ class Decoders:
     the fields that contain any value as JSON text.
     """
 
-    def __init__(self, json_texts: frozenset[str] = frozenset()) -> None:
+    def __init__(self, json_texts: frozenset[str]) -> None:
         self._json_texts = json_texts
         self._messages: dict[str, Decode] = {
             "google.protobuf.Timestamp": _decode_timestamp,

@@ -15,9 +15,9 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from gateway.contract.contract import Contract, ContractError, Union, enum_prefix, map_value, wire_name
+from gateway.contract.contract import Contract, ContractError, Union, enum_wire_names, map_value, wire_name
 
-__all__ = ["Encode", "Encoders", "Violation", "enum_wire_names"]
+__all__ = ["Encode", "Encoders", "Violation", "encode_timestamp"]
 
 INTEGERS = frozenset(
     {
@@ -56,25 +56,13 @@ Encode = Callable[[Any, list[Violation]], Any]
 """Converts one value into JSON and appends its violations, with paths relative to the value."""
 
 
-def enum_wire_names(descriptor: EnumDescriptor) -> Mapping[int, str]:
-    """vCenter's names of an enum's values by number, without the UNSPECIFIED one."""
-    prefix = enum_prefix(descriptor)
-    names: dict[int, str] = {}
-    for value in descriptor.values:
-        if not value.name.startswith(prefix):
-            raise ContractError(f"enum {descriptor.full_name}: {value.name} does not start with {prefix}")
-        if value.number != 0:
-            names[value.number] = value.name.removeprefix(prefix)
-    return names
-
-
 class Encoders:
     """Compiles and caches one encoder for each message type; types may be recursive."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._messages: dict[str, Encode] = {
-            "google.protobuf.Timestamp": _encode_timestamp,
+            "google.protobuf.Timestamp": encode_timestamp,
             "google.protobuf.Struct": _encode_struct,
             "google.protobuf.Value": _encode_dynamic,
         }
@@ -210,7 +198,7 @@ def _map_encoder(single: Encode) -> Encode:
     return encode
 
 
-def _encode_timestamp(value: Any, violations: list[Violation]) -> str | None:
+def encode_timestamp(value: Any, violations: list[Violation]) -> str | None:
     """RFC 3339 in UTC. vCenter works in milliseconds; finer digits are sent only if the caller set them."""
     if value.seconds not in TIMESTAMP_SECONDS or not 0 <= value.nanos < 1_000_000_000:
         violations.append(Violation("", "must be a time between the years 1 and 9999"))

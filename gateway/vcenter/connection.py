@@ -164,8 +164,9 @@ class Connection(asyncio.Protocol):
             self.fail(ConnectionLostError(_LARGE_HEAD))
         if not self._has_head:  # Trailers do not change the meaning of a response.
             key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
-            # Every cookie counts; of any other header, only the last one.
-            self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers and key == _COOKIE else text
+            if key == _COOKIE and key in self._headers:  # Every cookie counts; of any other header, only the last one.
+                text = f"{self._headers[key]}, {text}"
+            self._headers[key] = text
 
     def on_headers_complete(self) -> None:
         self._has_head = True

@@ -126,6 +126,9 @@ class Transport:
         return response
 
     def _serialize(self, request: RestRequest, headers: Mapping[str, str]) -> bytes:
+        values = "".join([request.target, *headers.values()])
+        if "\r" in values or "\n" in values:
+            raise ValueError("the URL or a header of a request to vCenter has a line break")
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         media_type = request.media_type
         head = f"{request.method} {request.target}{self._common}{media_type}\r\nAccept-Encoding: identity\r\n{lines}"

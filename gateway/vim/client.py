@@ -34,7 +34,7 @@ from gateway.vim.codec import Codec, VimMethod
 from gateway.vim.filters import of_objects
 from gateway.vim.schema import load_schema
 from gateway.vim.sessions import PROPERTY_COLLECTOR, SESSION_MANAGER, VimSessions, is_cookie
-from gateway.vim.values import Data, Fault, ObjectContent, Ref
+from gateway.vim.values import Data, Fault, ObjectContent, Ref, objects_in
 
 __all__ = ["SHARED_SESSIONS", "Vim", "VimClient", "VimParts"]
 
@@ -260,6 +260,16 @@ class VimClient:
             raise
         return result
 
+    async def call_own(self, this: Ref, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Calls a method of an object that the gateway created in its session, such as a collector. If it no longer
+        exists, its session has ended: nothing that callers know is missing. Raises GatewayError."""
+        try:
+            return await self.call(this, name, arguments)
+        except GatewayError as error:
+            if error.failure.metadata.get("vi_fault") != "ManagedObjectNotFound":
+                raise
+            raise self.session_ended() from None
+
     async def properties(self, objects: Sequence[Ref], paths: Sequence[str]) -> list[ObjectContent]:
         """Properties of known objects, all of one type. Objects that no longer exist, or that the credential may not
         see, are missing. Raises GatewayError."""
@@ -272,10 +282,10 @@ class VimClient:
                 token = {"token": result["token"]}
                 self._vim.finish(self.call(PROPERTY_COLLECTOR, "CancelRetrievePropertiesEx", token))
                 return [found async for page in self.retrieve(filters) for found in page]
-            found = _objects(result)
+            found = objects_in(result)
             if found or await self._has_session(renew=not is_last):
                 return found
-        raise self._no_session()
+        raise self.session_ended()
 
     async def retrieve(
         self, filters: Sequence[Data], *, page_size: int = 200
@@ -289,15 +299,15 @@ class VimClient:
         collector: Ref = await self.call(PROPERTY_COLLECTOR, "CreatePropertyCollector")
         try:
             arguments = {"specSet": list(filters), "options": {"maxObjects": page_size}}
-            page = await self._page(collector, "RetrievePropertiesEx", arguments)
-            if not _objects(page) and not await self._has_session():
-                raise self._no_session()
+            page = await self.call_own(collector, "RetrievePropertiesEx", arguments)
+            if not objects_in(page) and not await self._has_session():
+                raise self.session_ended()
             while page is not None:
-                yield _objects(page)
+                yield objects_in(page)
                 token = page.get("token")
                 if token is None:
                     return
-                page = await self._page(collector, "ContinueRetrievePropertiesEx", {"token": token})
+                page = await self.call_own(collector, "ContinueRetrievePropertiesEx", {"token": token})
         finally:
             self._vim.finish(self.call(collector, "DestroyPropertyCollector"))
 
@@ -305,21 +315,11 @@ class VimClient:
         """The failure of a call whose task ended with a fault, or that found one in a property."""
         return self._vim.codec.failure(operation, fault)
 
-    async def _page(self, collector: Ref, name: str, arguments: Mapping[str, Any]) -> Data | None:
-        try:
-            page: Data | None = await self.call(collector, name, arguments)
-        except GatewayError as error:
-            if error.failure.metadata.get("vi_fault") != "ManagedObjectNotFound":
-                raise
-            # A collector lives as long as its session. Any other missing object would be omitted from the result.
-            raise self._no_session() from None
-        return page
-
     async def _has_session(self, *, renew: bool = False) -> bool:
         """Whether the session is valid for vCenter. Without one, the property collector returns nothing instead of an
         error, which must never be mistaken for an empty inventory."""
         asked = {"specSet": [of_objects([SESSION_MANAGER], ["currentSession"])], "options": {}}
-        found = _objects(await self.call(PROPERTY_COLLECTOR, "RetrievePropertiesEx", asked))
+        found = objects_in(await self.call(PROPERTY_COLLECTOR, "RetrievePropertiesEx", asked))
         if any("currentSession" in content.values for content in found):
             return True
         if renew and isinstance(self._credential, Basic):
@@ -328,7 +328,8 @@ class VimClient:
             await pool.renew(self._credential, session, pool.now(), self._call)
         return False
 
-    def _no_session(self) -> GatewayError:
+    def session_ended(self) -> GatewayError:
+        """The error of a call during which its session ended."""
         if isinstance(self._credential, SessionId):
             text = "vCenter does not accept the session id"
             return GatewayError(Failure(code_pb2.UNAUTHENTICATED, "UNAUTHENTICATED", text, domain=VCENTER_DOMAIN))
@@ -383,7 +384,3 @@ class VimClient:
 def _numbers(release: str) -> tuple[int, ...]:
     """A release as comparable numbers; `6.7.3` and similar ones are older than all supported ones."""
     return tuple(int(part) for part in release.split(".") if part.isdigit())
-
-
-def _objects(result: Data | None) -> list[ObjectContent]:
-    return [] if result is None else result.get("objects", [])

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.error_response import ErrorReader, leaves_open
-from gateway.vim.faults import Faults
+from gateway.vim.faults import failure_of
 from gateway.vim.reader import MAX_ELEMENTS, NotReadableError, Reader, TooManyElementsError
 from gateway.vim.schema import Method, Schema
 from gateway.vim.values import Fault, Ref
@@ -74,7 +74,6 @@ class Codec:
         self.schema = schema
         self._errors = errors
         self._reader = Reader(schema)
-        self._faults = Faults(schema, errors)
 
     def method(self, of: Ref, name: str) -> VimMethod:
         """A method of an object. Raises KeyError if the API has none with this name."""
@@ -109,7 +108,7 @@ class Codec:
 
     def failure(self, operation: str, fault: Fault) -> Failure:
         """The failure of a call of `operation` that got this fault, or whose task ended with it."""
-        return self._faults.failure(operation, fault)
+        return failure_of(self.schema, self._errors, operation, fault)
 
     def fault(self, response: RestResponse) -> Fault | None:
         """The fault in a response to any method, None if it is something else."""

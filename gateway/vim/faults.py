@@ -17,7 +17,7 @@ from gateway.transcoding.error_response import ErrorReader
 from gateway.vim.schema import Schema
 from gateway.vim.values import Data, Fault, Ref
 
-__all__ = ["BY_FAULT", "Faults", "error_type_of"]
+__all__ = ["BY_FAULT", "error_type_of", "failure_of"]
 
 BY_FAULT: Mapping[str, str] = {
     # In vCenter, NotAuthenticated is derived from NoPermission.
@@ -81,6 +81,8 @@ BY_FAULT: Mapping[str, str] = {
 _STATISTICS = "vpxd.stats"
 _LIMITS = frozenset({"RestrictedByAdministrator"})
 _MAX_ARGUMENTS = 20
+_FAULT_STATUS = 500
+"""The HTTP status of every fault."""
 
 
 def error_type_of(schema: Schema, fault: Fault) -> str:
@@ -94,33 +96,22 @@ def error_type_of(schema: Schema, fault: Fault) -> str:
     return next((BY_FAULT[name] for name in schema.lineage(fault.type) if name in BY_FAULT), "ERROR")
 
 
-class Faults:
-    """Creates failures from faults, like `errors` from responses of the REST API."""
-
-    def __init__(self, schema: Schema, errors: ErrorReader) -> None:
-        self._schema = schema
-        self._errors = errors
-
-    def failure(self, operation: str, fault: Fault) -> Failure:
-        """The failure of a call of `operation` that got this fault."""
-        error = {
-            "error_type": error_type_of(self._schema, fault),
-            "messages": [
-                {
-                    "id": f"vim.fault.{fault.type}",
-                    "default_message": fault.message or f"vCenter reported {fault.type}",
-                    "args": [],
-                }
-            ],
-            "data": _plain(fault.data),
-        }
-        failure = self._errors.read(operation, _FAULT_STATUS, {}, orjson.dumps(error))
-        # The HTTP status of a fault is meaningless, and the fault of a task has none.
-        return replace(failure, metadata={"operation": operation, "vi_fault": fault.type})
-
-
-_FAULT_STATUS = 500
-"""That of every fault, whatever it is."""
+def failure_of(schema: Schema, errors: ErrorReader, operation: str, fault: Fault) -> Failure:
+    """The failure of a call of `operation` that got this fault, made like those from responses of the REST API."""
+    error = {
+        "error_type": error_type_of(schema, fault),
+        "messages": [
+            {
+                "id": f"vim.fault.{fault.type}",
+                "default_message": fault.message or f"vCenter reported {fault.type}",
+                "args": [],
+            }
+        ],
+        "data": _plain(fault.data),
+    }
+    failure = errors.read(operation, _FAULT_STATUS, {}, orjson.dumps(error))
+    # The HTTP status of a fault is meaningless, and the fault of a task has none.
+    return replace(failure, metadata={"operation": operation, "vi_fault": fault.type})
 
 
 def _plain(data: Data) -> dict[str, Any]:

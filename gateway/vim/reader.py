@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element, ParseError, XMLParser
 
 from gateway.printable import is_name
 from gateway.vim.schema import Kind, Method, Schema
-from gateway.vim.values import Data, Fault, ObjectContent, ObjectUpdate, Ref, unescaped_name
+from gateway.vim.values import NOT_XML, Data, Fault, ObjectContent, ObjectUpdate, Ref, unescaped_name
 
 __all__ = ["MAX_ELEMENTS", "Answer", "NotReadableError", "Reader", "TooManyElementsError"]
 
@@ -30,7 +30,6 @@ use gigabytes of memory."""
 _MAX_DEPTH = 150
 """Maximum nesting of structures. The longest chain of snapshots is 32, each nested in its parent."""
 _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}(?:<\?xml\s[^?<>]{0,200}\?>)?\s{0,100}<[A-Za-z_]")
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MAX_MENDED_BYTES = 4 * 1024 * 1024
 _SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
 _VIM = "{urn:vim25}"
@@ -256,7 +255,7 @@ def _tree(body: bytes) -> Element:
             raise NotReadableError("is not well-formed XML") from None
     try:
         # Names and notes come from many sources: one control character must not make a whole list unreadable.
-        return _parsed(_NOT_XML.sub("\ufffd", body.decode(errors="replace")).encode())
+        return _parsed(NOT_XML.sub("\ufffd", body.decode(errors="replace")).encode())
     except ParseError:
         raise NotReadableError("is not well-formed XML") from None
 

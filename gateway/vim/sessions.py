@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from gateway.calls.credential import Basic, is_session_id
 from gateway.errors import Failure, GatewayError, Reason
@@ -17,7 +16,7 @@ from gateway.transcoding.error_response import leaves_open
 from gateway.vcenter.session_api import SessionRequest
 from gateway.vim.codec import Codec
 from gateway.vim.filters import of_objects
-from gateway.vim.values import Fault, Ref
+from gateway.vim.values import Fault, Ref, objects_in
 
 __all__ = ["PROPERTY_COLLECTOR", "SESSION_MANAGER", "VimSessions", "is_cookie"]
 
@@ -88,7 +87,7 @@ class VimSessions:
             result = self._codec.decode(self._probe, response)
         except GatewayError:
             return False
-        return any("currentSession" in found.values for found in _objects(result))
+        return any("currentSession" in found.values for found in objects_in(result))
 
     def was_refused(self, response: RestResponse) -> bool:
         # Most responses are parsed only once, where they are translated.
@@ -102,7 +101,7 @@ class VimSessions:
             result = self._codec.decode(self._probe, response)
         except GatewayError:
             return False
-        return any(_is_about_session(fault) for found in _objects(result) for fault in found.missing.values())
+        return any(_is_about_session(fault) for found in objects_in(result) for fault in found.missing.values())
 
     def soap_action(self, release: str) -> Mapping[str, str]:
         """The header with the release."""
@@ -119,7 +118,3 @@ def is_cookie(value: str) -> bool:
 
 def _is_about_session(fault: Fault) -> bool:
     return fault.type == _NOT_AUTHENTICATED
-
-
-def _objects(result: Any) -> Any:
-    return () if result is None else result.get("objects", ())

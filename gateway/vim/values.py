@@ -11,7 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["Data", "Fault", "ObjectContent", "ObjectUpdate", "Ref", "escaped_name", "unescaped_name"]
+from gateway.errors import Failure, GatewayError, Reason
+
+__all__ = [
+    "NOT_XML",
+    "Data",
+    "Fault",
+    "ObjectContent",
+    "ObjectUpdate",
+    "Ref",
+    "escaped_name",
+    "objects_in",
+    "unescaped_name",
+]
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""The characters that XML does not allow."""
 
 
 class Ref(NamedTuple):
@@ -27,6 +42,11 @@ class Data(dict[str, Any]):
     """
 
     __slots__ = ("type",)
+
+    def __missing__(self, member: str) -> Any:
+        """A member without which a response of vCenter has no meaning. Raises GatewayError."""
+        text = f"vCenter's response is unusable: a {self.type} has no {member}"
+        raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
 
     def __init__(self, type: str, /, **members: Any) -> None:  # noqa: A002 - the API's word
         super().__init__(members)
@@ -77,6 +97,11 @@ class ObjectUpdate:
     values: Mapping[str, Any]
     """New values by path, None for a property that became unset."""
     missing: Mapping[str, Fault]
+
+
+def objects_in(result: Data | None) -> list[ObjectContent]:
+    """The objects in a page of the property collector's, which is None if there are none."""
+    return [] if result is None else result.get("objects", [])
 
 
 _ESCAPES = {"%2f": "/", "%5c": "\\", "%25": "%"}

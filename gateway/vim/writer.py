@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from gateway.vim.schema import Member, Method, Schema
-from gateway.vim.values import Data, Ref, escaped_name
+from gateway.vim.values import NOT_XML, Data, Ref, escaped_name
 
 __all__ = ["NotWritableError", "write_call"]
 
@@ -20,7 +19,6 @@ _HEAD = (
     '<soapenv:Body><{} xmlns="urn:vim25">'
 )
 _TAIL = "</{}></soapenv:Body></soapenv:Envelope>"
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # A bare carriage return would arrive as a line feed.
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"})
 _MAX_DEPTH = 50
@@ -123,7 +121,7 @@ def _stated(value: Any) -> tuple[str, str]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         _refuse("string", value)
-    if _NOT_XML.search(value):
+    if NOT_XML.search(value):
         raise NotWritableError("contains a control character or another character that XML does not allow")
     return value.translate(_ESCAPES)
 

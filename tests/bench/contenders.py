@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.grpc_core import GRPC_CORE_SETTINGS
 from tests.bench.processes import SERVER_CORES, Process, free_port, started
 
 __all__ = ["BENCH_BIN", "CALLERS", "ROOT", "SERVERS", "Contender", "envoy", "floor", "gateway", "threads"]
@@ -51,14 +52,16 @@ def gateway(
 
 
 @contextlib.contextmanager
-def floor(folder: Path, answer: bytes) -> Iterator[Contender]:
-    """A grpc.aio server that makes no upstream call and always returns this message."""
+def floor(folder: Path, answer: bytes, *, configured: bool = False) -> Iterator[Contender]:
+    """A grpc.aio server that makes no upstream call and always returns this message. If it is `configured`, gRPC's core
+    has the gateway's settings instead of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "floor.message"
     file.write_bytes(answer)
     port = free_port()
-    command = [str(BENCH_BIN / "python"), str(SERVERS / "floor.py"), f"127.0.0.1:{port}", str(file)]
-    with _serving("floor", command, folder / "floor.log", port) as contender:
+    settings = ["env", *(f"{name}={value}" for name, value in GRPC_CORE_SETTINGS.items())] if configured else []
+    command = [*settings, str(BENCH_BIN / "python"), str(SERVERS / "floor.py"), f"127.0.0.1:{port}", str(file)]
+    with _serving("configured floor" if configured else "floor", command, folder / "floor.log", port) as contender:
         yield dataclasses.replace(contender, asks=False)
 
 

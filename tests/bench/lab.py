@@ -99,6 +99,11 @@ class Lab:
         return self._stack.enter_context(contenders.floor(self.folder, self.cdrom.expected.SerializeToString()))
 
     @cached_property
+    def configured_floor(self) -> Contender:
+        answer = self.cdrom.expected.SerializeToString()
+        return self._stack.enter_context(contenders.floor(self.folder, answer, configured=True))
+
+    @cached_property
     def threads(self) -> Contender:
         return self._stack.enter_context(contenders.threads(self.folder, self.upstream.address(self.vcenter)))
 

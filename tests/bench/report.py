@@ -103,6 +103,10 @@ def _contenders() -> Iterator[str]:
             ),
             ("floor", "a grpc.aio server on uvloop that answers with the same message and calls nobody"),
             (
+                "configured floor",
+                "the same server, with the gateway's settings of gRPC's core (`gateway/grpc_core.py`)",
+            ),
+            (
                 "thread pool",
                 "the obvious way to write it: grpc's server with 64 threads, in each a session of requests, and "
                 "json_format; one rpc by hand, without checks, metrics or log",

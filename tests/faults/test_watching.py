@@ -162,6 +162,26 @@ async def test_the_network_cuts_answers(fate: str) -> None:
         assert proxy.fates[fate]
 
 
+@pytest.mark.parametrize(
+    ("rpc", "request_content", "operation"),
+    [
+        ("WatchVms", {}, "vim.PropertyCollector.CreateFilter"),
+        ("WatchEvents", {}, "vim.EventHistoryCollector.SetCollectorPageSize"),
+        ("WatchEvents", {"bookmark": "1@2020-01-01T00:00:00+00:00"}, "vim.EventHistoryCollector.ReadNextEvents"),
+        ("ListEvents", {}, "vim.EventHistoryCollector.SetCollectorPageSize"),
+    ],
+    ids=["machines", "events", "events-since", "past-events"],
+)
+async def test_sessions_that_end_again_and_again(rpc: str, request_content: dict[str, Any], operation: str) -> None:
+    """If vCenter loses what the gateway made in its session, callers are told to try again, and not that something is
+    missing."""
+    async with running_system() as system:
+        system.simulator.faults.add(Fault.vim_fault("ManagedObjectNotFound"), operation=operation, times=20)
+        stream = system.client.stream(f"vcenter.gateway.v1.WatchService/{rpc}", request_content, timeout=60)
+        failure = await stream.failed()
+        assert (failure.code, failure.reason) == ("UNAVAILABLE", "VCENTER_CONNECTION_LOST")
+
+
 async def test_vcenter_restarts() -> None:
     """While vCenter is away, streams stay open and report it. When it is back with other machines, they get the
     differences and a message that they are up to date."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.admin.metrics import FAMILIES
+from gateway.admin.families import FAMILIES
 from tests.helm.chart import CHART, VCENTER, gateway_yaml, only, render
 
 SIMULATOR = {"simulator": {"enabled": True}}

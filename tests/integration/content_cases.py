@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.simulator import Simulator
 from gateway.simulator.libraries import ISO_ITEM, MIRROR, OVF_ITEM, TEMPLATES, VM_TEMPLATE_ITEM
-from gateway.simulator.library import CheckOut, File, Item, Library
+from gateway.simulator.library import CheckOut, File, Item, Library, Subscriber, Usage
 from tests.integration.cases import ErrorCase, Json, Setup, Success
 
 __all__ = ["ERRORS", "NOT_THERE", "SUCCESSES", "checked_out", "item_with", "library_with"]
@@ -30,6 +31,7 @@ NOT_THERE = "00000000-0000-4000-8000-000000000000"
 TOKEN = "5e2c81d7-40b3-4a6f-9d18-c7b0a2f3e64d"
 SUBSCRIPTION = "9a0d4c7e-5b31-4f86-92e7-3d6c18f0a5b4"
 STARTED = "2026-01-15T12:00:00Z"
+USED = {NOT_THERE: Usage("urn:vmomi:vm:vm-1001", datetime(2026, 1, 15, 12, tzinfo=UTC))}
 ISO = "debian-12.5.0-amd64-netinst.iso"
 ISO_SIZE = 629 << 20
 TO_PUBLISHED = {"conversion_type": "LIBRARY_CONVERSION_SPEC_CONVERSION_TYPE_TO_PUBLISHED_LIBRARY"}
@@ -247,7 +249,7 @@ LIBRARY_SUCCESSES = (
         id="used",
         rpc=FORCE_DELETE,
         request={"library_id": TEMPLATES},
-        setup=library_with(used_by={"a supervisor"}),
+        setup=library_with(usages=USED),
         check=library_is_gone,
     ),
 )
@@ -342,7 +344,7 @@ ITEM_SUCCESSES = (
             "force_sync_content": False,
             "subscriptions": [{"subscription": SUBSCRIPTION}],
         },
-        setup=library_with(published=True, subscriptions={SUBSCRIPTION}),
+        setup=library_with(published=True, subscribers={SUBSCRIPTION: Subscriber(NOT_THERE, "elsewhere")}),
         response={},
     ),
     Success(id="of an image", rpc=LIST_FILES, request={"library_item_id": ISO_ITEM}, response={"files": [ISO_FILE]}),
@@ -494,7 +496,7 @@ LIBRARY_ERRORS = (
         INVALID,
         "library_not_subscribed",
         {"library_id": MIRROR, "spec": TO_PUBLISHED},
-        library_with(MIRROR, subscription_url=None),
+        library_with(MIRROR, subscription=None),
     ),
     refused(
         CONVERT,
@@ -503,7 +505,7 @@ LIBRARY_ERRORS = (
         {"library_id": MIRROR, "spec": TO_PUBLISHED},
         lambda simulator: setattr(item(simulator, ISO_ITEM).files[ISO], "cached", False),
     ),
-    refused(DELETE, NOT_ALLOWED, "library_in_use", {"library_id": TEMPLATES}, library_with(used_by={"x"})),
+    refused(DELETE, NOT_ALLOWED, "library_in_use", {"library_id": TEMPLATES}, library_with(usages=USED)),
     ErrorCase(
         rpc=FORCE_DELETE,
         error=NOT_ALLOWED,
@@ -565,7 +567,7 @@ ITEM_ERRORS = (
         NOT_ALLOWED,
         "library_in_use",
         {"library_item_id": OVF_ITEM},
-        library_with(used_by={"x"}, usage_protects_items=True),
+        library_with(usages=USED, usage_protects_items=True),
         id="used",
     ),
     ErrorCase(

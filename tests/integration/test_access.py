@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry
 from gateway import files
 from gateway.access import Admission, AuditFile, AuditLog, parse_policy, passthrough
 from gateway.access import audit as audit_module
-from gateway.admin.metrics import PREFIX, Metrics
+from gateway.admin.families import PREFIX
+from gateway.admin.metrics import Metrics
 from gateway.calls import Basic
 from gateway.events import Events, FileChanged, combined
 from gateway.server.guards import make_guards

@@ -26,7 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway import __version__
 from gateway.access import Admission, passthrough
 from gateway.admin import ProcessAdmin
-from gateway.admin.metrics import FAMILIES, PREFIX, metrics_table
+from gateway.admin.families import FAMILIES, PREFIX, metrics_table
 from gateway.admin.page import POLICY
 from gateway.admin.summary import quantile
 from gateway.calls import Basic

@@ -8,13 +8,14 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.simulator import RELEASES, Simulator, SimulatorOptions
+from tests.integration.certificates import Authority
 from tests.ovf import DESCRIPTOR
 
 _GOVC = Path(__file__).parents[2] / "build" / "tools" / "bin" / "govc"
@@ -257,6 +258,52 @@ async def test_library_files(govc: Govc, tmp_path: Path) -> None:
     await govc.fails("made up", "library.export", "/templates/photon-5/photon-5.mf", str(tmp_path / "none"))
     await govc("library.rm", "/mine")
     assert (await govc("library.ls")).split() == ["/templates", "/mirror"]
+
+
+async def test_subscribed_libraries(govc: Govc) -> None:
+    """A library is published and followed, by one that is told about changes; files are evicted."""
+    mine = (await govc("library.create", "-ds", "datastore1", "-pub=true", "mine")).strip()
+    url = f"https://vcenter.vsphere.local/cls/vcsp/lib/{mine}/lib.json"
+    assert url in await govc("library.info", "mine")
+    machine = govc.simulator.inventory.machines["vm-1002"].name
+    await govc("library.create", "-ds", "datastore2", "-sub", url, "-sub-ondemand=true", "copy")
+    await govc("library.clone", "-vm", machine, "-ovf", "mine", "package")
+    await govc("library.sync", "copy")
+    await _until(lambda: govc("library.ls", "/copy/*"), "/copy/package")
+    await govc("library.sync", "-f", "/copy/package")
+    [package] = [item for item in govc.simulator.inventory.libraries.items.values() if item.source is not None][1:]
+    await _until(lambda: govc("library.info", "/copy/package"), f"{package.size}B")
+    await govc("library.evict", "copy")
+    assert not package.cached
+    place = ("-folder", "vm", "-net", "VM Network", "-cluster", "Cluster0")
+    subscription = (await govc("library.subscriber.create", *place, "mine", "copy")).strip()
+    assert "copy" in await govc("library.subscriber.ls", "mine")
+    assert "LOCAL" in await govc("library.subscriber.info", "mine", subscription)
+    await govc("library.clone", "-vm", machine, "-ovf", "mine", "another")
+    await govc("library.publish", "mine", subscription)
+    await _until(lambda: govc("library.ls", "/copy/*"), "/copy/another")
+    await govc("library.rm", "copy")
+    assert (await govc("library.ls")).split() == ["/templates", "/mirror", "/mine"]
+
+
+async def test_trust_in_signers(govc: Govc, tmp_path: Path) -> None:
+    """The policy that verifies packages is listed, and certificates are added, shown and removed."""
+    assert "OVF default policy" in await govc("library.policy.ls")
+    file = tmp_path / "signer.pem"
+    file.write_bytes(Authority("signer").certificate)
+    await govc("library.trust.create", str(file))
+    [certificate] = govc.simulator.inventory.libraries.certificates
+    assert certificate in await govc("library.trust.ls")
+    assert "signer" in await govc("library.trust.info", certificate)
+    await govc("library.trust.rm", certificate)
+    assert govc.simulator.inventory.libraries.certificates == {}
+
+
+async def _until(command: Callable[[], Awaitable[str]], told: str) -> None:
+    """Repeats a command until it prints that."""
+    async with asyncio.timeout(_SECONDS):
+        while told not in await command():
+            pass
 
 
 def write_archive(path: Path, files: dict[str, bytes]) -> None:

@@ -83,6 +83,26 @@ async def test_windows(target: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "code"), [(0, 0), (1, 1), (255, 255), (256, 255), (3221225477, 255)], ids=lambda number: str(number)
+)
+async def test_exit_codes(target: str, told: int, code: int) -> None:
+    """The exit code is the program's. One that the system does not have, as on Windows, does not look like success."""
+    ended = await execute(target, "--shell", "--", f"exit {told}", vm=WINDOWS, user="Administrator")
+    assert ended.code == code
+
+
+@pytest.mark.parametrize("surplus", [-1, 0, 1])
+async def test_the_limit_of_input(target: str, surplus: int) -> None:
+    """Standard input has at most 1 MiB; more is refused before anything runs, with what to do instead."""
+    size = 1024**2 + surplus
+    told = await execute(target, "-i", "--", "wc", "-c", stdin="x" * size)
+    if surplus <= 0:
+        assert (told.code, told.stdout) == (0, f"{size}\n")
+    else:
+        assert (told.code, "vcenter-gateway cp" in told.stderr) == (Exit.USAGE, True)
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
         pytest.param(("-e", "NONE_SUCH", "--", "true"), Exit.USAGE, "no such variable", id="no-variable"),

@@ -63,6 +63,8 @@ async def failed(stream: Any) -> Failure:
         pytest.param("echo 'a  b' \"it's\" > /tmp/x; cat /tmp/x; rm /tmp/x", b"a  b it's\n", b"", 0, id="quotes"),
         pytest.param("echo one\necho two", b"one\ntwo\n", b"", 0, id="lines"),
         pytest.param("true", b"", b"", 0, id="nothing"),
+        pytest.param("df -h | head -1", b"Filesystem Size Used Available Mounted on\n", b"", 0, id="file-systems"),
+        pytest.param("tail -1 /etc/hosts; tail -n1", b"127.0.1.1 web-0001\n", b"", 0, id="last-lines"),
     ],
 )
 async def test_a_command_line(system: System, command: str, output: bytes, error_output: bytes, exit_code: int) -> None:
@@ -283,14 +285,45 @@ async def test_no_such_directory(system: System) -> None:
 
 
 @pytest.mark.parametrize("stops", [False, True], ids=["goes-on", "stops"])
-async def test_a_caller_who_leaves(system: System, stops: bool) -> None:
-    """The program goes on unless the caller wanted it stopped; its files are removed either way."""
-    stream = run(system, "sleep 600", stop_on_disconnect=stops)
+@pytest.mark.parametrize(
+    ("vm", "command", "code"), [(LINUX, "sleep 600", 143), (WINDOWS, "ping -t localhost", 1)], ids=["linux", "windows"]
+)
+async def test_a_caller_who_leaves(system: System, vm: str, command: str, code: int, stops: bool) -> None:
+    """The program goes on unless the caller wanted it stopped, with all that it started; its files are removed either
+    way."""
+    stream = run(system, command, vm=vm, stop_on_disconnect=stops)
     pid = int((await stream.next())["started"]["pid"])
     stream.cancel()
-    await eventually(lambda: temporary(system) == [], "the files are removed")
-    finished = guest_of(system).processes[pid].finished
-    assert (finished is not None) is stops
+    await eventually(lambda: not system.gateway.machines.endings and not temporary(system, vm), "all is put in order")
+    process = guest_of(system, vm).processes[pid]
+    assert (process.finished is not None, process.exit_code) == (stops, code if stops else 0)
+    # The guest's own programs end all processes: vCenter would end one.
+    assert not system.simulator.record.of(f"{PROCESSES}.delete")
+
+
+async def test_a_guest_that_cannot_stop_a_tree(system: System, log: io.StringIO) -> None:
+    """The program alone is stopped where the guest starts no other one, and the log says what may go on."""
+    stream = run(system, "sleep 600", stop_on_disconnect=True)
+    pid = int((await stream.next())["started"]["pid"])
+    guest_of(system).process_limit = 0
+    stream.cancel()
+    await eventually(lambda: guest_of(system).processes[pid].exit_code == 143, "the program is stopped")
+    await eventually(lambda: not system.gateway.machines.endings, "all is put in order")
+    assert "processes that a program in a guest has started may still run" in log.getvalue()
+
+
+async def test_a_program_that_does_not_stop(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """vCenter ends the program where the guest's own way does not end it in time."""
+    monkeypatch.setattr("gateway.live.guest_stops._SECONDS", 0.2)
+    guest = guest_of(system)
+    stream = run(system, "sleep 600", stop_on_disconnect=True)
+    pid = int((await stream.next())["started"]["pid"])
+    directory = temporary(system)[0]
+    guest.files.remove(guest.accounts["root"], f"/tmp/{directory}/group")  # noqa: S108
+    stream.cancel()
+    await eventually(lambda: system.simulator.record.of(f"{PROCESSES}.delete"), "vCenter is asked")
+    await eventually(lambda: guest_of(system).processes[pid].exit_code == 143, "the program is stopped")
+    system.clock.advance(1)
 
 
 @pytest.mark.parametrize(
@@ -382,13 +415,39 @@ async def test_tools_that_go_away(system: System) -> None:
 
 
 async def test_a_lost_temporary_directory(system: System) -> None:
-    """A directory whose name did not come is told by the begin of its name."""
+    """A directory whose name did not come is found by the begin of its name, and removed; no program has run."""
     system.simulator.faults.add(Fault("reset_after"), operation=f"{FILES}.directories.create_temporary")
     failure = await failed(run(system, "true"))
-    assert failure.may_have_executed
-    [name] = temporary(system)
-    assert name.startswith(failure.metadata["left_over"].rstrip("*"))
+    assert (failure.code, failure.may_have_executed, "left_over" in failure.metadata) == ("UNAVAILABLE", False, False)
+    assert temporary(system) == []
+
+
+async def test_a_lost_temporary_directory_that_is_not_found(system: System, log: io.StringIO) -> None:
+    """Where it cannot be found, the begin of its name is told."""
+    system.simulator.faults.add(Fault("reset_after"), operation=f"{FILES}.directories.create_temporary", times=None)
+    failure = await failed(run(system, "true"))
+    begin = failure.metadata["left_over"].rstrip("*")
+    assert begin in log.getvalue()
+    assert len([name for name in temporary(system) if name.startswith(begin)]) == 2
     removed(system)
+
+
+@pytest.mark.parametrize(
+    ("operation", "has_run"),
+    [
+        (f"{FILES}.transfers.create", False),
+        (f"{PROCESSES}.create", True),
+        (f"{PROCESSES}.get", True),
+        (f"{FILES}.files.list", True),
+    ],
+)
+async def test_whether_a_program_has_run(system: System, operation: str, has_run: bool) -> None:
+    """A failure says whether the program may have run, and as which process."""
+    kind = "reset_before" if operation.endswith("create") else "error"
+    arguments = {} if kind == "reset_before" else {"error_type": "INTERNAL_SERVER_ERROR"}
+    system.simulator.faults.add(Fault.of(kind, arguments), operation=operation)
+    failure = await failed(run(system, "true"))
+    assert (failure.may_have_executed, "pid" in failure.metadata) == (has_run, kind == "error")
 
 
 async def test_the_gateway_stops() -> None:

@@ -176,6 +176,10 @@ async def test_the_checksum(system: System, digest: str) -> None:
         pytest.param([start(1, sha256="f" * 63)], "start.sha256", id="checksum"),
         pytest.param([start(1, attributes={"mode": 0o10000})], "start.attributes.mode", id="mode"),
         pytest.param([start(1, attributes={"mode": 1, "hidden": True})], "start.attributes", id="both-families"),
+        pytest.param([start(1, attributes={"owner": -1})], "start.attributes.owner", id="owner"),
+        pytest.param([start(1, attributes={"read_only": True})], "start.attributes", id="windows-for-linux"),
+        pytest.param([start(1, path="C:\\x", attributes={"mode": 1})], "start.attributes", id="linux-for-windows"),
+        pytest.param([start(1, path="/tmp")], "start.path", id="directory-without-overwrite"),  # noqa: S108
         pytest.param([start(1, path="")], "start.path", id="no-path"),
         pytest.param([start(1, path="/tmp", overwrite=True)], "start.path", id="directory"),  # noqa: S108
     ],
@@ -257,6 +261,22 @@ async def test_a_file_that_became_shorter(system: System) -> None:
     write_file(system, "/root/file", b"four")
     failure = await failed(download(system, "/root/file", offset="5").all())
     assert (failure.code, failure.reason) == ("FAILED_PRECONDITION", "FILE_CHANGED")
+
+
+async def test_a_download_whose_url_is_lost(system: System) -> None:
+    """A download changes nothing, whatever step of it is lost."""
+    system.simulator.faults.add(Fault("reset_after"), operation=f"{FILES}.transfers.create")
+    failure = await failed(download(system, "/etc/hosts").all())
+    assert (failure.code, failure.may_have_executed) == ("UNAVAILABLE", False)
+
+
+async def test_an_attribute_that_is_set_too_late(system: System) -> None:
+    """An upload that fails after its file is in its place says that it may have been executed."""
+    system.simulator.faults.add(Fault.error("RESOURCE_BUSY"), operation=f"{FILES}.files.update")
+    path = "C:\\Windows\\Temp\\file"
+    failure = await failed(upload(system, path, [b"x"], vm=WINDOWS, attributes={"read_only": True}))
+    assert (failure.reason, failure.may_have_executed) == ("RESOURCE_BUSY", True)
+    assert content_of(system, path, WINDOWS) == b"x"
 
 
 async def test_an_empty_file(system: System) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from gateway.calls import Basic
 from gateway.contract import load_contract
+from gateway.simulator import SimulatorOptions
+from gateway.simulator.libraries import TEMPLATES
 from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
@@ -28,6 +30,7 @@ from tests.integration.harness import (
     System,
     failure,
     running_gateway,
+    running_system,
 )
 from tests.integration.raw_http2 import raw_call
 from tests.integration.raw_vcenter import Answer, after, http, raw_vcenter, saying
@@ -37,6 +40,8 @@ CREDENTIALS = (("authorization", Basic(ADMINISTRATOR, PASSWORD).header),)
 CANARY = b"canary"
 LIMIT = 1024 * 1024
 NOT_FOUND, INVALID = "NOT_FOUND", "INVALID_ARGUMENT"
+CREATE_ITEM_ID = "com.vmware.content.library.item.create"
+CREATE_ITEM, ITEM = "content.library.v1.ItemService/CreateItem", {"library_id": TEMPLATES, "name": "new"}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +82,44 @@ async def test_path_values(system: System, rpc: str, operation: str, value: str,
     else:
         assert [(call.operation, unquote(call.target.split("/")[4])) for call in calls] == [(operation, value)]
         assert "x-evil" not in calls[0].headers
+
+
+@pytest.mark.parametrize("release", ["8.0.2", "9.1"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("x\r\nX-Evil: 1", id="another-header"),
+        pytest.param("x\r\n\r\nDELETE /api/vcenter/vm/vm-1002 HTTP/1.1\r\nHost: x", id="another-request"),
+        pytest.param("x\nX-Evil: 1", id="line-feed"),
+        pytest.param("x\rX-Evil: 1", id="carriage-return"),
+        pytest.param("x\0", id="nul"),
+        pytest.param("x\x7f", id="delete"),
+        pytest.param("x\t", id="tabulator"),
+        pytest.param(" x", id="space-before"),
+        pytest.param("x ", id="space-after"),
+        pytest.param("é", id="latin-1"),
+        pytest.param("\u2603", id="unicode"),
+    ],
+)
+async def test_values_of_headers(release: str, value: str) -> None:
+    """What newer releases expect in a header is refused if it is more than the value of one; vCenter is not called."""
+    async with running_system(SimulatorOptions(release=release)) as system:
+        with pytest.raises(Failure) as caught:
+            await system.client.call(CREATE_ITEM, {"spec": ITEM, "client_token": value}, timeout=10)
+        assert caught.value.code == INVALID
+        [violation] = caught.value.details["google.rpc.BadRequest"]["field_violations"]
+        assert (violation["field"], "printable ASCII" in violation["description"]) == ("client_token", True)
+        assert system.simulator.record.of(CREATE_ITEM_ID) == []
+
+
+@pytest.mark.parametrize("value", ["~", "!", "a b", "x" * 10_000, ""])
+async def test_headers_that_are_passed_on(system: System, value: str) -> None:
+    """What can be the value of a header reaches vCenter as it is."""
+    with pytest.raises(Failure) as caught:
+        await system.client.call(CREATE_ITEM, {"spec": ITEM, "client_token": value}, timeout=10)
+    assert caught.value.reason == "INVALID_ARGUMENT"
+    [call] = system.simulator.record.of(CREATE_ITEM_ID)
+    assert call.headers["client-token"] == value
 
 
 def requests() -> Iterator[tuple[str, bytes]]:

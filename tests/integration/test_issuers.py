@@ -20,7 +20,8 @@ from jwt.algorithms import ECAlgorithm
 from prometheus_client import CollectorRegistry
 
 from gateway.access import fetched_keys
-from gateway.admin.metrics import PREFIX, Metrics
+from gateway.admin.families import PREFIX
+from gateway.admin.metrics import Metrics
 from gateway.event_log import EventLog
 from gateway.events import combined
 from gateway.settings import Settings

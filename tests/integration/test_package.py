@@ -29,7 +29,7 @@ def test_contents(wheel: Path) -> None:
     """The compiled protos, the catalogues of vCenter and py.typed are in it, and neither tests nor tools."""
     names = zipfile.ZipFile(wheel).namelist()
     assert wheel.name == f"vcenter_gateway-{__version__}-py3-none-any.whl"
-    catalogues = {"gateway/simulator/vcenter-api.json", "gateway/simulator/vcenter-api-uploads.json"}
+    catalogues = {"gateway/simulator/vcenter-api.json", "gateway/simulator/vcenter-api-content.json"}
     data = {"gateway/contract/descriptors.binpb", "gateway/py.typed", *catalogues}
     assert data <= set(names)
     assert {name.split("/")[0] for name in names} == {"gateway", f"vcenter_gateway-{__version__}.dist-info"}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.simulator.guest import PASSWORD
 from tests.integration.example_programs import python_program
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,15 @@ PAGES = (
         "## Make vCenter fail",
         fails={"/simulator/faults": 1, "ListDataSets": 1},
         shows=("VCENTER_CONNECTION_LOST", "may have been executed: yes", "ListDataSets needs vCenter 8.0.0.0 or later"),
+    ),
+    Page(
+        "guides/guest.md",
+        "# Guests",
+        needs=(
+            f"export VCENTER_GUEST_PASSWORD={PASSWORD}\necho x >report.txt\n"
+            "vcenter-gateway serve --simulator --listen 127.0.0.1:50051\n"
+        ),
+        shows=("Linux web-0001", "Mounted on", '"name": "before the update"', '"metric": "mem.usage.average"'),
     ),
     Page("operate/certificates.md", "## The gateway's certificate", shows=("gateway.pem: OK", '"vm": "vm-1001"')),
 )

@@ -25,7 +25,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 from gateway.access import Admission, AuditLog, parse_policy, passthrough
-from gateway.admin.metrics import PREFIX, Metrics
+from gateway.admin.families import PREFIX
+from gateway.admin.metrics import Metrics
 from gateway.calls import Call
 from gateway.contract import load_contract
 from gateway.event_log import EventLog

@@ -222,6 +222,7 @@ async def version(live: LiveGateway) -> Any:
         pytest.param("UpdateExtraConfig", {}, "values", id="nothing-to-change"),
         pytest.param("UpdateExtraConfig", {"values": {"": "x"}}, "values", id="empty-key"),
         pytest.param("UpdateExtraConfig", {"removed_keys": [""]}, "removed_keys", id="empty-removed-key"),
+        pytest.param("UpdateExtraConfig", {"values": {"a\nb": "x"}}, "values", id="line-in-key"),
         pytest.param(
             "UpdateExtraConfig", {"values": {"a": "1"}, "removed_keys": ["a"]}, "removed_keys", id="set-and-removed"
         ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from gateway.access import Admission, parse_policy, passthrough
-from gateway.simulator import SimulatorOptions
+from gateway.simulator import Simulator, SimulatorOptions
 from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, Failure, System, running_gateway, running_system
@@ -63,12 +65,44 @@ async def test_a_bookmark(system: System) -> None:
     assert types(message).count("VmPoweredOnEvent") == 1
 
 
-async def test_a_bookmark_of_another_vcenter(system: System) -> None:
-    """Where the event of a bookmark is not there any more, the stream says that something may be lost."""
-    stream = system.client.stream(WATCH, {"bookmark": "0@1999-01-01T00:00:00+00:00"})
+@pytest.mark.parametrize(
+    "bookmark",
+    [
+        pytest.param("0@1999-01-01T00:00:00+00:00", id="older"),
+        pytest.param("2000000000@2037-01-01T00:00:00+00:00", id="newer"),
+    ],
+)
+async def test_a_bookmark_of_another_vcenter(system: System, bookmark: str) -> None:
+    """Where vCenter does not have the event of a bookmark, the stream says that something may be lost, and goes on."""
+    stream = system.client.stream(WATCH, {"bookmark": bookmark})
     async with asyncio.timeout(15):
         message = await stream.next()
     assert message["reset"]
+    await system.client.call(START, {"vm": OFF})
+    assert "reset" not in await until(stream, "VmPoweredOnEvent")
+
+
+async def test_a_vcenter_that_counts_its_events_anew() -> None:
+    """After vCenter was restored from a backup, its next events have numbers that streams have seen before. The streams
+    say that something may be lost, and go on."""
+    async with contextlib.AsyncExitStack() as stack:
+        first = await stack.enter_async_context(Simulator())
+        port = urlsplit(first.url).port or 0
+        client = await stack.enter_async_context(running_gateway(VCenterOptions(first.url)))
+        for rpc in (START, STOP, START, STOP):
+            await client.call(rpc, {"vm": OFF})
+        stream = client.stream(WATCH, {"heartbeat_interval": "1s"})
+        assert "heartbeat" in await stream.next()
+        await first.stop()
+        await stack.enter_async_context(Simulator(SimulatorOptions(port=port)))
+        async with asyncio.timeout(30):
+            reset = await stream.until(lambda message: "reset" in message)
+            await client.call(START, {"vm": OFF})
+            again = client.stream(WATCH, {"bookmark": reset["bookmark"]})
+            for each in (stream, again):
+                assert "reset" not in await until(each, "VmPoweredOnEvent")
+            again.cancel()
+        stream.cancel()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +164,8 @@ async def test_a_policy_hides_events() -> None:
 @pytest.mark.parametrize("field", ["bookmark", "page_token"])
 async def test_bookmarks_that_are_none(system: System, field: str) -> None:
     """A bookmark that the gateway has not made is refused."""
-    for text in ("garbage", "1@yesterday", "-1@2026-01-01T00:00:00+00:00", "1@2026-01-01T00:00:00"):
+    ends = ("1@0001-01-01T00:00:00+10:00", "1@9999-12-31T23:59:59-10:00")
+    for text in ("garbage", "1@yesterday", "-1@2026-01-01T00:00:00+00:00", "1@2026-01-01T00:00:00", *ends):
         if field == "bookmark":
             failure = await system.client.stream(WATCH, {field: text}).failed()
         else:

@@ -168,6 +168,24 @@ async def test_a_policy_hides_tasks() -> None:
         assert caught.value.code == "NOT_FOUND"
 
 
+async def test_a_policy_that_changes_under_a_stream() -> None:
+    """A task that the policy hides from then on ends the stream, also where nothing happens to it; it is not
+    cancelled."""
+    cancel = '{identities: ["*"], rpcs: ["cis.v1.TaskService/CancelTask"]}'
+    rules = f'rules: [{{identities: ["*"], rpcs: ["vcenter.*"], machines: ["vm-1001"]}}, {cancel}]'.encode()
+    current = [parse_policy(rules)]
+    async with running_system(admission=Admission(passthrough(), lambda: current[0])) as system:
+        task = started(system)
+        request = {"task": task.task, "heartbeat_interval": "1s", "cancel_on_disconnect": True}
+        stream = system.client.stream(WATCH, request)
+        await stream.next()
+        current[0] = parse_policy(rules.replace(b"vm-1001", b"vm-1002"))
+        assert (await stream.failed()).code == "NOT_FOUND"
+        current[0] = parse_policy(rules)
+        pass_time(system, 200)
+        assert (await system.client.call(WAIT, {"task": task.task}))["task"]["status"] == "TASK_STATUS_SUCCEEDED"
+
+
 async def test_whoever_may_not_cancel() -> None:
     """Cancelling at the end is a change of its own: the policy has to allow it."""
     policy = parse_policy(b'rules: [{identities: ["*"], rpcs: ["vcenter.gateway.v1.*"]}]')

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,16 +12,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.access import Admission, Policy, parse_policy, passthrough
-from gateway.admin.metrics import PREFIX, Metrics
+from gateway.admin.families import PREFIX
+from gateway.admin.metrics import Metrics
 from gateway.live import HubLimits
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
-from gateway.simulator import SimulatorOptions
+from gateway.simulator import Simulator, SimulatorOptions
 from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, Failure, System, eventually, running_gateway, running_system
 from tests.integration.vim_servers import SERVERS
 from tests.integration.watching import WATCH, Following, annotate, follow, source_of
+from tests.machines import machine
 
 DELETE = "vcenter.v1.VmService/DeleteVm"
 START, STOP = "vcenter.vm.v1.PowerService/StartVm", "vcenter.vm.v1.PowerService/StopVm"
@@ -174,6 +178,48 @@ async def test_resuming(system: System) -> None:
     assert again.problems == []
 
 
+async def test_a_stream_that_ends_within_a_batch(system: System) -> None:
+    """Changes that come together have a token in their last message alone. A client that has applied only some of them
+    starts anew, and so learns of one that was taken back meanwhile."""
+    machines = system.simulator.inventory.machines
+    entering, changing = machines["vm-1001"], machines["vm-1003"]
+    before = entering.name
+    followed = await follow(system.client, {"filter": {"names": ["blue", changing.name]}, "fields": "annotation"})
+    entering.name = "blue"
+    system.simulator.inventory.changes.touched("VirtualMachine", "vm-1001")
+    annotate(system.simulator, "vm-1003", "changed")
+    first = await followed.next()
+    assert "added" in first
+    assert "resume_token" not in first
+    followed.stream.cancel()
+    entering.name = before
+    annotate(system.simulator, "vm-1001", "no longer blue")
+    request = {"filter": {"names": ["blue", changing.name]}, "fields": "annotation", "resume_token": followed.token}
+    followed.stream = system.client.stream(WATCH, request)
+    await followed.until_synced()
+    assert followed.vms.keys() == {"vm-1003"}
+    assert followed.problems == []
+
+
+async def test_every_state_can_be_resumed() -> None:
+    """Whatever tells nothing of machines has the token of the state before it: a stream that continues, one that is
+    lost, and heartbeats."""
+    async with contextlib.AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(Simulator())
+        client = await stack.enter_async_context(running_gateway(VCenterOptions(simulator.url)))
+        followed = await follow(client, {"fields": "name"})
+        token = followed.token
+        again = Following(client.stream(WATCH, {"fields": "name", "resume_token": token}))
+        assert (await again.next())["resume_token"] == token
+        await again.until_synced()
+        await simulator.stop()
+        lost = await again.next()
+        assert "lost" in lost
+        assert lost["resume_token"]
+        for each in (followed, again):
+            each.stream.cancel()
+
+
 @pytest.mark.parametrize("what", ["another-filter", "other-fields", "another-caller", "forged", "garbage"])
 async def test_tokens_that_are_not_known(system: System, what: str) -> None:
     """Any token but one's own for the same request leads to a full state, of what the caller may see."""
@@ -214,6 +260,36 @@ async def test_a_policy_hides_machines() -> None:
         again = await follow(system.client, {"fields": "name", "resume_token": token})
         assert again.resets == 1
         assert set(again.vms) == {"vm-1003", "vm-1005"}
+
+
+async def test_a_policy_that_changes_under_a_slow_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client for which more changes wait whenever it reads does not see more than the policy allows for that."""
+    monkeypatch.setattr("gateway.live.vm_watching._LOOK_SECONDS", 0.2)
+    rules = b'rules: [{identities: ["*"], rpcs: ["*"], machines: ["vm-1001", "vm-1003"]}]'
+    current: list[Policy] = [parse_policy(rules)]
+    async with running_system(admission=Admission(passthrough(), lambda: current[0])) as system:
+        followed = await follow(system.client, {"fields": "annotation"})
+
+        [hub] = system.gateway.watching.hubs._hubs.values()  # type: ignore[union-attr]
+
+        async def change() -> None:
+            for number in itertools.count():  # Faster than any vCenter.
+                for vm in ("vm-1001", "vm-1003"):
+                    hub.put(vm, machine(vm, annotation=f"{number}"))
+                await asyncio.sleep(0)
+
+        changing = asyncio.ensure_future(change())
+        for _ in range(10):
+            await followed.next()
+        current[0] = parse_policy(rules.replace(b'"vm-1001", ', b""))
+        for _ in range(100):
+            assert "changed" in await followed.next() or "vm-1001" not in followed.vms
+            if "vm-1001" not in followed.vms:
+                break
+            await asyncio.sleep(0.01)
+        changing.cancel()
+        assert set(followed.vms) == {"vm-1003"}
+        followed.stream.cancel()
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ path_text = st.one_of(
 ).filter(lambda text: text not in (".", ".."))
 """Text that can stand in a path, with a liking for what could break out of it."""
 
+_header_text = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20).map(str.strip)
+
 _INTEGERS = {
     FieldDescriptor.CPPTYPE_INT32: st.integers(-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_UINT32: st.integers(0, 2**32 - 1),
@@ -82,13 +84,20 @@ def messages(full_name: str, *, valid: bool) -> st.SearchStrategy[Any]:
 def requests(rpc: str) -> st.SearchStrategy[Any]:
     """Requests of an rpc that the gateway accepts."""
     binding = BINDINGS[rpc]
+    fields = binding.method.input_type.fields
     variables = [binding.method.input_type.fields_by_name[name] for name in binding.method.rule.variables]
+    headers = [
+        field.name for field in fields if field.full_name in CONTRACT.moved and CONTRACT.moved[field.full_name].header
+    ]
 
     def build(draw: Draw) -> Message:
         message = draw(messages(binding.method.input_type.full_name, valid=True))
         for field in variables:
             in_path = _INTEGERS.get(field.cpp_type, path_text)
             setattr(message, field.name, draw(in_path.filter(bool)))
+        for name in headers:
+            if message.HasField(name):
+                setattr(message, name, draw(_header_text))
         return message  # type: ignore[no-any-return]
 
     return st.composite(build)()

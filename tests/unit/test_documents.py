@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.documents import MAX_BYTES, MAX_VALUES, DocumentError, read_bounded, read_yaml
+from gateway.documents import MAX_BYTES, DocumentError, read_bounded, read_yaml
 from gateway.files import open_regular
+from gateway.strict_yaml import MAX_VALUES
 
 ALIASES = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
 MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12))

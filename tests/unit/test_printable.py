@@ -6,7 +6,16 @@ import json
 
 import pytest
 
-from gateway.printable import OTHER_NAME, escaped, escaped_json, is_name, is_printable_ascii, is_word, name_or_other
+from gateway.printable import (
+    OTHER_NAME,
+    escaped,
+    escaped_json,
+    is_name,
+    is_printable,
+    is_printable_ascii,
+    is_word,
+    name_or_other,
+)
 
 DANGEROUS = {
     "\x1b[2J": r"\x1b[2J",
@@ -27,6 +36,23 @@ HARMLESS = ["vm-1", "größe", "仮想　マシン", "deux\xa0mots", "two\nlines
 def test_escaped(text: str, shown: str) -> None:
     """Control characters, bidirectional overrides and what cannot be seen are written out."""
     assert escaped(f"ä {text}") == f"ä {shown}"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("größe 1", True),
+        ("仮想", True),
+        ("", False),
+        ("a\nb", False),
+        ("\u202ea", False),
+        ("\udcff", False),
+        (1, False),
+    ],
+)
+def test_is_printable(value: object, expected: bool) -> None:
+    """A name of a caller is a text, has a character, and hides none."""
+    assert is_printable(value) is expected
 
 
 @pytest.mark.parametrize("text", HARMLESS)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gateway.address import reachable
+from gateway.address import is_loopback, join_address, reachable, split_address
 from gateway.configuration import SettingsError, load_settings
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
@@ -24,10 +24,7 @@ from gateway.settings import (
     SimulatorSettings,
     VCenterSettings,
     all_settings,
-    is_loopback,
-    join_address,
     reference_table,
-    split_address,
 )
 from gateway.settings.section import Section
 from gateway.settings.vcenter import RetrySettings

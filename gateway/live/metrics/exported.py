@@ -14,7 +14,7 @@ from logging import getLogger
 from typing import TYPE_CHECKING
 
 from gateway.access.patterns import fits
-from gateway.errors import GatewayError
+from gateway.errors import failure_of
 from gateway.live.metrics.catalogue import LIVE_SECONDS, CatalogueReader, Counter
 from gateway.live.metrics.queries import Question, ask
 from gateway.vim import Ref
@@ -87,8 +87,9 @@ class ExportedMetrics:
                 self._measured = await self._read()
                 self._read_at = time.monotonic()
                 self._say("")
-            except GatewayError as error:
-                self._say(f"the metrics of machines cannot be read: {error}")
+            except Exception as error:
+                failure = failure_of(error, "the reading of machines' metrics")
+                self._say(f"the metrics of machines cannot be read: {failure.message}")
             await asyncio.sleep(self._seconds)
 
     async def _read(self) -> list[Measured]:

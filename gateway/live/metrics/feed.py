@@ -9,7 +9,7 @@ from datetime import datetime
 
 from google.rpc import code_pb2
 
-from gateway.errors import Failure, GatewayError
+from gateway.errors import Failure, GatewayError, failure_of
 from gateway.live.metrics.queries import Series
 
 __all__ = ["Feed", "Feeds"]
@@ -58,18 +58,18 @@ class Feed:
             try:
                 series = await self._ask()
                 failures = 0
-            except GatewayError as error:
-                failures += 1
-                if error.failure.code not in _PASSING or failures >= _MOST_FAILURES:
-                    self._failure = error.failure
-                    async with self._changed:
-                        self._changed.notify_all()
-                    return
-            else:
                 if new := [each for each in map(self._new, series) if each.samples]:
                     self._page = (self._page[0] + 1, new)
                     async with self._changed:
                         self._changed.notify_all()
+            except Exception as error:
+                failure = failure_of(error, "the stream of metrics")
+                failures += 1
+                if failure.code not in _PASSING or failures >= _MOST_FAILURES:
+                    self._failure = failure
+                    async with self._changed:
+                        self._changed.notify_all()
+                    return
             await asyncio.sleep(self._seconds)
 
     def _new(self, series: Series) -> Series:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from google.rpc import code_pb2
 
-from gateway.errors import Failure, GatewayError
+from gateway.errors import Failure, GatewayError, failure_of
 from gateway.live.newest import Newest
 from gateway.live.occurrences.history import EventHistory, Occurrence, Place
 
@@ -81,18 +81,26 @@ class EventFeed:
 
     async def _run(self) -> None:
         place: Place | None = None
-        is_started = False
+        is_started = is_current = False
         backoff = 0.0
         while True:
+            is_resumed = is_current
             try:
-                if not is_started:
+                if not is_current:
                     place = await self._history.newest()
+                    self._kept.clear()
                     self._known_since = place.key if place else 0
-                    is_started = True
+                    is_started = is_current = True
                     self.newest.set(place or _NO_EVENTS)
                 async with contextlib.aclosing(self._history.forward(place)) as pages:
                     async for page in pages:
                         backoff = 0.0
+                        # The first page begins with the event that was read last, unless vCenter was restored, or
+                        # counts its events anew.
+                        if is_resumed and place is not None and all(event["key"] != place.key for event in page):
+                            is_current = False
+                            break
+                        is_resumed = False
                         for event in page:
                             if place is not None and event["key"] <= place.key:
                                 continue
@@ -102,9 +110,10 @@ class EventFeed:
                             self.newest.set(place)
                         if not page:
                             await asyncio.sleep(self._period)
-            except GatewayError as error:
-                if error.failure.code in _HOPELESS or not is_started:
-                    self.end(error.failure)
+            except Exception as error:
+                failure = failure_of(error, "the watch of events")
+                if not isinstance(error, GatewayError) or failure.code in _HOPELESS or not is_started:
+                    self.end(failure)
                     return
                 # A new collector continues at the position of the old one.
                 backoff = min(_MAX_BACKOFF, max(self._period, 2 * backoff))

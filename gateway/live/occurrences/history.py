@@ -68,7 +68,7 @@ class EventHistory:
         collector = await self._collector(begin=since.time if since else None)
         try:
             while True:
-                page: list[Data] = await self._client.call(collector, "ReadNextEvents", {"maxCount": _PAGE}) or []
+                page: list[Data] = await self._client.call_own(collector, "ReadNextEvents", {"maxCount": _PAGE}) or []
                 yield sorted(page, key=lambda event: int(event["key"]))
         finally:
             self._destroy(collector)
@@ -81,9 +81,9 @@ class EventHistory:
             yield _newest_first(page)
             if len(page) < _MAX_PAGE:
                 return
-            await self._client.call(collector, "ResetCollector")
+            await self._client.call_own(collector, "ResetCollector")
             while page:
-                page = await self._client.call(collector, "ReadPreviousEvents", {"maxCount": _MAX_PAGE}) or []
+                page = await self._client.call_own(collector, "ReadPreviousEvents", {"maxCount": _MAX_PAGE}) or []
                 yield _newest_first(page)
         finally:
             self._destroy(collector)
@@ -120,8 +120,10 @@ class EventHistory:
         return made
 
     async def _latest(self, collector: Ref, size: int) -> list[Data]:
-        await self._client.call(collector, "SetCollectorPageSize", {"maxCount": size})
+        await self._client.call_own(collector, "SetCollectorPageSize", {"maxCount": size})
         found = await self._client.properties([collector], ["latestPage"])
+        if not found:
+            raise self._client.session_ended()
         return [event for content in found for event in content.values.get("latestPage", [])]
 
     def _destroy(self, collector: Ref) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from google.rpc import code_pb2
 
 from gateway.calls.credential import Credential
-from gateway.errors import Failure, GatewayError
+from gateway.errors import Failure, GatewayError, failure_of
 from gateway.live.newest import Newest
 from gateway.live.rest_calls import RestCalls
 from gateway.live.tasks.states import TaskStates, TaskView, is_vim_task, no_such_task
@@ -102,10 +102,12 @@ class TaskFeed:
     async def _look(self, ids: Collection[str], read: Any) -> None:
         try:
             found: Mapping[str, TaskView] = await read(ids)
-        except GatewayError as error:
+        except Exception as error:
+            failure = failure_of(error, "the watch of tasks")
+            is_hopeless = not isinstance(error, GatewayError) or failure.code in _HOPELESS
             # What a lost connection hides may be seen again at the next look; a first look has nothing to show.
             never_seen = [task for task in ids if task in self._tasks and self._tasks[task].view.value is None]
-            self._fail(ids if error.failure.code in _HOPELESS else never_seen, error.failure)
+            self._fail(ids if is_hopeless else never_seen, failure)
             return
         for task in ids:
             if task not in found:

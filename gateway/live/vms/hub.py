@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from gateway.errors import Failure, GatewayError
+from gateway.errors import Failure, GatewayError, failure_of
 from gateway.live.vms.audience import Audience, Watcher
 from gateway.live.vms.history import History
 from gateway.live.vms.machine import Machine
@@ -28,6 +28,7 @@ _WOKEN_AT_A_TIME = 10
 _PAUSE_SECONDS = 0.002
 _LOOKS_AT_A_TIME = 1000
 """How many changes an audience checks before other work gets its turn: about a millisecond."""
+_WATCH = "the watch of virtual machines"
 FEW_MACHINES = 500
 """An audience of more machines than this checks every change; a smaller one is indexed by its machines."""
 
@@ -205,8 +206,8 @@ class Hub:
     async def _run(self) -> None:
         try:
             await self.source.run(self)
-        except GatewayError as error:
-            self._end(error.failure)
+        except Exception as error:
+            self._end(failure_of(error, _WATCH))
 
     def _end(self, failure: Failure) -> None:
         if self.failure is None:
@@ -216,6 +217,14 @@ class Hub:
         self._work.set()
 
     async def _rounds(self) -> None:
+        try:
+            await self._endless_rounds()
+        except Exception as error:
+            self._end(failure_of(error, _WATCH))
+            for watcher in self._everybody():
+                watcher.wake()
+
+    async def _endless_rounds(self) -> None:
         while True:
             await self._work.wait()
             self._work.clear()

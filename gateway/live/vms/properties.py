@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.contract import Contract
 from gateway.contract.contract import enum_prefix
+from gateway.errors import GatewayError
 from gateway.live.vms.fields import VM_STATE, VmFields
 from gateway.live.vms.machine import Machine
 from gateway.live.vms.places import Places
@@ -29,6 +30,7 @@ _ALWAYS = ("name", "runtime.powerState", "config.template")
 """The properties that filters look at."""
 _MAX_KEPT = 4096
 """How many encoded values of one property are kept, for example numbers of processors."""
+_OF_ANOTHER_TYPE = (AttributeError, GatewayError, TypeError, ValueError)
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -120,29 +122,34 @@ class VmProperties:
         return Draft(vm, parts)
 
     def update(self, draft: Draft, values: Mapping[str, Any]) -> None:
-        """Applies new values of properties, None for those that became unset."""
+        """Applies new values of properties, None for those that became unset. A value that has not the documented type
+        counts as unset: one odd property must not hide its machine, let alone all others."""
         by_path = self._by_path
         for path, value in values.items():
             simple = by_path.get(path)
-            if simple is not None:
-                index, encode = simple
-                draft.parts[index] = b"" if value is None else encode(value)
-                if path == "name":
-                    draft.name = value or ""
-                elif path == "runtime.powerState":
-                    draft.power_state = self._power_states.get(f"POWER_STATE_{_upper(value or '')}", 0)
-                elif path == "config.template":
-                    draft.template = bool(value)
-                elif path == "snapshot" and value is None:
-                    draft.parts[index] = self._no_snapshots
-            elif path in _PLACEMENT:
-                setattr(draft, _PLACEMENT[path], value)
-            elif path == "guest.ipAddress":
-                draft.primary = text(self._primary_number, value) if value else b""
-            elif path == "guest.net":
-                draft.nics = b"".join(blob(self._nics_number, self._encoded_nic(nic)) for nic in value or ())
-            elif path == _CUSTOM:
-                draft.custom = tuple(sorted((each["key"], each["value"]) for each in value or () if each.get("value")))
+            try:
+                if simple is not None:
+                    index, encode = simple
+                    draft.parts[index] = b"" if value is None else encode(value)
+                    if path == "name":
+                        draft.name = value or ""
+                    elif path == "runtime.powerState":
+                        draft.power_state = self._power_states.get(f"POWER_STATE_{_upper(value or '')}", 0)
+                    elif path == "config.template":
+                        draft.template = bool(value)
+                    elif path == "snapshot" and value is None:
+                        draft.parts[index] = self._no_snapshots
+                elif path in _PLACEMENT:
+                    setattr(draft, _PLACEMENT[path], value if isinstance(value, Ref) else None)
+                elif path == "guest.ipAddress":
+                    draft.primary = text(self._primary_number, value) if value else b""
+                elif path == "guest.net":
+                    draft.nics = b"".join(blob(self._nics_number, self._encoded_nic(nic)) for nic in value or ())
+                elif path == _CUSTOM:
+                    found = ((each["key"], each["value"]) for each in value or () if each.get("value"))
+                    draft.custom = tuple(sorted(found))
+            except _OF_ANOTHER_TYPE:
+                self.update(draft, {path: None})
 
     def machine(self, draft: Draft, places: Places, attributes: Mapping[int, str]) -> Machine:
         """The current machine. `attributes` are the names of custom attributes by their keys."""
@@ -161,7 +168,7 @@ class VmProperties:
     def _number_of(self, name: str) -> int:
         return self._fields.numbers[self._fields.index[name]]
 
-    def _text(self, name: str, spelled: Callable[[str], str] = str) -> _Encode:
+    def _text(self, name: str, spelled: Callable[[str], str] = str.__str__) -> _Encode:
         field = self._number_of(name)
         return lambda value: text(field, spelled(value))
 

@@ -72,8 +72,11 @@ class VimSource:
             # time.
             backoff = _FIRST_BACKOFF if self._was_followed else min(_MAX_BACKOFF, max(_FIRST_BACKOFF, 2 * backoff))
             # If vCenter only requires a new collector, the watchers are not told, unless that repeats.
-            if not starts_over or restarts > 1:
+            if not starts_over:
                 hub.lose(failure)
+            elif restarts > 1:
+                # What vCenter no longer knows is the gateway's own session or collector, nothing of the caller's.
+                hub.lose(Failure.of(Reason.VCENTER_CONNECTION_LOST, "vCenter keeps ending the wait for changes"))
             wait = random.uniform(0, backoff)  # noqa: S311 - no secret
             await asyncio.sleep(wait if failure.retry_delay is None else max(wait, failure.retry_delay))
 

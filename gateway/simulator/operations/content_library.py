@@ -4,8 +4,9 @@ from typing import Any
 
 from gateway.simulator import errors
 from gateway.simulator.clock import timestamp
-from gateway.simulator.library import SECURITY_POLICY, VM_TEMPLATE, Library, require_texts
+from gateway.simulator.library import SECURITY_POLICY, VM_TEMPLATE, Library, Subscription, require_texts
 from gateway.simulator.registry import Call, Json, operation
+from gateway.simulator.subscriptions import publish_url
 from gateway.simulator.templates import remove_item, require_not_checked_out
 
 __all__ = ["delete", "find", "get", "library_model", "list_", "storage_backing", "update"]
@@ -128,10 +129,8 @@ def migrate(call: Call) -> None:
 def convert(call: Call) -> None:
     """Turns a subscribed library that has all of its publisher's contents into a published local library."""
     libraries, library = call.inventory.libraries, _library(call)
-    if library.local:
-        text = "The library '{0}' is not a subscribed library."
-        raise errors.of_type("INVALID_ELEMENT_TYPE", f"{_MESSAGES}.invalid_library_type", text, library.library)
-    if not library.subscription_url:
+    library.require_subscribed()
+    if library.subscription is None:
         text = "The library '{0}' has no active subscription."
         raise errors.invalid_argument(f"{_MESSAGES}.library_not_subscribed", text, library.library)
     library.require_active()
@@ -140,7 +139,7 @@ def convert(call: Call) -> None:
         text = "The items of the library '{0}' are not synchronized, or are virtual machine templates."
         raise errors.not_allowed(f"{_MESSAGES}.library_not_synchronized", text, library.library)
     library.type, library.published = "LOCAL", True
-    library.subscription_url, library.synchronized = None, None
+    library.subscription, library.synchronized = None, None
     library.changed(call.now())
 
 
@@ -148,10 +147,13 @@ def convert(call: Call) -> None:
 def delete(call: Call) -> None:
     """Deletes an unused library, with everything in it."""
     library = _library(call)
-    if library.used_by:
+    if library.usages:
         text = "The library '{0}' is in use by {1}."
         raise errors.not_allowed(
-            f"{_MESSAGES}.library_in_use", text, library.library, ", ".join(sorted(library.used_by))
+            f"{_MESSAGES}.library_in_use",
+            text,
+            library.library,
+            ", ".join(usage.urn for usage in library.usages.values()),
         )
     _remove(call, library)
 
@@ -215,14 +217,22 @@ def library_model(library: Library) -> dict[str, Any]:
         model["publish_info"] = {
             "authentication_method": library.authentication,
             "published": library.published,
-            "publish_url": f"https://vcenter.vsphere.local/cls/vcsp/lib/{library.library}/lib.json",
+            "publish_url": publish_url(library),
             "persist_json_enabled": library.persist_json,
         }
-    else:
-        model["subscription_info"] = {
-            "authentication_method": "NONE",
-            "automatic_sync_enabled": True,
-            "on_demand": False,
-            "subscription_url": library.subscription_url or "",
-        }
+    elif library.subscription is not None:
+        model["subscription_info"] = _subscription(library.subscription)
     return model
+
+
+def _subscription(subscription: Subscription) -> dict[str, Any]:
+    """A subscription as the services return it, without the password."""
+    info = {
+        "authentication_method": subscription.authentication,
+        "automatic_sync_enabled": subscription.automatic,
+        "on_demand": subscription.on_demand,
+        "subscription_url": subscription.url,
+        "user_name": subscription.user,
+        "ssl_thumbprint": subscription.thumbprint,
+    }
+    return {name: value for name, value in info.items() if value is not None}

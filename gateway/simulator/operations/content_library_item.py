@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.simulator import errors
+from gateway.simulator import errors, subscriptions
 from gateway.simulator.client_tokens import once
 from gateway.simulator.clock import timestamp
-from gateway.simulator.libraries import Libraries
 from gateway.simulator.library import VM_TEMPLATE, File, Item, Library, require_texts
 from gateway.simulator.registry import Call, Json, operation
 from gateway.simulator.templates import copy_template, machine_of, remove_item, require_not_checked_out
@@ -122,21 +121,22 @@ def _copy_contents(call: Call, source: Item, item: Item) -> str:
         if source.type == VM_TEMPLATE:
             copy_template(call.inventory, source, item)
         else:
-            _copy_files(libraries, source, item)
+            _copy_files(call, source, item)
     except errors.VapiError:
         libraries.remove_item(item)
         raise
     return item.item
 
 
-def _copy_files(libraries: Libraries, source: Item, item: Item) -> None:
+def _copy_files(call: Call, source: Item, item: Item) -> None:
+    libraries = call.inventory.libraries
     datastore = libraries.usable_datastore_of(libraries.library_of(item))
     if source.size > datastore.free:
         raise errors.unable_to_allocate(
             f"{_MESSAGES}.storage_full", "The datastore '{0}' has not enough free space.", datastore.datastore
         )
     libraries.add_files(item, [File(file.name, file.size, content=file.content) for file in source.files.values()])
-    item.content_version += 1
+    item.content_changed(call.now(), call.user.name)
 
 
 @operation(_SERVICE, "update")
@@ -174,7 +174,7 @@ def delete(call: Call) -> None:
     library.require_local()
     library.require_active()
     require_not_checked_out(item)
-    if library.usage_protects_items and library.used_by:
+    if library.usage_protects_items and library.usages:
         text = "The library '{0}' of the item is in use."
         raise errors.not_allowed(f"{_MESSAGES}.library_in_use", text, library.library)
     remove_item(call.inventory, item)
@@ -182,22 +182,11 @@ def delete(call: Call) -> None:
 
 @operation(_SERVICE, "publish")
 def publish(call: Call) -> None:
-    """Tells subscribers to synchronize an item; they are elsewhere, so this has no visible effect here."""
-    item = _item(call)
-    library = call.inventory.libraries.library_of(item)
+    """Tells subscribers to synchronize; they synchronize the whole library."""
+    library = call.inventory.libraries.library_of(_item(call))
     library.require_local()
-    for destination in call.spec.get("subscriptions") or ():
-        if destination["subscription"] not in library.subscriptions:
-            raise errors.invalid_argument(
-                f"{_MESSAGES}.subscription_not_found",
-                "The library '{0}' has no subscription '{1}'.",
-                library.library,
-                destination["subscription"],
-            )
-    if not library.published:
-        text = "The library '{0}' is not published."
-        raise errors.not_allowed(f"{_MESSAGES}.library_not_published", text, library.library)
     library.require_active()
+    subscriptions.publish(call, library, call.spec.get("subscriptions"))
 
 
 def _item(call: Call) -> Item:

@@ -4,6 +4,7 @@ from gateway.simulator.client_tokens import once
 from gateway.simulator.library_sessions import LibrarySession
 from gateway.simulator.registry import Call, Json, operation
 from gateway.simulator.session_operations import require_item_named, session_operations
+from gateway.simulator.subscriptions import fetch
 
 __all__ = ["create", "delete", "session_of"]
 
@@ -21,6 +22,7 @@ def create(call: Call) -> Json:
 def _create(call: Call) -> LibrarySession:
     libraries = call.inventory.libraries
     item = libraries.item(require_item_named(call))
+    fetch(call.inventory, item)
     return call.inventory.library_sessions.begin(libraries.new_id(), item, call.user.name, call.now(), uploads=False)
 
 

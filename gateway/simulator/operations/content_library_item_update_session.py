@@ -91,7 +91,7 @@ def _apply(call: Call, session: LibrarySession, item: Item) -> errors.Message | 
         return _error(str(failure))
     if sum(file.size for file in files.values()) > datastore.free + item.size:
         return _error(f"The datastore '{datastore.datastore}' has not enough free space.")
-    libraries.replace_files(item, files.values(), call.now())
+    libraries.replace_files(item, files.values(), call.now(), session.user)
     if descriptor is not None:
         item.package = descriptor.package
     return None

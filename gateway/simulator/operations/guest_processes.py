@@ -4,7 +4,7 @@ import re
 
 from gateway.simulator import errors
 from gateway.simulator.clock import timestamp
-from gateway.simulator.guest import Account, Guest, Process
+from gateway.simulator.guest import Guest, Process
 from gateway.simulator.guest_access import operating_guest
 from gateway.simulator.guest_programs import require_directory, require_program
 from gateway.simulator.guest_shell import Shell, script_of
@@ -56,7 +56,7 @@ def create(call: Call) -> Json:
         )
     process = guest.start_process(guest.files.name_of(path), account.name, f'"{path}" {arguments}'.rstrip(), now)
     given = spec.get("environment_variables")
-    shell = Shell(guest, account, directory or account.home, dict(given or guest.environment), now)
+    shell = Shell(guest, account, directory or account.home, dict(given or guest.environment), now, process.pid)
     script = script_of(program)
     process.work = shell
     process.pause(shell.begin(program.name, arguments) if script is None else shell.interpret(script), now)
@@ -70,18 +70,12 @@ def delete(call: Call) -> None:
     process = _process(call, guest)
     if process.finished is not None:
         raise _not_found(process.pid)
-    if not _may_terminate(guest, account, process):
+    if not guest.may_terminate(account, process):
         raise errors.unauthorized(
             "vmsg.GuestPermissionDenied.summary",
             "The guest authentication being used does not have sufficient permissions to perform the operation.",
         )
     guest.terminate(process, call.now())
-
-
-def _may_terminate(guest: Guest, account: Account, process: Process) -> bool:
-    if process.essential and not guest.posix:
-        return False
-    return account.administrator or account.name == process.owner
 
 
 def _process(call: Call, guest: Guest) -> Process:

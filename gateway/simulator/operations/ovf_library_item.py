@@ -13,6 +13,7 @@ from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.ovf_package import OvfPackage
 from gateway.simulator.placement import find
 from gateway.simulator.registry import Call, Json, operation
+from gateway.simulator.subscriptions import fetch
 from gateway.simulator.tasks import Task
 
 __all__ = ["create", "deploy", "filter_"]
@@ -118,7 +119,7 @@ def _create(call: Call) -> Task:
             File(f"{name}-disk{number}.vmdk", disk.capacity // 8)
             for number, disk in enumerate(source.disks.values(), 1)
         ]
-        libraries.replace_files(item, files, call.now())
+        libraries.replace_files(item, files, call.now(), call.user.name)
         item.package = OvfPackage.of(source, name, item.description)
         return {"succeeded": True, "ovf_library_item_id": item.item, "error": ovf.nothing_to_report()}
 
@@ -151,10 +152,11 @@ def _source(call: Call) -> VirtualMachine:
 
 
 def _package(call: Call) -> OvfPackage:
-    """The package of the item in the path; RESOURCE_INACCESSIBLE while files are missing."""
+    """The package of the item in the path; RESOURCE_INACCESSIBLE if files are missing and cannot be copied."""
     item = call.inventory.libraries.item(call.path["ovf_library_item_id"])
     if item.type != OVF or item.package is None:
         raise _no_package(item)
+    fetch(call.inventory, item)
     if not item.cached:
         text = "The files of the library item '{0}' cannot be accessed."
         raise errors.resource_inaccessible(f"{_MESSAGES}.files_inaccessible", text, item.item)

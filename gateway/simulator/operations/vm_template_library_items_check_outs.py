@@ -70,7 +70,7 @@ def check_in(call: Call) -> Json:
     machine = call.vm
     machine.require_powered_off(f"{_MESSAGES}.not_powered_off", "The virtual machine is not powered off.")
     call.inventory.libraries.end_check_out(item)
-    return add_version(call.inventory, item, machine, call.now())
+    return add_version(call.inventory, item, machine, call.now(), account(call.user), call.spec["message"])
 
 
 @operation(_SERVICE, "delete")

@@ -37,7 +37,7 @@ def rollback(call: Call) -> Json:
     call.inventory.libraries.library_of(item).require_active()
     require_not_checked_out(item)
     machine = call.inventory.machines[item.templates.pop(version)]
-    return add_version(call.inventory, item, machine, call.now())
+    return add_version(call.inventory, item, machine, call.now(), call.user.name, call.spec["message"])
 
 
 @operation(_SERVICE, "delete")

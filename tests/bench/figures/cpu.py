@@ -13,7 +13,7 @@ _CALLS = 10_000
 
 def measure(lab: Lab) -> Section:
     """CPU time of one GetCdrom, for the gateway and its alternatives."""
-    contenders = [lab.gateway, lab.floor, lab.threads, lab.envoy]
+    contenders = [lab.gateway, lab.floor, lab.threads, lab.envoy, lab.configured_floor]
     for contender in contenders:
         lab.warm(contender)
     shape = Shape(lab.calls(_CALLS))

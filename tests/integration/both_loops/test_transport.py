@@ -126,6 +126,18 @@ async def test_the_request_on_the_wire(request_: RestRequest, line: bytes, endin
     assert head.partition(b"vcenter-gateway/")[2].partition(b"\r\n")[2] == accepted + ending + b"\r\n"
 
 
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\rX-Evil: 1"])
+async def test_no_value_adds_a_line(value: str) -> None:
+    """Wherever it comes from: nothing is sent."""
+    async with wire(OK) as (server, client):
+        deadline = asyncio.get_running_loop().time() + 10
+        for target, headers in ((value, {}), ("/api/x", {"X-Request-ID": value})):
+            with pytest.raises(ValueError, match="line break"):
+                await client.send(Exchange(RestRequest("GET", target, None), headers, deadline))
+        assert (await send(client)).status == 200
+        assert len(server.requests) == 1
+
+
 async def test_the_answer() -> None:
     """Status, header fields by lower-case names, and body come back."""
     async with wire(b"HTTP/1.1 201 Created\r\nContent-Type: a/b\r\nX-A:  c \r\nContent-Length: 3\r\n\r\n123") as (

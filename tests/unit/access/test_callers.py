@@ -22,22 +22,26 @@ def tokens_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_static_token(tokens_file: Path) -> None:
+@pytest.fixture
+def callers(tokens_file: Path) -> Callers:
+    """Accepts the tokens of the file."""
+    return Callers(tokens=StaticTokens(str(tokens_file)))
+
+
+def test_static_token(callers: Callers) -> None:
     """A token is known by its hash, whatever the case of the scheme."""
-    callers = Callers(tokens=StaticTokens(str(tokens_file)))
     assert who(callers, bearer(TOKEN)) == "token:ci"
     assert who(callers, [("authorization", f"bearer {TOKEN}")]) == "token:ci"
 
 
-def test_unknown_token(tokens_file: Path) -> None:
+def test_unknown_token(callers: Callers) -> None:
     """A token that is not in the file is refused, and not repeated in the error."""
-    error = refusal(Callers(tokens=StaticTokens(str(tokens_file))), bearer(TOKEN + "0"))
+    error = refusal(callers, bearer(TOKEN + "0"))
     assert (error.reason, TOKEN in error.message) == ("CALLER_REJECTED", False)
 
 
-def test_several_tokens(tokens_file: Path) -> None:
+def test_several_tokens(callers: Callers) -> None:
     """A call with two tokens is refused, although one of them is good: nobody can know which one counts."""
-    callers = Callers(tokens=StaticTokens(str(tokens_file)))
     assert "more than one" in refusal(callers, bearer(TOKEN) + bearer("other")).message
 
 
@@ -51,15 +55,15 @@ def test_the_last_token_is_revoked(tokens_file: Path, caplog: pytest.LogCaptureF
     assert "the gateway rejects every token" in caplog.text
 
 
-def test_a_token_beyond_ascii(tokens_file: Path) -> None:
+def test_a_token_beyond_ascii(callers: Callers) -> None:
     """A token of other characters than a header has is refused."""
-    assert "ASCII" in refusal(Callers(tokens=StaticTokens(str(tokens_file))), bearer("\u00e9\ud800")).message
+    assert "ASCII" in refusal(callers, bearer("\u00e9\ud800")).message
 
 
 @pytest.mark.parametrize(("length", "reason"), [(16384, "unknown"), (16385, "1 to 16384"), (0, "1 to 16384")])
-def test_length_of_tokens(tokens_file: Path, length: int, reason: str) -> None:
+def test_length_of_tokens(callers: Callers, length: int, reason: str) -> None:
     """A token that is empty or longer than 16 KiB is not even looked at."""
-    assert reason in refusal(Callers(tokens=StaticTokens(str(tokens_file))), bearer("x" * length)).message
+    assert reason in refusal(callers, bearer("x" * length)).message
 
 
 @pytest.mark.parametrize(
@@ -87,9 +91,8 @@ def test_wrong_token_files(content: bytes, problem: str) -> None:
         parse_tokens(content)
 
 
-def test_certificates_where_none_is_let_in(tokens_file: Path) -> None:
+def test_certificates_where_none_is_let_in(callers: Callers) -> None:
     """A certificate is no proof where the gateway has no list of them."""
-    callers = Callers(tokens=StaticTokens(str(tokens_file)))
     assert refusal(callers, [], {"x509_pem_cert": [b"any"]}).reason == "CALLER_REJECTED"
 
 

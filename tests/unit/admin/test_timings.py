@@ -6,7 +6,7 @@ import random
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from gateway.admin.metrics import Family
+from gateway.admin.families import Family
 from gateway.admin.timings import Timings
 
 BOUNDS = (0.01, 0.1, 1)

@@ -84,7 +84,7 @@ def test_replacing(add: Invoke, folder: Path) -> None:
     [
         pytest.param(["x"], "needs either --target or --vcenter", id="no-server"),
         pytest.param(["x", "--target", "a:1", "--vcenter", "https://a"], "needs either", id="two-servers"),
-        pytest.param(["x", "--target", "a"], "take HOST:PORT", id="target"),
+        pytest.param(["x", "--target", "a"], "takes HOST:PORT", id="target"),
         pytest.param(["x", "--vcenter", "vc"], "must look like https://", id="url"),
         pytest.param(["x", "--vcenter", f"https://a:{SECRET}@vc"], "say who you are with --user", id="password-in-url"),
         pytest.param(["x", "--vcenter", "https://vc", "--tls"], "need --target", id="tls-to-vcenter"),

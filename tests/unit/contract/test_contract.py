@@ -17,7 +17,8 @@ from gateway.contract import (
     Variable,
     load_contract,
 )
-from gateway.contract.contract import build_contract, wire_name
+from gateway.contract.contract import wire_name
+from gateway.contract.reader import build_contract
 from gateway.transcoding import compile_bindings
 from tests.protos import HEAD, compiled, contract_of
 
@@ -232,7 +233,7 @@ def test_unusable_descriptor_sets(content: bytes, sentence: str) -> None:
 
 def test_a_package_without_compiled_protos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sources whose protos were not compiled yet say what to do."""
-    monkeypatch.setattr("gateway.contract.contract.__file__", str(tmp_path / "contract.py"))
+    monkeypatch.setattr("gateway.contract.reader.__file__", str(tmp_path / "reader.py"))
     with pytest.raises(ContractError, match="run `make generate`"):
         load_contract.__wrapped__()
 

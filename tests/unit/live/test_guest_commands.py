@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.errors import GatewayError
-from gateway.live.guest_commands import ERROR, INPUT, OUTPUT, Command, launch
+from gateway.live.guest_commands import ERROR, INPUT, OUTPUT, Command, launch, stopping
+from tests.integration.processes import alive
 
 LINUX = "/root/vcenter-gateway-1"
 WINDOWS = "C:\\Users\\a b\\AppData\\Local\\Temp\\vcenter-gateway-1"
@@ -25,9 +27,9 @@ def ran(folder: Path, command: Command, content: bytes = b"") -> tuple[bytes, by
         (folder / INPUT).write_bytes(content)
     # As vCenter's tools do it: the program and its arguments are a command line for a shell.
     line = f"{start.program} {start.arguments}"
-    ended = subprocess.run(["/bin/sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    assert (ended.stdout, ended.stderr) == (b"", b"")
-    return (folder / OUTPUT).read_bytes(), (folder / ERROR).read_bytes(), ended.returncode
+    done = subprocess.run(["/bin/sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert done.stdout == b""
+    return (folder / OUTPUT).read_bytes(), (folder / ERROR).read_bytes(), done.returncode
 
 
 @pytest.fixture
@@ -67,16 +69,118 @@ def test_no_input(folder: Path) -> None:
     assert ran(folder, Command("cat; echo done")) == (b"done\n", b"", 0)
 
 
-def test_a_signal(folder: Path) -> None:
-    """The program takes the place of the shell, so that stopping the process stops the program."""
-    start = launch(Command(path="/bin/sleep", arguments=("600",)), str(folder), has_input=False)
+def started(folder: Path, command: Command, shell: str = "bash", **more: Any) -> subprocess.Popen[bytes]:
+    """A command as VMware Tools start it: by bash, or by sh where there is no bash."""
+    start = launch(command, str(folder), has_input=False)
     (folder / start.name).write_bytes(start.script)
-    arguments = [start.program, *shlex.split(start.arguments)]
-    with subprocess.Popen(arguments, stdin=subprocess.DEVNULL) as process:
-        while not os.path.exists(folder / OUTPUT):  # noqa: PTH110
-            assert process.poll() is None
-        process.terminate()
+    line = f"{start.program} {start.arguments}"
+    return subprocess.Popen([shell, "-c", line], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+
+
+def stop(folder: Path, pid: int) -> None:
+    """Does what ends a command."""
+    program, arguments = stopping(str(folder), pid)
+    subprocess.run(["/bin/bash", "-c", f"{program} {arguments}"], check=False)
+
+
+def pids(folder: Path, number: int) -> list[int]:
+    """The processes that a command has written down, once there are so many of them."""
+    deadline = time.monotonic() + 10
+    while len(found := (folder / OUTPUT).read_text().split() if (folder / OUTPUT).exists() else []) < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return [int(pid) for pid in found]
+
+
+def ended(pid: int) -> bool:
+    """Whether a process ends soon."""
+    deadline = time.monotonic() + 10
+    while is_alive := alive(pid):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    return not is_alive
+
+
+TREE = "sleep 600 & echo $!; sh -c 'echo $$; sleep 600; :' & echo $$; wait"
+
+
+@pytest.mark.parametrize(
+    ("command", "shell"),
+    [
+        pytest.param(Command(TREE), "bash", id="line"),
+        pytest.param(Command(path="sh", arguments=("-c", TREE)), "sh", id="program"),
+    ],
+)
+def test_stopping(folder: Path, command: Command, shell: str) -> None:
+    """A command ends with everything that it has started, by SIGTERM; the test, which started it, does not."""
+    with started(folder, command, shell) as process:
+        tree = pids(folder, 3)
+        stop(folder, process.pid)
+        assert process.wait(10) == 143
+        assert [pid for pid in tree if not ended(pid)] == []
+
+
+def test_stopping_what_ignores_signals(folder: Path) -> None:
+    """A command that ignores SIGTERM, as its children then do, is killed."""
+    with started(folder, Command("trap '' TERM; sleep 600 & echo $! $$; wait")) as process:
+        tree = pids(folder, 2)
+        stop(folder, process.pid)
+        assert process.wait(10) == 137
+        assert [pid for pid in tree if not ended(pid)] == []
+
+
+def test_stopping_a_command_that_cleans_up(folder: Path) -> None:
+    """A command has time to clean up."""
+    with started(
+        folder, Command("trap 'sleep 0.3; echo cleaned >&2; exit 5' TERM; echo $$; sleep 600 & wait")
+    ) as process:
+        pids(folder, 1)
+        stop(folder, process.pid)
+        assert process.wait(10) == 5
+    assert (folder / ERROR).read_bytes() == b"cleaned\n"
+
+
+def test_stopping_what_has_ended(folder: Path) -> None:
+    """Nothing happens to anything else where a command has ended, or has not begun."""
+    stop(folder, 0)
+    assert ran(folder, Command("true"))[2] == 0
+    stop(folder, 0)
+
+
+def test_a_guest_without_setsid(folder: Path) -> None:
+    """The program then is the process that vCenter knows, and stopping ends it alone."""
+    tools = folder / "bin"
+    tools.mkdir()
+    for name in ("sh", "sleep"):
+        (tools / name).symlink_to(f"/bin/{name}")
+    command = Command(path="sh", arguments=("-c", "echo $$; exec sleep 600"))
+    with started(folder, command, env={"PATH": str(tools)}, executable="/bin/bash") as process:
+        assert pids(folder, 1) == [process.pid]
+        stop(folder, process.pid)
         assert process.wait(10) == -15
+
+
+@pytest.mark.parametrize("signal", [9, 11, 15])
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda text: Command(path="/bin/sh", arguments=("-c", text)),
+        lambda text: Command(text),
+        lambda text: Command(f"exec sh -c '{text}'"),
+    ],
+    ids=["program", "line", "replaced"],
+)
+def test_a_signal(folder: Path, signal: int, command: Callable[[str], Command]) -> None:
+    """A program that a signal has ended has an exit code: VMware Tools would report 0 for a process without one."""
+    assert ran(folder, command(f"kill -{signal} $$"))[2] == 128 + signal
+
+
+@pytest.mark.parametrize("code", [0, 1, 127, 255])
+def test_exit_codes(folder: Path, code: int) -> None:
+    """Every exit code arrives."""
+    assert ran(folder, Command(f"exit {code}"))[2] == code
+    assert ran(folder, Command(path="/bin/sh", arguments=("-c", f"exit {code}")))[2] == code
 
 
 def test_windows_command_line() -> None:
@@ -91,6 +195,11 @@ def test_windows_command_line() -> None:
         f' <"{WINDOWS}\\in" >"{WINDOWS}\\out" 2>"{WINDOWS}\\err"'
     )
     assert lines[4:] == ["exit /b %errorlevel%", ""]
+
+
+def test_stopping_windows() -> None:
+    """On Windows, the tree of processes ends."""
+    assert stopping(WINDOWS, 4711) == ("C:\\Windows\\System32\\taskkill.exe", "/T /F /PID 4711")
 
 
 def test_windows_arguments() -> None:
@@ -122,6 +231,18 @@ def test_what_cannot_be_told(command: Command, directory: str, field: str) -> No
         launch(command, directory, has_input=False)
     [violation] = caught.value.failure.details[0].field_violations  # type: ignore[attr-defined]
     assert violation.field == field
+
+
+@pytest.mark.parametrize("surplus", [-1, 0, 1])
+def test_the_longest_line_of_windows(surplus: int) -> None:
+    """The shell of Windows has a limit for lines, which is checked before anything runs."""
+    short = launch(Command("a"), WINDOWS, has_input=False).script.split(b"\r\n")[2]
+    command = Command("a" * (8191 - len(short) + 1 + surplus))
+    if surplus <= 0:
+        assert len(launch(command, WINDOWS, has_input=False).script.split(b"\r\n")[2]) == 8191 + surplus
+        return
+    with pytest.raises(GatewayError, match="more than 8191 characters"):
+        launch(command, WINDOWS, has_input=False)
 
 
 def test_nothing_is_shown() -> None:

@@ -346,7 +346,7 @@ def test_a_used_library_is_deleted_by_force_only(api: Api) -> None:
     size = item(api, OVF_ITEM)["size"]
     before = used(api, "datastore-11")
     disks = sum(disk.capacity for disk in api.inventory.machines["vm-1021"].disks.values())
-    api.inventory.libraries.libraries[TEMPLATES].used_by.add("a supervisor")
+    assert api("POST", f"{LIBRARY}/{TEMPLATES}/usages", {"resource_urn": "urn:vmomi:supervisor:sup-1"}).status == 201
     assert api("DELETE", f"{LIBRARY}/{TEMPLATES}").error_type == "NOT_ALLOWED_IN_CURRENT_STATE"
     assert api("POST", f"{LIBRARY}/{TEMPLATES}?action=force-delete").status == 204
     assert api("GET", LIBRARY).json == [MIRROR]
@@ -357,7 +357,7 @@ def test_a_used_library_is_deleted_by_force_only(api: Api) -> None:
 
 def test_use_of_a_library_protects_its_items_when_it_says_so(api: Api) -> None:
     """By default, it does not."""
-    api.inventory.libraries.libraries[TEMPLATES].used_by.add("a supervisor")
+    assert api("POST", f"{LIBRARY}/{TEMPLATES}/usages", {"resource_urn": "urn:vmomi:supervisor:sup-1"}).status == 201
     first, second = create(api, "first").json, create(api, "second").json
     assert api("DELETE", f"{ITEM}/{first}").status == 204
     api("PATCH", f"{LIBRARY}/{TEMPLATES}", {"configuration_info": {"apply_library_usage_to_items": True}})

@@ -280,10 +280,54 @@ def test_programs(
     """Programs take the time that their arguments say, and exit as theirs do."""
     guest = api.inventory.machines[WINDOWS if name.lower().endswith(".exe") else LINUX].guest
     account = next(iter(guest.accounts.values()))
-    shell, passed = Shell(guest, account, account.home, {}, clock()), timedelta()
+    shell, passed = Shell(guest, account, account.home, {}, clock(), 1), timedelta()
     pause = shell.begin(name, arguments)
     while pause.exit_code is None and pause.after is not None:
         passed += pause.after
         pause = shell.go_on(clock() + passed)
     assert (None if pause.exit_code is None else passed.total_seconds()) == seconds
     assert (pause.exit_code or 0) == exit_code
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments", "stopped", "code"),
+    [
+        pytest.param("/bin/kill", "-TERM -{pid}", True, 0, id="group"),
+        pytest.param("/bin/kill", "{pid}", True, 0, id="process"),
+        pytest.param("/bin/kill", "-0 {pid}", False, 0, id="check"),
+        pytest.param("/bin/kill", "-9 99", False, 1, id="no-process"),
+        pytest.param("/bin/kill", "", False, 1, id="nothing"),
+        pytest.param("/bin/sh", "-c 'read -r pid </tmp/pid && kill $pid'", True, 0, id="read"),
+        pytest.param("/bin/sh", "-c 'read -r pid </tmp/none || exit 4; kill $pid'", False, 4, id="read-nothing"),
+        pytest.param("/bin/sh", "-c 'kill \"$0\"' {pid}", True, 0, id="argument"),
+    ],
+)
+def test_a_program_ends_another_one(api: Api, path: str, arguments: str, stopped: bool, code: int) -> None:
+    """A program ends another one by its identifier, which a shell knows and can write down."""
+    pid = start(api, "/bin/sh", "-c 'setsid sh -c \"echo $$ >/tmp/pid; exec sleep 600\"'")
+    other = start(api, path, arguments.format(pid=pid))
+    assert process(api, other).json["exit_code"] == code
+    assert process(api, pid).json.get("exit_code") == (143 if stopped else None)
+
+
+def test_a_program_of_windows_ends_another_one(api: Api) -> None:
+    """So does a program of Windows."""
+    guest = api.inventory.machines[WINDOWS].guest
+    account = next(iter(guest.accounts.values()))
+    now = guest.tools_start
+    assert now is not None
+    ended = guest.start_process("cmd.exe", account.name, "cmd.exe", now)
+    shell = Shell(guest, account, account.home, {}, now, 1)
+    assert shell.begin("taskkill.exe", f"/T /F /PID {ended.pid}").exit_code == 0
+    assert (ended.finished, ended.exit_code) == (now, 1)
+    assert shell.begin("taskkill.exe", f"/T /F /PID {ended.pid}").exit_code == 1
+
+
+def test_only_administrators_end_what_others_started(api: Api) -> None:
+    """A program ends the processes of its own account."""
+    pid = start(api, "/bin/sleep", "600")
+    guest = api.inventory.machines[LINUX].guest
+    account = next(account for account in guest.accounts.values() if not account.administrator)
+    now = guest.processes[pid].started
+    assert Shell(guest, account, account.home, {}, now, 1).begin("kill", str(pid)).exit_code == 1
+    assert guest.processes[pid].finished is None

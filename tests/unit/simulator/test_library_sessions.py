@@ -69,7 +69,7 @@ def test_the_catalogues_have_nothing_in_common() -> None:
     """A service that the gateway gets is taken out of the catalogue of what the simulator alone has."""
     gateway, simulator = (
         json.loads(resources.files("gateway.simulator").joinpath(name).read_bytes())
-        for name in ("vcenter-api.json", "vcenter-api-uploads.json")
+        for name in ("vcenter-api.json", "vcenter-api-content.json")
     )
     assert not {item["id"] for item in gateway["services"]} & {item["id"] for item in simulator["services"]}
     for kind in ("structs", "enums"):

@@ -159,7 +159,7 @@ def encode(lab: Callable[[str], Binding]) -> Callable[..., RestRequest]:
 
     def encode(name: str, **fields: object) -> RestRequest:
         binding = lab(name)
-        return binding.encode(binding.request_class(**fields))
+        return binding.encode(binding.request_class(**fields))._replace(operation="")
 
     return encode
 

@@ -295,6 +295,23 @@ def test_names_that_are_not_clean_text(
     assert seen.replaced == ["lab.v1.ItemsResponse"] * replaced
 
 
+@pytest.mark.parametrize("field", ["ratio", "size_MiB", "small"])
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 310, "-" + "9" * 5000])
+def test_numbers_beyond_any_type(lab: Callable[[str], Binding], field: str, number: str) -> None:
+    """Such a number is valid JSON: its field is left unset and reported, and the other values arrive as they are."""
+    seen = Seen()
+    body = f'[{{"name": "a", "{field}": {number}}}, {{"name": "b", "size_MiB": 9007199254740993}}]'
+    message: Any = lab("GetItems").decode(RestResponse(200, {}, body.encode()), seen)
+    assert content(message) == {"items": [{"name": "a"}, {"name": "b", "size": "9007199254740993"}]}
+    assert len(seen.unreadable) == 1
+    assert seen.replaced == []
+
+
+def test_a_byte_order_mark(decode: Decode) -> None:
+    """It says only that the text is UTF-8."""
+    assert content(decode("Read", b'\xef\xbb\xbf"a"')) == {"text": "a"}
+
+
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_very_large_answers_are_not_mended(decode: Decode, more: int) -> None:
     """Up to MAX_MENDED_BYTES a byte that is no text is replaced; a larger answer with such a byte is refused."""

@@ -8,8 +8,8 @@ import pytest
 from google.rpc import code_pb2
 
 from gateway.contract import load_contract
+from gateway.contract.contract import enum_wire_names
 from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN
-from gateway.transcoding.encoder import enum_wire_names
 from tests.contract.catalogue import PATH
 from tests.unit.transcoding.answers import answered
 

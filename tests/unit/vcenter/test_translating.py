@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,30 @@ async def test_missing_operations(release: str | None, text: str) -> None:
     assert failure.metadata.get("since") == ("8.0.0.0" if release == "7.0.3.0" else None)
 
 
+HEADER_FIELDS = {
+    name: field.name
+    for name, method in load_contract().methods.items()
+    for field in method.input_type.fields
+    if field.full_name in load_contract().moved and load_contract().moved[field.full_name].header
+}
+"""The fields that newer releases expect in a header, by rpc."""
+REQUESTS: dict[str, dict[str, Any]] = {
+    "content.library.v1.ItemService/CreateItem": {"spec": {"name": "x"}},
+    "content.library.v1.ItemService/CopyItem": {"source_library_item_id": "a", "spec": {"name": "x"}},
+    "vcenter.ovf.v1.LibraryItemService/CreateOvfLibraryItem": {
+        "source": {"type": "VirtualMachine", "id": "vm-1"},
+        "target": {"library_id": "a"},
+        "create_spec": {"name": "x"},
+    },
+    "vcenter.ovf.v1.LibraryItemService/DeployOvfLibraryItem": {
+        "ovf_library_item_id": "a",
+        "target": {"resource_pool_id": "p"},
+        "deployment_spec": {"accept_all_eula": True},
+    },
+}
+"""A valid request of each."""
+
+
 @pytest.mark.parametrize(
     ("release", "target", "header"),
     [
@@ -109,3 +134,35 @@ async def test_moved_parameters(release: str | None, target: str, header: str | 
     [exchange] = sent
     assert (exchange.request.target, exchange.headers.get("Client-Token")) == (target, header)
     assert exchange.request.body == b'{"name":"x"}'
+
+
+@pytest.mark.parametrize("release", ["8.0.3.0", "9.0.0.0"])
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param("a\r\nContent-Length: 0\r\n\r\nDELETE /api/vcenter/vm/vm-1 HTTP/1.1\r\nX: ", id="another-request"),
+        pytest.param("a\nX: b", id="line-feed"),
+        pytest.param("a\rb", id="carriage-return"),
+        pytest.param("a\0b", id="nul"),
+        pytest.param("\x7f", id="delete"),
+        pytest.param("é", id="latin-1"),
+        pytest.param("\u202e", id="beyond-latin-1"),
+    ],
+)
+@pytest.mark.parametrize("rpc", sorted(HEADER_FIELDS))
+async def test_a_header_holds_nothing_but_its_value(rpc: str, token: str, release: str) -> None:
+    """A field that newer releases expect in a header cannot become a second header, or a request of its own, which
+    would run with the gateway's session and past its policy. It is refused for all releases alike."""
+
+    async def send(exchange: Exchange) -> RestResponse:
+        raise AssertionError(exchange)
+
+    async def told() -> str | None:
+        return release
+
+    binding = compile_bindings(load_contract())[rpc]
+    request = {**REQUESTS[rpc], HEADER_FIELDS[rpc]: token}
+    with pytest.raises(GatewayError) as raised:
+        await translating(Events(), told)(send)(call_of(binding, request))
+    [detail] = raised.value.failure.details
+    assert HEADER_FIELDS[rpc] in [violation.field for violation in detail.field_violations]

@@ -11,11 +11,11 @@ from gateway.contract import load_contract
 from gateway.errors import BY_ERROR_TYPE, VCENTER_DOMAIN, Failure
 from gateway.transcoding.error_response import error_reader
 from gateway.vim import Data, Fault, Ref
-from gateway.vim.faults import BY_FAULT, Faults, error_type_of
+from gateway.vim.faults import BY_FAULT, error_type_of, failure_of
 from gateway.vim.schema import load_schema
 
 SCHEMA = load_schema()
-FAULTS = Faults(SCHEMA, error_reader(load_contract()))
+ERRORS = error_reader(load_contract())
 
 
 def fault(name: str, text: str = "It failed.", **members: Any) -> Fault:
@@ -23,7 +23,7 @@ def fault(name: str, text: str = "It failed.", **members: Any) -> Fault:
 
 
 def failure(name: str, text: str = "It failed.", **members: Any) -> Failure:
-    return FAULTS.failure("vim.VirtualMachine.PowerOnVM_Task", fault(name, text, **members))
+    return failure_of(SCHEMA, ERRORS, "vim.VirtualMachine.PowerOnVM_Task", fault(name, text, **members))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import GatewayError, Reason
 from gateway.vim import Data, ObjectContent, ObjectUpdate, Ref
 from gateway.vim.reader import MAX_ELEMENTS, NotReadableError, Reader, TooManyElementsError
 from gateway.vim.schema import load_schema
@@ -357,3 +358,12 @@ def test_the_parser_never_sees_a_document_type() -> None:
     """The parser itself would accept one, so the refusal is ours."""
     with pytest.raises(NotReadableError, match="before its first element"):
         read("RetrievePropertiesEx", b"<!DOCTYPE x>" + ANSWER.partition(b"?>")[2])
+
+
+def test_a_member_that_is_missing() -> None:
+    """A structure without a member that its meaning depends on is an unusable response, not a defect of the gateway."""
+    updates = read("WaitForUpdatesEx", response("WaitForUpdatesEx", "<truncated>false</truncated>"))
+    with pytest.raises(GatewayError, match="UpdateSet has no version") as raised:
+        updates["version"]
+    assert raised.value.failure.reason == Reason.VCENTER_RESPONSE_INVALID
+    assert updates.get("version") is None

@@ -525,7 +525,8 @@ pub struct ProgramStart {
     /// Maximum total size of standard output and standard error in bytes: up to 1 GiB. Defaults to 64 MiB.
     #[prost(int64, optional, tag = "9")]
     pub max_output_bytes: ::core::option::Option<i64>,
-    /// Whether the gateway stops the program if the client disconnects before the program ends. Defaults to false.
+    /// Whether the gateway stops the program, with the processes that it started, if the client disconnects before the
+    /// program ends. Defaults to false.
     #[prost(bool, optional, tag = "10")]
     pub stop_on_disconnect: ::core::option::Option<bool>,
     /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
@@ -624,7 +625,7 @@ impl ::prost::Name for ProgramStarted {
 /// A program that has ended.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProgramExited {
-    /// Exit code.
+    /// Exit code. On Linux, 128 plus the number of the signal if a signal ended the program.
     #[prost(int64, optional, tag = "1")]
     pub exit_code: ::core::option::Option<i64>,
     /// When the program started, by the guest's clock.
@@ -4476,8 +4477,8 @@ pub struct WatchVmsRequest {
     /// message.
     #[prost(message, optional, tag = "2")]
     pub fields: ::core::option::Option<::prost_types::FieldMask>,
-    /// The newest resume token of an earlier stream with the same filter, fields and caller. If unset, the stream starts
-    /// with the full state.
+    /// The resume token in the last message of an earlier stream with the same filter, fields and caller. Leave it unset if
+    /// that message has none; the stream then starts with the full state.
     #[prost(string, optional, tag = "3")]
     pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
     /// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
@@ -4498,7 +4499,9 @@ impl ::prost::Name for WatchVmsRequest {
 /// One message of `WatchVms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchVmsResponse {
-    /// Token to resume the stream after this message. Unset in messages that a stream cannot be resumed from.
+    /// Token to resume the stream after this message. Unset while the client has received only a part of the full state,
+    /// or of changes that belong together. If a stream ends after such a message, do not resume it with an older token: the
+    /// changes that the client has already applied may be outdated by then, and are not corrected.
     #[prost(string, optional, tag = "7")]
     pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
     /// Content of the message.

@@ -11,11 +11,13 @@ from google.protobuf import json_format
 from gateway.contract import load_contract
 from gateway.live.vms.places import Places
 from gateway.live.vms.properties import VmProperties
-from gateway.vim.values import Data, Ref
+from gateway.vim.values import Data, Fault, Ref
 from tests.machines import FIELDS, message
 
 FOLDER, HOST, POOL = Ref("Folder", "group-v2"), Ref("HostSystem", "host-5"), Ref("ResourcePool", "resgroup-7")
 CLUSTER, DATACENTER = Ref("ClusterComputeResource", "domain-c4"), Ref("Datacenter", "datacenter-1")
+
+FAULT = Fault("NoPermission", "denied", Data("NoPermission"))
 
 
 def places() -> Places:
@@ -89,6 +91,22 @@ def test_what_became_unset(name: str) -> None:
     }
     assert state({name: values[name]}) != {}
     assert state({name: values[name]}, {name: None}) == {}
+
+
+ODD = ["odd", 7, True, 1.5, [], ["odd"], [7], Data("ManagedEntityStatus"), [Data("Tag", key=1)], FOLDER, FAULT]
+"""Values of types that a property does not have."""
+
+
+@pytest.mark.parametrize("path", VmProperties(load_contract(), FIELDS).paths(FIELDS.all))
+def test_a_value_of_another_type(path: str) -> None:
+    """Whatever type a value has, the machine can be told, with its other fields; no value is shown as Python's text for
+    it."""
+    other = "config.uuid" if path != "config.uuid" else "config.guestId"
+    for value in ODD:
+        found = state({path: value, other: "as it is"})
+        assert "as it is" in found.values(), value
+        assert "Fault" not in str(found), value
+        assert state({path: value}, {path: None}) == {}, value
 
 
 def test_placement() -> None:

@@ -138,7 +138,8 @@ type ProgramStart struct {
 	Timeout *durationpb.Duration `protobuf:"bytes,8,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// Maximum total size of standard output and standard error in bytes: up to 1 GiB. Defaults to 64 MiB.
 	MaxOutputBytes *int64 `protobuf:"varint,9,opt,name=max_output_bytes,json=maxOutputBytes,proto3,oneof" json:"max_output_bytes,omitempty"`
-	// Whether the gateway stops the program if the client disconnects before the program ends. Defaults to false.
+	// Whether the gateway stops the program, with the processes that it started, if the client disconnects before the
+	// program ends. Defaults to false.
 	StopOnDisconnect *bool `protobuf:"varint,10,opt,name=stop_on_disconnect,json=stopOnDisconnect,proto3,oneof" json:"stop_on_disconnect,omitempty"`
 	// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
 	// seconds.
@@ -479,7 +480,7 @@ func (x *ProgramStarted) GetStarted() *timestamppb.Timestamp {
 // A program that has ended.
 type ProgramExited struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Exit code.
+	// Exit code. On Linux, 128 plus the number of the signal if a signal ended the program.
 	ExitCode *int64 `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
 	// When the program started, by the guest's clock.
 	Started *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=started,proto3" json:"started,omitempty"`

@@ -155,8 +155,8 @@ type WatchVmsRequest struct {
 	// Fields of `VmState` to send. Defaults to all fields; `vm` is always set. Changes to other fields do not send a
 	// message.
 	Fields *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=fields,proto3" json:"fields,omitempty"`
-	// The newest resume token of an earlier stream with the same filter, fields and caller. If unset, the stream starts
-	// with the full state.
+	// The resume token in the last message of an earlier stream with the same filter, fields and caller. Leave it unset if
+	// that message has none; the stream then starts with the full state.
 	ResumeToken *string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3,oneof" json:"resume_token,omitempty"`
 	// How long the stream can be idle before the gateway sends a heartbeat: 1 second to 5 minutes. Defaults to 15
 	// seconds.
@@ -238,7 +238,9 @@ type WatchVmsResponse struct {
 	//	*WatchVmsResponse_Heartbeat
 	//	*WatchVmsResponse_Lost
 	Event isWatchVmsResponse_Event `protobuf_oneof:"event"`
-	// Token to resume the stream after this message. Unset in messages that a stream cannot be resumed from.
+	// Token to resume the stream after this message. Unset while the client has received only a part of the full state,
+	// or of changes that belong together. If a stream ends after such a message, do not resume it with an older token: the
+	// changes that the client has already applied may be outdated by then, and are not corrected.
 	ResumeToken   *string `protobuf:"bytes,7,opt,name=resume_token,json=resumeToken,proto3,oneof" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -1,4 +1,4 @@
-"""The events, and the protocol by which they are reported.
+"""Events in the gateway, each reported once to all subscribers: log, metrics, audit log, traces, status page.
 
 Each event has the call that it concerns and the cause, so that all subscribers can report the same. No event contains a
 credential; each subscriber decides what it shows of identities and identifiers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.access.identities import identity_fits
+from gateway.access.patterns import identity_fits
 from gateway.calls.identity import ANONYMOUS, SESSION, CallerIdentity, Kind
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.contract import load_contract
-from gateway.events import BreakerChanged, CallEnded, Events, combined
-from gateway.events.events import _NAMES
+from gateway.events import _NAMES, BreakerChanged, CallEnded, Events, combined
 from gateway.vcenter.breaker import BreakerState
 
 CHANGED = BreakerChanged(BreakerState.OPEN, "refused")

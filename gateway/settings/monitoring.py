@@ -1,10 +1,21 @@
-"""Settings of the metrics of virtual machines that the admin port serves."""
+"""Settings of what the gateway shows of itself and of its machines: the admin port, metrics, traces."""
 
 from __future__ import annotations
 
-from gateway.settings.section import Section, Words, setting
+from gateway.settings.section import SWITCH, Address, Section, Words, setting
 
-__all__ = ["MetricsSettings"]
+__all__ = ["AdminSettings", "MetricsSettings", "TracingSettings"]
+
+
+class AdminSettings(Section):
+    """Health, metrics and the status page."""
+
+    listen: Address | None = setting(
+        None,
+        "Address that serves /healthz, /readyz, /metrics and a status page over plain HTTP, without authentication. "
+        "Off when unset; port 0 picks a free port.",
+        "HOST:PORT, for example 127.0.0.1:9090",
+    )
 
 
 class MetricsSettings(Section):
@@ -38,4 +49,15 @@ class MetricsSettings(Section):
         "a whole number from 1 to 5000",
         ge=1,
         le=5000,
+    )
+
+
+class TracingSettings(Section):
+    """Distributed traces."""
+
+    enabled: bool = setting(
+        False,
+        "Sends a trace of each call to a collector over OTLP, configured by OpenTelemetry's OTEL_ variables. "
+        "Needs the extra `otel`: `pip install '.[otel]'`.",
+        SWITCH,
     )
