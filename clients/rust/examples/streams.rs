@@ -109,15 +109,17 @@ async fn watch(gateway: &Gateway, mut token: String, last: fn(&Event) -> bool) -
                 Event::Started(started) if started.reset() => println!("all machines:"),
                 Event::Added(added) => {
                     for vm in &added.vms {
-                        println!("{} {} {:?}", vm.vm, vm.name(), vm.power_state());
+                        println!("{} {} {:?}", vm.vm(), vm.name(), vm.power_state());
                     }
                 }
                 Event::Changed(changed) => {
                     for change in &changed.changes {
-                        println!("{:?} changed: {:?}", change.vm, change.changed);
+                        let (vm, mask) = (change.vm.clone(), change.changed.clone());
+                        let fields = mask.unwrap_or_default().paths.join(", ");
+                        println!("{} changed: {fields}", vm.unwrap_or_default().vm());
                     }
                 }
-                Event::Removed(removed) => println!("gone: {:?}", removed.vms),
+                Event::Removed(removed) => println!("gone: {}", removed.vms.join(", ")),
                 _ => {}
             }
             if last(&event) {
