@@ -98,12 +98,12 @@ async fn watch(gateway: &Gateway, mut token: String, last: fn(&Event) -> bool) -
         loop {
             let message = match stream.message().await.map_err(VCenterError::from) {
                 Ok(Some(message)) => message,
-                // The connection broke, or the replica is stopping: continue after the last token.
+                // The connection broke, or the replica is stopping: continue after the last message.
                 Err(error) if error.code() == Code::Unavailable => break,
                 Ok(None) => break,
                 Err(error) => return Err(error),
             };
-            token = message.resume_token.unwrap_or(token);
+            token = message.resume_token.unwrap_or_default();
             let Some(event) = message.event else { continue };
             match &event {
                 Event::Started(started) if started.reset() => println!("all machines:"),
