@@ -247,7 +247,7 @@ async def ending(rpc: str, request: Mapping[str, str], answer: Answer, expected:
         running_gateway(VCenterOptions(vcenter.url, max_response_bytes=LIMIT)) as client,
     ):
         with pytest.raises(Failure) as caught:
-            await client.call(rpc, request, user=None, metadata=SESSION, timeout=1 if expected == LATE else 20)
+            await client.call(rpc, request, user=None, metadata=SESSION, timeout=2 if expected == LATE else 20)
         assert (caught.value.code, caught.value.reason) == expected
         assert "canary" not in repr((caught.value, caught.value.trailing)).lower()
         assert rpc == READ or len(vcenter.heads) == 1
