@@ -5,11 +5,9 @@ request message into a REST call and decodes the response into a response messag
 """
 
 from gateway.transcoding.binding import Binding, NewerRequest, RestRequest, RestResponse, compile_bindings
-from gateway.transcoding.decoder import Drift
 
 __all__ = [
     "Binding",
-    "Drift",
     "NewerRequest",
     "RestRequest",
     "RestResponse",

@@ -21,8 +21,9 @@ from google.protobuf.message import Message
 from gateway.contract import Contract, ContractError, Method, Moved, Rest, Variable
 from gateway.contract.contract import wire_name
 from gateway.errors import Failure, GatewayError, Reason
+from gateway.events import Events
 from gateway.transcoding.answer_json import MAX_ELEMENTS, NotJsonError, TooManyElementsError, parse
-from gateway.transcoding.decoder import MAX_DEPTH, Decoders, Drift, MismatchError, NoDrift
+from gateway.transcoding.decoder import MAX_DEPTH, Decoders, MismatchError
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
 from gateway.transcoding.error_response import ErrorReader, error_reader, leaves_open, media_type
 
@@ -98,7 +99,7 @@ class Binding:
     carries_secrets: bool
     """Whether requests contain secrets, such as a guest user's password: then a 401 may be about that user."""
     _encode: Callable[[Message], RestRequest] = field(repr=False)
-    _decode: Callable[[Any, Drift], dict[str, Any]] | None = field(repr=False)
+    _decode: Callable[[Any, Events], dict[str, Any]] | None = field(repr=False)
     _errors: ErrorReader = field(repr=False)
     _token: str | None = field(repr=False)
     """The field that makes a call idempotent, None if there is none."""
@@ -116,7 +117,7 @@ class Binding:
         """The REST call for a request. Raises GatewayError (INVALID_ARGUMENT, with field violations)."""
         return self._encode(message)
 
-    def decode(self, response: RestResponse, drift: Drift | None = None) -> Message:
+    def decode(self, response: RestResponse, events: Events | None = None) -> Message:
         """The response message of a successful response. Raises GatewayError for every other one."""
         status = response.status
         if not 200 <= status < 300:
@@ -129,10 +130,10 @@ class Binding:
         try:
             value, was_mended = parse(response.body)
             if value is not None and self._decode is not None:
-                drift = NoDrift() if drift is None else drift
+                events = Events() if events is None else events
                 if was_mended:
-                    drift.replaced_text(self.method.output_type.full_name)
-                return self.response_class(**self._decode(value, drift))
+                    events.replaced_text(self.method.output_type.full_name)
+                return self.response_class(**self._decode(value, events))
         except TooManyElementsError:
             reason = Reason.VCENTER_RESPONSE_TOO_LARGE
             raise self._invalid(response, f"has more than {MAX_ELEMENTS:,} values", reason) from None
@@ -211,20 +212,20 @@ def _no_rest_call(message: Message) -> RestRequest:
     raise ContractError(f"{message.DESCRIPTOR.full_name} is a request of the gateway's own and has no REST call")
 
 
-def _result_decoder(method: Method, decoders: Decoders) -> Callable[[Any, Drift], dict[str, Any]] | None:
+def _result_decoder(method: Method, decoders: Decoders) -> Callable[[Any, Events], dict[str, Any]] | None:
     """What reads the result into the fields of the response: None where the operation has none."""
     name, output = method.rule.response_body, method.output_type
     if not name:
         if not output.fields:
             return None
         decode_message = decoders.message(output)
-        return lambda value, drift: cast(dict[str, Any], decode_message(value, drift, MAX_DEPTH + 1))
+        return lambda value, events: cast(dict[str, Any], decode_message(value, events, MAX_DEPTH + 1))
     if name not in output.fields_by_name:
         raise ContractError(f"response_body names {name!r}, which is not a field of {output.full_name}")
     if len(output.fields) != 1:
         raise ContractError(f"{output.full_name} has fields beside the response_body {name!r}, which nothing can fill")
     decode_field = decoders.field(output.fields_by_name[name])
-    return lambda value, drift: {name: decode_field(value, drift, MAX_DEPTH)}
+    return lambda value, events: {name: decode_field(value, events, MAX_DEPTH)}
 
 
 def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> Callable[[Message], RestRequest]:

@@ -1,7 +1,7 @@
 """Compiles message types into functions that read vCenter's JSON.
 
 A newer vCenter may send fields and enum values that the contract does not know. They never fail a call: fields are
-skipped, enum values become UNSPECIFIED, and both are reported to a `Drift`. An unreadable value (wrong type or out of
+skipped, enum values become UNSPECIFIED, and both are reported to `Events`. An unreadable value (wrong type or out of
 range) does not fail its neighbors either: a singular field is left unset, and reported. An element of a list or a map
 cannot be unset, and a list without it would imply that the object does not exist. Such an element makes the list or map
 unreadable, and with it the message that contains it: the field of that message is left unset. If that reaches the whole
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from google.protobuf import message_factory
@@ -22,10 +22,11 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from gateway.contract.contract import ContractError, enum_wire_names, map_value, wire_name
+from gateway.events import Events
 from gateway.printable import name_or_other
 from gateway.transcoding.encoder import FLOATS, INTEGERS, TIMESTAMP_SECONDS
 
-__all__ = ["MAX_DEPTH", "Decode", "Decoders", "Drift", "MismatchError", "NoDrift"]
+__all__ = ["MAX_DEPTH", "Decode", "Decoders", "MismatchError"]
 
 MAX_DEPTH = 99
 """Maximum nesting of messages below the outermost one. Protobuf's parsers, including those of the clients, accept no
@@ -41,31 +42,6 @@ _JSON_TYPES = {
     list: "an array",
     type(None): "null",
 }
-
-
-class Drift(Protocol):
-    """Receives reports of data from vCenter that the contract does not know."""
-
-    def unknown_field(self, message: str, field: str) -> None:
-        """vCenter sent the field `field` in a message of this full name; OTHER_NAME if it does not look like a name."""
-
-    def unknown_enum_value(self, enum: str, value: str) -> None:
-        """vCenter sent the value `value` of the enum of this full name; OTHER_NAME if it does not look like a name."""
-
-    def unreadable_value(self, message: str, field: str, why: str) -> None:
-        """What vCenter sent in the field `field` of a message of this full name cannot be read, and is left unset."""
-
-    def replaced_text(self, message: str) -> None:
-        """The response for a message with this full name contained bytes that are not text: U+FFFD replaces them."""
-
-
-class NoDrift:
-    """A Drift that ignores all reports."""
-
-    def unknown_field(self, message: str, field: str) -> None: ...
-    def unknown_enum_value(self, enum: str, value: str) -> None: ...
-    def unreadable_value(self, message: str, field: str, why: str) -> None: ...
-    def replaced_text(self, message: str) -> None: ...
 
 
 class MismatchError(Exception):
@@ -92,7 +68,7 @@ class TooDeepError(MismatchError):
         super().__init__("less deeply nested", value)
 
 
-Decode = Callable[[Any, Drift, int], Any]
+Decode = Callable[[Any, Events, int], Any]
 """Turns a JSON value into what the constructors of messages take: for a message a dict of its fields. The number is the
 remaining depth of messages below the one that the value is for."""
 
@@ -121,7 +97,7 @@ class Decoders:
         single = {wire_name(field) for field in descriptor.fields if field.has_presence}
         full_name = descriptor.full_name
 
-        def decode(value: Any, drift: Drift, depth: int) -> dict[str, Any]:
+        def decode(value: Any, events: Events, depth: int) -> dict[str, Any]:
             depth -= 1
             if type(value) is not dict or depth < 0:
                 raise _not_an_object(value)
@@ -131,19 +107,19 @@ class Decoders:
                     continue
                 field = fields.get(key)
                 if field is None:
-                    drift.unknown_field(full_name, name_or_other(key))
+                    events.unknown_field(full_name, name_or_other(key))
                     continue
                 name, plain, decode_field = field
                 if type(item) is plain:
                     result[name] = item
                     continue
                 try:
-                    result[name] = decode_field(item, drift, depth)
+                    result[name] = decode_field(item, events, depth)
                 except MismatchError as error:
                     error.below(key)
                     if key not in single or isinstance(error, TooDeepError):
                         raise error from None
-                    drift.unreadable_value(full_name, key, str(error))
+                    events.unreadable_value(full_name, key, str(error))
             return result
 
         self._messages[full_name] = decode
@@ -181,7 +157,7 @@ def _check_depth(depth: int, value: Any) -> None:
 
 
 def _list_decoder(decode: Decode) -> Decode:
-    def decode_list(value: Any, drift: Drift, depth: int) -> list[Any]:
+    def decode_list(value: Any, events: Events, depth: int) -> list[Any]:
         if type(value) is not list:
             raise MismatchError("an array", value)
         result = []
@@ -189,7 +165,7 @@ def _list_decoder(decode: Decode) -> Decode:
             if item is None:
                 continue
             try:
-                result.append(decode(item, drift, depth))
+                result.append(decode(item, events, depth))
             except MismatchError as error:
                 raise error.below(str(index)) from None
         return result
@@ -198,7 +174,7 @@ def _list_decoder(decode: Decode) -> Decode:
 
 
 def _map_decoder(decode: Decode) -> Decode:
-    def decode_map(value: Any, drift: Drift, depth: int) -> dict[str, Any]:
+    def decode_map(value: Any, events: Events, depth: int) -> dict[str, Any]:
         if type(value) is not dict:
             raise MismatchError("an object", value)
         depth -= 1  # Each entry is a message.
@@ -208,7 +184,7 @@ def _map_decoder(decode: Decode) -> Decode:
             if item is None:
                 continue
             try:
-                result[key] = decode(item, drift, depth)
+                result[key] = decode(item, events, depth)
             except MismatchError as error:
                 raise error.below(key) from None
         return result
@@ -233,13 +209,13 @@ def _scalar_decoder(field: FieldDescriptor) -> Decode:
     raise ContractError(f"field {field.full_name}: vCenter's JSON has no form for bytes")
 
 
-def _decode_string(value: Any, drift: Drift, depth: int) -> str:
+def _decode_string(value: Any, events: Events, depth: int) -> str:
     if type(value) is not str:
         raise MismatchError("a string", value)
     return value
 
 
-def _decode_json_text(value: Any, drift: Drift, depth: int) -> str:
+def _decode_json_text(value: Any, events: Events, depth: int) -> str:
     if type(value) is str:
         return value
     try:
@@ -248,13 +224,13 @@ def _decode_json_text(value: Any, drift: Drift, depth: int) -> str:
         raise TooDeepError(value) from None
 
 
-def _decode_bool(value: Any, drift: Drift, depth: int) -> bool:
+def _decode_bool(value: Any, events: Events, depth: int) -> bool:
     if type(value) is not bool:
         raise MismatchError("a boolean", value)
     return value
 
 
-def _decode_float(value: Any, drift: Drift, depth: int) -> float:
+def _decode_float(value: Any, events: Events, depth: int) -> float:
     if type(value) is not float and type(value) is not int:
         raise MismatchError("a number", value)
     return value
@@ -264,7 +240,7 @@ def _integer_decoder(bits: int, signed: bool) -> Decode:
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     expected = f"an integer of {bits} bits"
 
-    def decode(value: Any, drift: Drift, depth: int) -> int:
+    def decode(value: Any, events: Events, depth: int) -> int:
         if type(value) is float and value.is_integer():
             value = int(value)  # In JSON, 4096.0 is an integer.
         if type(value) is not int or not low <= value <= high:
@@ -278,19 +254,19 @@ def _enum_decoder(descriptor: EnumDescriptor) -> Decode:
     numbers = {name: number for number, name in enum_wire_names(descriptor).items()}
     full_name = descriptor.full_name
 
-    def decode(value: Any, drift: Drift, depth: int) -> int:
+    def decode(value: Any, events: Events, depth: int) -> int:
         if type(value) is not str:
             raise MismatchError("the name of an enum value", value)
         number = numbers.get(value)
         if number is None:
-            drift.unknown_enum_value(full_name, name_or_other(value))
+            events.unknown_enum_value(full_name, name_or_other(value))
             return 0
         return number
 
     return decode
 
 
-def _decode_timestamp(value: Any, drift: Drift, depth: int) -> dict[str, int]:
+def _decode_timestamp(value: Any, events: Events, depth: int) -> dict[str, int]:
     _check_depth(depth - 1, value)
     if type(value) is not str:
         raise MismatchError("a date and time", value)
@@ -316,7 +292,7 @@ def _parse_time(text: str) -> datetime:
         return datetime.fromisoformat(text) + timedelta(seconds=leap_seconds)
 
 
-def _decode_struct(value: Any, drift: Drift, depth: int) -> Struct:
+def _decode_struct(value: Any, events: Events, depth: int) -> Struct:
     struct = Struct()
     _fill_struct(struct, value, depth - 1)
     return struct
@@ -326,7 +302,7 @@ def _value_decoder(descriptor: Descriptor) -> Decode:
     """Reads a value of any form into a Value of the contract's own pool."""
     value_class = message_factory.GetMessageClass(descriptor)
 
-    def decode(value: Any, drift: Drift, depth: int) -> Message:
+    def decode(value: Any, events: Events, depth: int) -> Message:
         decoded = value_class()
         _check_depth(depth - 1, value)
         _fill_value(decoded, value, depth - 1)

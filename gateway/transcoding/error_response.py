@@ -16,9 +16,10 @@ from google.rpc import code_pb2, error_details_pb2
 from gateway.contract import Contract
 from gateway.contract.contract import wire_name
 from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN, Failure
+from gateway.events import Events
 from gateway.printable import is_name
 from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, first_values, parse
-from gateway.transcoding.decoder import MAX_DEPTH, Decode, Decoders, MismatchError, NoDrift
+from gateway.transcoding.decoder import MAX_DEPTH, Decode, Decoders, MismatchError
 from gateway.transcoding.lasting import is_lasting
 
 __all__ = ["ErrorReader", "error_reader", "leaves_open", "media_type"]
@@ -99,7 +100,7 @@ class ErrorReader:
                 continue
             name, decode = self._fields[wire]
             with contextlib.suppress(MismatchError):
-                fields[name] = decode(_readable(decode, value), NoDrift(), MAX_DEPTH)
+                fields[name] = decode(_readable(decode, value), Events(), MAX_DEPTH)
         if not fields.get("error_type"):
             fields.pop("error_type", None)
         return self._error_class(**fields)
@@ -134,7 +135,7 @@ class _DataShape:
             return None
 
 
-class _Strict(NoDrift):
+class _Strict(Events):
     """Rejects an unreadable value: a structure that is recognized by its fields must have the right ones."""
 
     def unreadable_value(self, message: str, field: str, why: str) -> None:
@@ -148,7 +149,7 @@ def _readable(decode: Decode, value: Any) -> Any:
     entries = []
     for entry in value:
         with contextlib.suppress(MismatchError):
-            decode([entry], NoDrift(), MAX_DEPTH)
+            decode([entry], Events(), MAX_DEPTH)
             entries.append(entry)
     return entries
 

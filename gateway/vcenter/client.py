@@ -30,7 +30,7 @@ from gateway.vcenter.lockout import LockoutGuard
 from gateway.vcenter.observing import observing
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
-from gateway.vcenter.retrying import on_any_connection, retrying
+from gateway.vcenter.retrying import Retries, on_any_connection, retrying
 from gateway.vcenter.session_api import PROBE, RestSessions, SessionApi
 from gateway.vcenter.sessions import SessionCounts, SessionPool
 from gateway.vcenter.transfers import Answered, FileTransport
@@ -98,7 +98,8 @@ class VCenter:
         # A call is checked before vCenter is called, and errors keep all details.
         translated = translating(events, self.release)(in_session)
         # Only calls that certainly did not run are retried.
-        retried = retrying(policy, policy.budget(), events, lambda: self.breaker.seconds_to_probe)(translated)
+        self._retries = Retries(policy, policy.budget(), events, lambda: self.breaker.seconds_to_probe)
+        retried = retrying(self._retries)(translated)
         # Reads whose callers accept an age share a response, and changes invalidate what they affect.
         self.reads = SharedReads(retried, longest=options.max_timeout, lend=self._lend)
         # The policy applies to every call, and every change is recorded.
@@ -106,7 +107,7 @@ class VCenter:
         self.files = FileTransport(options)
         """Copies files to and from URLs that vCenter returns."""
         self._sessions_of, self._in_turn = sessions_of, in_turn
-        self._options, self._policy, self._events = options, policy, events
+        self._options = options
         self._versions = versions or VersionReader(options)
 
     @property
@@ -134,9 +135,7 @@ class VCenter:
                 own_sessions=self._sessions_of,
                 send=self._in_turn,
                 send_wait=self._send,
-                policy=self._policy,
-                budget=self._policy.budget(),
-                events=self._events,
+                retries=self._retries,
             )
         )
 

@@ -19,14 +19,13 @@ from google.rpc import code_pb2
 from gateway.calls import Call
 from gateway.calls.credential import Basic, Credential, SessionId
 from gateway.errors import VCENTER_DOMAIN, Failure, GatewayError, Reason
-from gateway.events import Events, Retried
 from gateway.outliving import outlived
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.error_response import ErrorReader
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import NotSentTimeoutError, TransportError
 from gateway.vcenter.options import VCenterOptions
-from gateway.vcenter.retry import RetryBudget, RetryPolicy
+from gateway.vcenter.retrying import Retries
 from gateway.vcenter.sessions import SessionPool
 from gateway.vcenter.version import VersionReader
 from gateway.vcenter.with_session import in_session
@@ -76,9 +75,7 @@ class VimParts:
     """Sends exchanges of calls, through the limiter."""
     send_wait: Send
     """Sends exchanges that are intentionally slow."""
-    policy: RetryPolicy
-    budget: RetryBudget
-    events: Events
+    retries: Retries
 
 
 class Vim:
@@ -208,21 +205,13 @@ class VimClient:
         method = self._vim.codec.method(this, name)
         request = self._vim.codec.encode(method, this, arguments or {}, release)
         deadline = self._deadline(self._parts.options.seconds_for(method.is_read_only, timeout))
-        self._parts.budget.called(method.operation)
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await self._once(method, request, release, deadline)
-            except GatewayError as error:
-                failure = self._parts.policy.advised(error.failure)
-            delay = self._parts.policy.next(failure, attempt, is_repeatable=method.is_read_only)
-            late = delay is not None and asyncio.get_running_loop().time() + delay >= deadline
-            if delay is None or late or not self._parts.budget.take(method.operation):
-                raise GatewayError(failure)
-            if self._call is not None:
-                self._parts.events.retried(Retried(self._call, failure, delay))
-            await asyncio.sleep(delay)
+        return await self._parts.retries.run(
+            lambda: self._once(method, request, release, deadline),
+            method.operation,
+            deadline,
+            is_repeatable=method.is_read_only,
+            call=self._call,
+        )
 
     async def file(self, target: str) -> bytes:
         """A file that vCenter serves next to its API, by path and query, which are sent unchanged. Raises

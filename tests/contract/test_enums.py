@@ -8,8 +8,9 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.contract import load_contract
+from gateway.events import Events
 from gateway.transcoding import Binding
-from gateway.transcoding.decoder import MAX_DEPTH, Decoders, NoDrift
+from gateway.transcoding.decoder import MAX_DEPTH, Decoders
 from gateway.transcoding.encoder import Encoders
 from tests.contract.catalogue import Field, Operation, Type, catalogue
 from tests.reference import is_map, wire_name
@@ -76,7 +77,7 @@ def test_both_ways(enum_fields: Mapping[str, list[FieldDescriptor]], name: str) 
         for value in catalogue().enums[name]:
             sent = {"x": value} if is_map(field) else [value] if field.is_repeated else value
             kind = contract.message_class(field.containing_type)
-            message = kind(**{field.name: decode(sent, NoDrift(), MAX_DEPTH)})
+            message = kind(**{field.name: decode(sent, Events(), MAX_DEPTH)})
             violations: list[object] = []
             assert encode(getattr(message, field.name), violations) == sent  # type: ignore[arg-type]
             assert violations == []

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import orjson
 import pytest
 
+from gateway.events import Events
 from gateway.transcoding import Binding, RestResponse
 from tests.contract.catalogue import Operation, catalogue
 from tests.contract.examples import Examples
@@ -80,8 +81,8 @@ def test_results(binding_of: BindingOf, operation: Operation) -> None:
         assert to_json(response).get(wire_name(field), type(result)()) == result
 
 
-class Unexpected:
-    """A Drift that must not be told anything."""
+class Unexpected(Events):
+    """Events that must not be told anything."""
 
     def unknown_field(self, message: str, field: str) -> None:
         raise AssertionError(f"{message} does not know the field {field}")

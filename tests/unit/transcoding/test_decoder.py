@@ -11,14 +11,15 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from gateway.errors import GatewayError
+from gateway.events import Events
 from gateway.transcoding import Binding, RestResponse
 from gateway.transcoding.answer_json import MAX_MENDED_BYTES
 
 Decode = Callable[..., Any]
 
 
-class Seen:
-    """A Drift that writes down what it is told."""
+class Seen(Events):
+    """Events that write down what they are told."""
 
     def __init__(self) -> None:
         self.fields: list[tuple[str, str]] = []
@@ -198,7 +199,7 @@ def test_unknown_enum_values(lab: Callable[[str], Binding]) -> None:
 
 
 def test_drift_need_not_be_watched(decode: Decode) -> None:
-    """Without a Drift, what is unknown is passed over all the same."""
+    """Without a subscriber, what is unknown is passed over all the same."""
     assert content(decode("GetItem", {"new": 1, "kind": "GIANT", "on": True}).item) == {
         "kind": "KIND_UNSPECIFIED",
         "on": True,

@@ -29,7 +29,7 @@ from gateway.vcenter.failures import (
     TransportError,
 )
 from gateway.vcenter.retry import CLIENT_RETRIES, RetryBudget, RetryPolicy
-from gateway.vcenter.retrying import retrying
+from gateway.vcenter.retrying import Retries, retrying
 from tests.calls import call_of
 
 BINDINGS = compile_bindings(load_contract())
@@ -199,7 +199,7 @@ async def test_how_long_callers_are_told_to_wait(failure: Failure, told: float |
     vCenter asks for."""
     vcenter = VCenter(failure, failure, failure)
     with pytest.raises(GatewayError) as caught:
-        await retrying(RetryPolicy(tries=1), RetryBudget(), Events())(vcenter)(call_of(READ))
+        await retrying(Retries(RetryPolicy(tries=1), RetryBudget(), Events()))(vcenter)(call_of(READ))
     assert caught.value.failure == failure.with_(retry_delay=told)
     delay = LONGEST.next(failure, 1, is_repeatable=True)
     assert delay is None or delay >= (failure.retry_delay or 0)
@@ -250,7 +250,7 @@ async def test_a_call_is_sent_again() -> None:
     vcenter, events = VCenter(UNREACHABLE, UNREACHABLE), Repeated()
     loop = asyncio.get_running_loop()
     started = loop.time()
-    assert (await retrying(LONGEST, RetryBudget(), events)(vcenter)(call_of(READ))).response == b"answer"
+    assert (await retrying(Retries(LONGEST, RetryBudget(), events))(vcenter)(call_of(READ))).response == b"answer"
     assert (vcenter.calls, events.delays) == (3, [0.2, 0.4])
     assert loop.time() - started >= 0.6
 
@@ -259,7 +259,7 @@ async def test_the_last_failure_is_told() -> None:
     """After the last try the caller gets what that one ended in."""
     vcenter = VCenter(UNREACHABLE, UNREACHABLE, page(503), UNREACHABLE)
     with pytest.raises(GatewayError) as caught:
-        await retrying(SOON, RetryBudget(), Events())(vcenter)(call_of(READ))
+        await retrying(Retries(SOON, RetryBudget(), Events()))(vcenter)(call_of(READ))
     assert (caught.value.failure.reason, vcenter.calls) == ("HTTP_503", 3)
 
 
@@ -271,7 +271,7 @@ async def test_the_breaker_opens_between_two_tries() -> None:
     nobody is told that it was sent again."""
     vcenter, events = VCenter(UNREACHABLE), Repeated()
     with pytest.raises(GatewayError) as caught:
-        await retrying(SOON, RetryBudget(), events, lambda: 1.5)(vcenter)(call_of(READ))
+        await retrying(Retries(SOON, RetryBudget(), events, lambda: 1.5))(vcenter)(call_of(READ))
     assert (caught.value.failure.reason, caught.value.failure.retry_delay) == ("VCENTER_UNREACHABLE", 1.5)
     assert (vcenter.calls, events.delays) == (1, [])
 
@@ -280,7 +280,7 @@ async def test_the_breaker_opens_while_a_try_waits_for_its_turn() -> None:
     """A refusal of the breaker does not hide what the call ended in before."""
     vcenter = VCenter(page(503), OPEN, UNREACHABLE)
     with pytest.raises(GatewayError) as caught:
-        await retrying(SOON, RetryBudget(), Events())(vcenter)(call_of(READ))
+        await retrying(Retries(SOON, RetryBudget(), Events()))(vcenter)(call_of(READ))
     assert (caught.value.failure.reason, caught.value.failure.retry_delay) == ("HTTP_503", 2.0)
     assert vcenter.calls == 2
 
@@ -289,7 +289,7 @@ async def test_a_breaker_that_is_open_before() -> None:
     """A call that was never sent ends in the refusal."""
     vcenter = VCenter(OPEN)
     with pytest.raises(GatewayError) as caught:
-        await retrying(SOON, RetryBudget(), Events())(vcenter)(call_of(READ))
+        await retrying(Retries(SOON, RetryBudget(), Events()))(vcenter)(call_of(READ))
     assert (caught.value.failure, vcenter.calls) == (OPEN, 1)
 
 
@@ -297,7 +297,9 @@ async def test_a_breaker_that_is_open_before() -> None:
 async def test_the_deadline(timeout: float, tries: int) -> None:
     """Where the wait would outlast the deadline, the caller gets the failure immediately."""
     vcenter = VCenter(UNREACHABLE.with_(retry_delay=1.0))
-    sent = asyncio.ensure_future(retrying(SOON, RetryBudget(), Events())(vcenter)(call_of(READ, timeout=timeout)))
+    sent = asyncio.ensure_future(
+        retrying(Retries(SOON, RetryBudget(), Events()))(vcenter)(call_of(READ, timeout=timeout))
+    )
     found = (await asyncio.gather(sent, return_exceptions=True))[0]
     assert isinstance(found, GatewayError if tries == 1 else Reply)
     assert vcenter.calls == tries
@@ -307,7 +309,7 @@ async def test_a_lasting_state_costs_nothing() -> None:
     """What vCenter itself calls lasting is sent once, and takes nothing from the budget."""
     lasting = answered("SERVICE_UNAVAILABLE", 503, is_lasting=True)
     vcenter, budget = VCenter(*[lasting] * 100), RetryBudget(ratio=0, reserve=1)
-    send = retrying(SOON, budget, Events())(vcenter)
+    send = retrying(Retries(SOON, budget, Events()))(vcenter)
     for _ in range(100):
         with pytest.raises(GatewayError):
             await send(call_of(READ))
@@ -318,7 +320,7 @@ async def test_a_lasting_state_costs_nothing() -> None:
 async def test_each_operation_has_its_own_budget() -> None:
     """One that always fails takes no retry from any other."""
     vcenter = VCenter(*[page(503)] * 1000)
-    send = retrying(SOON, RetryBudget(ratio=0, reserve=3), Events())(vcenter)
+    send = retrying(Retries(SOON, RetryBudget(ratio=0, reserve=3), Events()))(vcenter)
 
     async def calls(binding: Any, number: int) -> int:
         vcenter.calls = 0
@@ -335,7 +337,7 @@ async def test_each_operation_has_its_own_budget() -> None:
 async def test_calls_fill_the_budget() -> None:
     """Each call, and no retry, is worth a part of one."""
     vcenter, budget = VCenter(*[page(503)] * 1000), RetryBudget(ratio=0.25, reserve=1)
-    send = retrying(SOON, budget, Events())(vcenter)
+    send = retrying(Retries(SOON, budget, Events()))(vcenter)
     for _ in range(20):
         with pytest.raises(GatewayError):
             await send(call_of(READ))
