@@ -8,17 +8,17 @@ import gc
 import logging
 import os
 import resource
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from gateway.calls import Basic
 from gateway.errors import GatewayError, Reason
 from gateway.event_log import EventLog
 from gateway.events import combined
 from gateway.files import look_at_files
+from gateway.introducing import in_background, introduce
 from gateway.live import HubLimits
 from gateway.server.gateway import Gateway
 from gateway.server.guards import account_file, make_guards
@@ -29,14 +29,13 @@ from gateway.signals import on_hangup, stop_event
 from gateway.tracing import start_tracing
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.options import VCenterOptions
-from gateway.vcenter.probe import VCenterProbe
 from gateway.vcenter.retry import RetryPolicy
 from gateway.worker_link import WorkerLink
 
 if TYPE_CHECKING:
     from gateway.admin import ProcessAdmin
 
-__all__ = ["Backend", "ServerEndedError", "introduce", "run", "simulator"]
+__all__ = ["Backend", "ServerEndedError", "run", "simulator"]
 
 _log = logging.getLogger(__name__)
 _YOUNG_OBJECTS = 700
@@ -97,7 +96,7 @@ async def run(
             # Its last records are those of calls that end during the stop.
             stack.push_async_callback(asyncio.to_thread, guards.audit_file.close)
         if worker is None:
-            introduce(settings, backend, stack)
+            introduce(settings, stack, is_simulated=backend is not None)
         vcenter = VCenterOptions.of(settings.vcenter, backend.url if backend else None)
         admin = _admin(settings, vcenter, worker)
         tracing = start_tracing(settings.tracing, vcenter.url)
@@ -139,10 +138,10 @@ async def run(
         if settings.metrics.machines and admin and (worker is None or worker.number == 1):
             _export_machines(settings, gateway, admin, backend, stack)
         if worker is None or worker.number == 1:
-            _in_background(_try_login(settings, gateway), stack)
+            in_background(_try_login(settings, gateway), stack)
         if gateway.vcenter is not None and backend is None:
             # So that health and metrics report whether vCenter can be called before the first call.
-            _in_background(gateway.vcenter.answers(), stack)
+            in_background(gateway.vcenter.answers(), stack)
         # Never cancelled, because that would keep gRPC's server from stopping.
         ended = asyncio.ensure_future(gateway.wait())
         ended.add_done_callback(lambda _: stopping.set())
@@ -153,33 +152,6 @@ async def run(
             admin.not_ready = "the gateway is stopping"
         _log.info("stopping: calls in flight have %g s to finish", settings.server.grace_seconds)
     _log.info("stopped")
-
-
-def introduce(settings: Settings, backend: Backend | None, stack: AsyncExitStack) -> None:
-    """Warns of protection that is off, of an ignored proxy and, in the background, of a vCenter that cannot be called.
-
-    Called once for all workers. Runs at most until `stack` ends.
-    """
-    _warn(settings)
-    if backend is None:
-        options = VCenterOptions.of(settings.vcenter)
-        _warn_of_proxy(options)
-        _in_background(_look_at_vcenter(options), stack)
-
-
-def _in_background(work: Coroutine[Any, Any, object], stack: AsyncExitStack) -> None:
-    task = asyncio.create_task(work)
-    stack.callback(task.cancel)
-
-
-async def _look_at_vcenter(options: VCenterOptions) -> None:
-    probe = VCenterProbe(options)
-    try:
-        state = await probe.current()
-    finally:
-        await probe.close()
-    if not state.reachable:
-        _log.warning("%s: %s. %s", options.url, state.problem, state.remedy)
 
 
 async def _try_login(settings: Settings, gateway: Gateway) -> None:
@@ -271,33 +243,6 @@ def _admin(settings: Settings, vcenter: VCenterOptions, worker: WorkerLink | Non
 
     service_account = settings.auth.mode == "service-account"
     return ProcessAdmin(settings.admin.listen, vcenter, worker, service_account=service_account)
-
-
-def _warn(settings: Settings) -> None:
-    """Warns of protection that the settings turn off."""
-    if not settings.vcenter.verify:
-        _log.warning("vCenter's certificate is NOT verified: anyone on the network path can read and change everything")
-    if settings.auth.allow_anyone and settings.auth.mode == "service-account":
-        _log.warning("callers are NOT authenticated: anyone who reaches this address can use the service account")
-    if not settings.is_local and not settings.tls.cert_file:
-        _log.warning("callers are served WITHOUT TLS: anyone on the network path can read their passwords and sessions")
-
-
-def _warn_of_proxy(vcenter: VCenterOptions) -> None:
-    """Warns that a proxy in the environment is ignored. Never logs its address, which may contain a password."""
-    parts = urlsplit(vcenter.url)
-    names = [word for name in (f"{parts.scheme}_proxy", "all_proxy") for word in (name, name.upper())]
-    variable = next((name for name in names if os.environ.get(name)), None)
-    if variable is None or vcenter.proxy is not None:
-        return
-    from urllib.request import proxy_bypass  # Imported here, because it loads a whole HTTP client.
-
-    if not proxy_bypass(parts.hostname or ""):
-        _log.warning(
-            "the environment variable %s is ignored: vCenter is called directly; set vcenter.proxy to use a "
-            "proxy, or put vCenter's host into NO_PROXY",
-            variable,
-        )
 
 
 def _server_options(server: ServerSettings, *, reuse_port: bool) -> ServerOptions:

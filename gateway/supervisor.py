@@ -21,7 +21,8 @@ from pydantic import ValidationError
 
 from gateway.address import join_address, split_address
 from gateway.files import look_at_files
-from gateway.serving import Backend, introduce, simulator
+from gateway.introducing import introduce
+from gateway.serving import Backend, simulator
 from gateway.settings import Settings
 from gateway.signals import on_hangup
 from gateway.vcenter.options import VCenterOptions
@@ -113,7 +114,7 @@ async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, workers.stop)
         on_hangup(reload, workers.stop)
-        introduce(settings, backend, stack)
+        introduce(settings, stack, is_simulated=backend is not None)
         if settings.admin.listen:
             task = await _serve_admin(settings.admin.listen, workers, task, stack)
         announcing = asyncio.create_task(_announce(workers, on_ready, split_address(address)[1]))

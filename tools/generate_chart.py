@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from generated import ROOT, write_or_check
 
 from gateway.settings import Setting, Settings, all_settings
 
-CHART = Path(__file__).resolve().parents[1] / "helm" / "vcenter-gateway"
+CHART = ROOT / "helm" / "vcenter-gateway"
 
 Schema = dict[str, Any]
 
@@ -297,11 +297,7 @@ def outputs() -> Iterator[tuple[Path, str]]:
 
 def main() -> None:
     """Writes or checks the files."""
-    for path, content in outputs():
-        if "--check" not in sys.argv[1:]:
-            path.write_text(content, encoding="utf-8")
-        elif not path.is_file() or path.read_text(encoding="utf-8") != content:
-            sys.exit(f"not up to date: {path.relative_to(CHART.parents[1])}; run `make generate`")
+    write_or_check(dict(outputs()))
 
 
 if __name__ == "__main__":

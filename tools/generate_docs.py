@@ -22,6 +22,7 @@ from itertools import groupby
 from pathlib import Path
 
 import click
+from generated import ROOT, write_or_check
 from google.rpc import code_pb2
 from proto_reference import ProtoReference
 
@@ -30,7 +31,6 @@ from gateway.cli import cli
 from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, SERVER_FAULTS
 from gateway.settings import issuers_table, reference_table
 
-ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 
 _WIDTH = 100
@@ -149,18 +149,8 @@ def render(page: str, text: str) -> str:
 
 def main() -> None:
     """Writes or checks all pages."""
-    stale = []
-    for path in sorted(DOCS.glob("**/*.md")):
-        old = path.read_text(encoding="utf-8")
-        new = render(path.relative_to(DOCS).as_posix(), old)
-        if new == old:
-            continue
-        if "--check" in sys.argv[1:]:
-            stale.append(path.relative_to(ROOT).as_posix())
-        else:
-            path.write_text(new, encoding="utf-8")
-    if stale:
-        sys.exit(f"not up to date: {', '.join(stale)}; run `make generate`")
+    pages = sorted(DOCS.glob("**/*.md"))
+    write_or_check({page: render(page.relative_to(DOCS).as_posix(), page.read_text("utf-8")) for page in pages})
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ watch the health of each replica to leave before that.
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
+
+from generated import ROOT, write_or_check
 
 from gateway.contract import Idempotency, load_contract
 from gateway.server.gateway import CLIENTS_HEALTH
 from gateway.vcenter.retry import CLIENT_RETRIES
 
-OUTPUT = Path(__file__).resolve().parents[1] / "clients" / "service_config.json"
+OUTPUT = ROOT / "clients" / "service_config.json"
 
 
 def service_config() -> dict[str, Any]:
@@ -50,11 +50,7 @@ def service_config() -> dict[str, Any]:
 
 def main() -> None:
     """Writes or checks the file."""
-    content = json.dumps(service_config(), indent=2) + "\n"
-    if "--check" not in sys.argv[1:]:
-        OUTPUT.write_text(content, encoding="utf-8")
-    elif not OUTPUT.is_file() or OUTPUT.read_text(encoding="utf-8") != content:
-        sys.exit("not up to date: clients/service_config.json; run `make generate`")
+    write_or_check({OUTPUT: json.dumps(service_config(), indent=2) + "\n"})
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ generate_setting_flags.py --check   fails if it is out of date
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin
+
+from generated import write_or_check
 
 from gateway.cli.setting_flags import TABLE, SettingFlag
 from gateway.settings import Setting, all_settings
@@ -45,11 +46,7 @@ def _metavar(takes: str) -> str:
 
 def main() -> None:
     """Writes or checks the file."""
-    content = json.dumps(flags(), indent=1) + "\n"
-    if "--check" not in sys.argv[1:]:
-        TABLE.write_text(content, encoding="utf-8")
-    elif not TABLE.is_file() or TABLE.read_text(encoding="utf-8") != content:
-        sys.exit("not up to date: gateway/cli/setting_flags.json; run `make generate`")
+    write_or_check({TABLE: json.dumps(flags(), indent=1) + "\n"})
 
 
 if __name__ == "__main__":

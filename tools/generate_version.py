@@ -13,9 +13,10 @@ import re
 import sys
 from pathlib import Path
 
+from generated import ROOT, write_or_check
+
 __all__ = ["HISTORY", "changes", "read_version"]
 
-ROOT = Path(__file__).resolve().parents[1]
 SOURCE = Path("gateway", "__init__.py")
 _VERSION = r"(\d+\.\d+\.\d+)"
 _MINOR = r"(\d+\.\d+)"
@@ -95,19 +96,10 @@ def _documents(root: Path) -> list[Path]:
 
 def main() -> None:
     """Writes or checks all files."""
-    arguments = sys.argv[1:]
-    check = arguments == ["--check"]
-    version = arguments[0] if arguments and not check else read_version()
+    version = next((argument for argument in sys.argv[1:] if argument != "--check"), None) or read_version()
     if not _NUMBERS.fullmatch(version):
         sys.exit(f"{version} is not a version of the form X.Y.Z")
-    changed = changes(ROOT, version)
-    for path, text in changed.items():
-        if check:
-            sys.stderr.write(f"not up to date: {path.relative_to(ROOT)} has another version; run `make generate`\n")
-        else:
-            path.write_text(text, encoding="utf-8")
-    if check and changed:
-        sys.exit(1)
+    write_or_check(changes(ROOT, version))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ list of one, and in which order elements must be. pyVmomi is a dependency of the
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
+from generated import ROOT, write_or_check
 from pyVmomi import VmomiSupport
 
-OUTPUT = Path(__file__).resolve().parents[1] / "gateway" / "vim" / "schema.txt"
+OUTPUT = ROOT / "gateway" / "vim" / "schema.txt"
 
 HEADER = """\
 # The types and methods of vCenter's VIM API. Written by tools/generate_vim_schema.py; not to be edited.
@@ -134,11 +133,7 @@ def _is_ours(version: str) -> bool:
 
 def main() -> None:
     """Writes or checks the file."""
-    content = schema()
-    if "--check" not in sys.argv[1:]:
-        OUTPUT.write_text(content, encoding="utf-8")
-    elif not OUTPUT.is_file() or OUTPUT.read_text(encoding="utf-8") != content:
-        sys.exit("not up to date: gateway/vim/schema.txt; run `make generate`")
+    write_or_check({OUTPUT: schema()})
 
 
 if __name__ == "__main__":

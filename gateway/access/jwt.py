@@ -56,8 +56,8 @@ class Issuer:
 
     source: IssuerKeys
     audience: Sequence[str]
-    algorithms: Sequence[str] = ("RS256", "ES256")
-    claim: str = "sub"
+    algorithms: Sequence[str]
+    claim: str
     prefix: str = ""
     """Prefix of the claim."""
     own_names: str = ""

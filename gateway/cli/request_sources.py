@@ -111,12 +111,12 @@ def _standard_input() -> AbstractContextManager[TextIO]:
 def _parsed(content: str, prefers_yaml: bool, descriptor: Descriptor) -> dict[str, Any]:
     if not prefers_yaml:
         return read_json(content, descriptor)
-    if not content.strip():
-        return {}
     from gateway.documents import DocumentError, read_yaml
 
     try:
-        return checked_object(_json_value(read_yaml(content)), descriptor)
+        value = read_yaml(content)
+        # Without a value, as in a template whose fields are all still comments.
+        return {} if value is None else checked_object(_json_value(value), descriptor)
     except DocumentError as error:
         raise RequestError(f"the request is not valid: {error}") from None
 

@@ -66,6 +66,7 @@ class _Template:
                 type_name(field),
                 "required" if is_required else "optional",
                 f"required with {by_tag[field.name]}" if field.name in by_tag else "",
+                f"excludes {', '.join(others)}" if (others := _excluded(field)) else "",
                 f"since {told.since}" if told.since else "",
                 "secret" if told.is_secret else "",
             ]
@@ -97,12 +98,20 @@ class _Template:
         lines = list(self.lines(message, inner, mark, (*seen, message.full_name)))
         if not _has_value(lines, mark):
             yield f"{start} {'[]' if field.is_repeated else '{}'}" + ("  # or with:" if lines else "")
+            if field.is_repeated and lines:
+                yield f"{mark or '# '}{indent}  -"
             yield from lines
             return
         yield start
         if field.is_repeated:
             yield f"{mark}{indent}  -"
         yield from lines
+
+
+def _excluded(field: FieldDescriptor) -> list[str]:
+    """The other fields of a oneof, of which only one can be set."""
+    group = field.containing_oneof
+    return [] if group is None else [other.name for other in group.fields if other.name != field.name]
 
 
 def _has_value(lines: list[str], mark: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,22 +40,32 @@ def watch() -> None:
 
 def _watch_options(function: Any) -> Any:
     """Adds the options for the gateway, the caller, and the output."""
-    option = click.option("--json", "as_json", is_flag=True, help="Prints lines of JSON on a terminal too.")
+    option = click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        callback=lambda _ctx, _parameter, value: value or not sys.stdout.isatty(),
+        help="Prints lines of JSON on a terminal too.",
+    )
     return option(connection_options()(function))
+
+
+def _vm_option(text: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--vm",
+        "vms",
+        multiple=True,
+        metavar="VM",
+        shell_complete=complete_names(MACHINE),
+        help=f"{text}, by name or identifier. Can be given several times.",
+    )
 
 
 @watch.command(
     cls=ConnectionCommand,
     epilog="\b\nExamples:\n  vcenter-gateway watch vms --vm web-0001 --fields name,power_state",
 )
-@click.option(
-    "--vm",
-    "vms",
-    multiple=True,
-    metavar="VM",
-    shell_complete=complete_names(MACHINE),
-    help="Only this machine, by name or identifier. Can be given several times.",
-)
+@_vm_option("Only this machine")
 @click.option("--name", "names", multiple=True, metavar="NAME", help="Only machines with this name.")
 @click.option(
     "--folder",
@@ -77,7 +88,6 @@ def vms(
     """Prints virtual machines and their changes."""
     from gateway.cli.watching import identifiers, make_request, show, view_of
 
-    as_json = as_json or not sys.stdout.isatty()
     if fields is None and not as_json:
         fields = "name,power_state,placement,tools,addresses"
 
@@ -104,7 +114,6 @@ def task(task: str, cancel: bool, place: Place, as_json: bool) -> None:
     """Prints the state of a task to its end."""
     from gateway.cli.watching import make_request, show, view_of
 
-    as_json = as_json or not sys.stdout.isatty()
     has_failed = False
 
     def look(_request: Any, message: Any) -> None:
@@ -130,14 +139,7 @@ def task(task: str, cancel: bool, place: Place, as_json: bool) -> None:
     cls=ConnectionCommand,
     epilog="\b\nExamples:\n  vcenter-gateway watch events --vm web-0001 --type VmPoweredOnEvent",
 )
-@click.option(
-    "--vm",
-    "vms",
-    multiple=True,
-    metavar="VM",
-    shell_complete=complete_names(MACHINE),
-    help="Only events of this machine, by name or identifier. Can be given several times.",
-)
+@_vm_option("Only events of this machine")
 @click.option(
     "--folder",
     metavar="FOLDER",
@@ -149,8 +151,6 @@ def task(task: str, cancel: bool, place: Place, as_json: bool) -> None:
 def events(vms: tuple[str, ...], folder: str | None, types: tuple[str, ...], place: Place, as_json: bool) -> None:
     """Prints vCenter's events about virtual machines."""
     from gateway.cli.watching import identifiers, make_request, show, view_of
-
-    as_json = as_json or not sys.stdout.isatty()
 
     def request(lookup: Lookup) -> Any:
         found: dict[str, Any] = {"vms": identifiers(lookup, vms, MACHINE, "--vm"), "types": types}

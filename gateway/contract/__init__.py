@@ -13,26 +13,22 @@ from gateway.contract.contract import (
     Moved,
     Rest,
     Streaming,
-    Union,
     UnionCase,
 )
-from gateway.contract.http_rule import HttpRule, Variable
+from gateway.contract.http_rule import Variable
 from gateway.contract.reader import load_contract
-from gateway.contract.resources import Named, NamedResources
+from gateway.contract.resources import Named
 
 __all__ = [
     "Contract",
     "ContractError",
-    "HttpRule",
     "Idempotency",
     "Local",
     "Method",
     "Moved",
     "Named",
-    "NamedResources",
     "Rest",
     "Streaming",
-    "Union",
     "UnionCase",
     "Variable",
     "load_contract",

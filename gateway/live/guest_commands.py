@@ -122,7 +122,8 @@ def _windows(command: Command, directory: str, has_input: bool) -> Launch:
         raise refuse("start", f"makes a line of more than {_MAX_WINDOWS_LINE} characters for the shell of Windows")
     lines.append("exit /b %errorlevel%")
     script = "\r\n".join(lines) + "\r\n"
-    return Launch("run.cmd", script.encode(), _WINDOWS_SHELL, f'/d /c "{directory}\\run.cmd"')
+    # With /s, the shell removes the outer quotes and no other ones, whatever is in the path, such as an ampersand.
+    return Launch("run.cmd", script.encode(), _WINDOWS_SHELL, f'/d /s /c ""{directory}\\run.cmd""')
 
 
 def _escaped(text: str) -> str:

@@ -91,7 +91,7 @@ class Program:
         self._endings = endings
         self._starting: asyncio.Task[None] | None = None
         self._is_left = False
-        self._is_sent = False
+        self._is_sent = self._is_stopped = False
         self._lost = ""
         self._directory = ""
         self._pid: int | None = None
@@ -142,7 +142,7 @@ class Program:
             if self._process.HasField("finished") and not lost:
                 return
             if now >= terms.ends:
-                raise self._stopped(Reason.PROGRAM_TIMEOUT, "the program ran longer than allowed, and was stopped")
+                raise self._exceeded(Reason.PROGRAM_TIMEOUT, "the program ran longer than allowed")
             if now >= last + terms.heartbeat_seconds:
                 last = now
                 yield None
@@ -192,8 +192,8 @@ class Program:
                         yield Output(name, piece[:room])
                     if len(piece) > room:
                         most = self._terms.max_output_bytes
-                        text = f"the program wrote more than {most} bytes, and was stopped"
-                        raise self._stopped(Reason.PROGRAM_OUTPUT_TOO_LARGE, text)
+                        text = f"the program wrote more than {most} bytes"
+                        raise self._exceeded(Reason.PROGRAM_OUTPUT_TOO_LARGE, text)
 
     async def _leave(self, *, stops: bool) -> list[str]:
         """Cleans up, even if the waiting task is cancelled. Returns what could not be removed."""
@@ -205,7 +205,7 @@ class Program:
             await asyncio.wait([self._starting])
         guest = self._guest.on(afterwards(self._call))
         if stops:
-            await stop(guest, self._pid, self._directory, self._call.request_id)
+            self._is_stopped = await stop(guest, self._pid, self._directory, self._call.request_id)
         paths = [self._directory] if self._directory else []
         if self._lost:
             try:
@@ -247,14 +247,17 @@ class Program:
         """The failure of the call: whether the program may have run, and what is left of it."""
         if not self._is_sent:
             failure = failure.without_doubt()
-        elif self._pid is not None and failure.reason not in _STOPPING:
+        elif failure.reason in _STOPPING:
+            ending = "was stopped" if self._is_stopped else "could not be stopped"
+            failure = failure.with_(message=f"{failure.message}, and {ending}")
+        elif self._pid is not None:
             failure = failure.leaving_open().with_(metadata={"pid": str(self._pid)})
         return failure.with_(metadata={"left_over": ", ".join(left_over)}) if left_over else failure
 
     def _path(self, name: str) -> str:
         return f"{self._directory}{'/' if self._directory.startswith('/') else chr(92)}{name}"
 
-    def _stopped(self, reason: Reason, text: str) -> GatewayError:
+    def _exceeded(self, reason: Reason, text: str) -> GatewayError:
         return GatewayError(Failure.of(reason, text, metadata={"pid": str(self._pid)}))
 
 

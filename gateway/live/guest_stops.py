@@ -20,9 +20,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _log = getLogger(__name__)
 
 
-async def stop(guest: Guest, pid: int | None, directory: str, request_id: str) -> None:
-    """Ends the program whose files are in `directory`. If the response to its start was lost, `pid` is None, and the
-    script that it runs identifies it. What does not work is in the log.
+async def stop(guest: Guest, pid: int | None, directory: str, request_id: str) -> bool:
+    """Ends the program whose files are in `directory`, and returns whether it has ended.
+
+    If the response to its start was lost, `pid` is None, and the script that it runs identifies it. Logs failures.
     """
     try:
         pids = [pid] if pid is not None else []
@@ -34,6 +35,8 @@ async def stop(guest: Guest, pid: int | None, directory: str, request_id: str) -
     except GatewayError as error:
         if error.failure.code != code_pb2.NOT_FOUND:
             _log.warning("a program in a guest could not be stopped, request %s: %s", request_id, error)
+            return False
+    return True
 
 
 async def _terminate(guest: Guest, pid: int, directory: str, request_id: str) -> None:

@@ -175,10 +175,10 @@ class InventoryService:
         place, names = places.get(start.value), []
         while place is not None and place.parent is not None:
             holder = place.parent
-            [found] = await client.properties([holder], ["name", "parent"])
-            if not found.values:
-                break
-            places.put(holder, found.values)
+            found = await client.properties([holder], ["name", "parent"])
+            if not found or not found[0].values:
+                break  # The credentials may not see it.
+            places.put(holder, found[0].values)
             place = places.get(holder.value)
             if place is not None and place.parent is not None:
                 names.append(_escaped(place.name))

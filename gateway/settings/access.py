@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gateway.settings.jwt import ALGORITHMS, Algorithms, IssuerSettings, JwtSettings
+from gateway.settings.jwt import Algorithms, IssuerSettings, JwtSettings, algorithms_setting, claim_setting
 from gateway.settings.section import SWITCH, ReadableFile, Section, Words, setting
 
 __all__ = ["AuthSettings"]
@@ -43,10 +43,8 @@ class AuthSettings(Section):
     )
     jwt_issuer: str | None = setting(None, "Required issuer of a JWT.", "the value of the claim iss")
     jwt_audience: str | None = setting(None, "Required audience of a JWT.", "a value of the claim aud")
-    jwt_algorithms: Algorithms = setting(
-        ("RS256", "ES256"), "Accepted signature algorithms of JWTs.", f"one or more of {', '.join(ALGORITHMS)}"
-    )
-    jwt_claim: str = setting("sub", "Claim with the caller's identity.", "the name of a claim")
+    jwt_algorithms: Algorithms = algorithms_setting("Accepted signature algorithms of JWTs.")
+    jwt_claim: str = claim_setting("Claim with the caller's identity.")
     jwt: JwtSettings = JwtSettings()
     policy_file: ReadableFile | None = setting(
         None,

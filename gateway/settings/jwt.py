@@ -10,15 +10,15 @@ from gateway.address import checked_key_url
 from gateway.documents import read_yaml
 from gateway.settings.section import SECONDS, SWITCH, Address, ReadableFile, Section, Words, setting
 
-__all__ = ["ALGORITHMS", "Algorithms", "IssuerSettings", "JwtSettings"]
+__all__ = ["Algorithms", "IssuerSettings", "JwtSettings", "algorithms_setting", "claim_setting"]
 
-ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """The supported algorithms, all asymmetric: with a shared secret, anyone who can verify a token can forge one."""
 _ONE_OF = "one of discovery, kubernetes, jwks_url and jwks_file"
 
 
 def _check_algorithms(value: tuple[str, ...]) -> tuple[str, ...]:
-    if not value or (unknown := set(value) - set(ALGORITHMS)):
+    if not value or (unknown := set(value) - set(_ALGORITHMS)):
         raise ValueError(f"{', '.join(sorted(unknown))} is not allowed" if value else "it is empty")
     return value
 
@@ -28,9 +28,19 @@ def _read(value: Any) -> Any:
 
 
 Algorithms = Annotated[Words, AfterValidator(_check_algorithms)]
-"""One or more of `ALGORITHMS`."""
+"""One or more of `_ALGORITHMS`."""
 KeyUrl = Annotated[str, AfterValidator(checked_key_url)]
 """A URL from which keys may be fetched: over HTTPS, or on this machine."""
+
+
+def algorithms_setting(description: str) -> Any:
+    """The setting of the algorithms with which an issuer may sign."""
+    return setting(("RS256", "ES256"), description, f"one or more of {', '.join(_ALGORITHMS)}")
+
+
+def claim_setting(description: str) -> Any:
+    """The setting of the claim that names the caller."""
+    return setting("sub", description, "the name of a claim")
 
 
 class IssuerSettings(Section):
@@ -81,10 +91,8 @@ class IssuerSettings(Section):
         "proxies in the environment.",
         "HOST:PORT",
     )
-    algorithms: Algorithms = setting(
-        ("RS256", "ES256"), "Accepted signature algorithms.", f"one or more of {', '.join(ALGORITHMS)}"
-    )
-    claim: str = setting("sub", "Claim with the caller's name.", "the name of a claim")
+    algorithms: Algorithms = algorithms_setting("Accepted signature algorithms.")
+    claim: str = claim_setting("Claim with the caller's name.")
     identity_prefix: str = setting(
         "",
         "Prefix of the names that this issuer assigns, so that issuers cannot assign each other's names. Each issuer "

@@ -312,6 +312,19 @@ async def test_a_guest_that_cannot_stop_a_tree(system: System, log: io.StringIO)
     assert "processes that a program in a guest has started may still run" in log.getvalue()
 
 
+@pytest.mark.parametrize(("works", "ending"), [(True, "was stopped"), (False, "could not be stopped")])
+async def test_a_limit_says_whether_the_program_was_stopped(system: System, works: bool, ending: str) -> None:
+    """The error of a program that exceeds a limit says whether it still runs."""
+    stream = run(system, "sleep 600", timeout="1s")
+    pid = int((await stream.next())["started"]["pid"])
+    if not works:
+        for name in ("create", "delete"):
+            system.simulator.faults.add(Fault.error("RESOURCE_BUSY"), operation=f"{PROCESSES}.{name}", times=None)
+    failure = await failed(stream)
+    assert (failure.reason, ending in failure.message) == ("PROGRAM_TIMEOUT", True)
+    assert (guest_of(system).processes[pid].finished is not None) is works
+
+
 async def test_a_program_that_does_not_stop(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """vCenter ends the program where the guest's own way does not end it in time."""
     monkeypatch.setattr("gateway.live.guest_stops._SECONDS", 0.2)

@@ -11,12 +11,18 @@ from gateway.simulator import Fault, SimulatorOptions
 from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, Client, Failure, System, running_gateway, running_system
+from tests.integration.soap_vcenter import soap, soap_vcenter
 from tests.integration.vim_servers import SERVERS
+from tests.soap import response
 
 STREAM, FIND, TREE = (
     f"vcenter.gateway.v1.InventoryService/{name}" for name in ("StreamVms", "FindVms", "GetInventoryTree")
 )
 ON = "vm-1001"
+SERVICE_CONTENT = (
+    "<rootFolder type='Folder'>group-d1</rootFolder><viewManager type='ViewManager'>ViewManager</viewManager>"
+    "<propertyCollector type='PropertyCollector'>propertyCollector</propertyCollector>"
+)
 
 
 async def read(client: Client, request: dict[str, Any] | None = None, **how: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -161,3 +167,40 @@ async def test_the_tree(name: str) -> None:
         with pytest.raises(Failure) as caught:
             await client.call(TREE, {"root": "group-v9999"}, **how)
         assert caught.value.code == "NOT_FOUND"
+
+
+async def test_a_tree_whose_parents_are_hidden() -> None:
+    """Credentials that may see a folder and nothing above it get its tree; the path begins at what they see."""
+    properties = "RetrievePropertiesEx"
+
+    def content(of_type: str, identifier: str, *values: str) -> str:
+        return f"<objects><obj type='{of_type}'>{identifier}</obj>{''.join(values)}</objects>"
+
+    def value(name: str, of_type: str, text: str) -> str:
+        return f"<propSet><name>{name}</name><val {of_type}>{text}</val></propSet>"
+
+    folder = content(
+        "Folder",
+        "group-v7",
+        value("name", "xsi:type='xsd:string'", "team"),
+        value("parent", "type='Folder' xsi:type='ManagedObjectReference'", "group-v1"),
+    )
+    children = "<string>Folder</string><string>VirtualMachine</string>"
+    kinds = content("Folder", "group-v7", value("childType", "xsi:type='ArrayOfString'", children))
+    async with soap_vcenter() as vcenter, running_gateway(VCenterOptions(vcenter.url)) as client:
+        vcenter.answer("RetrieveServiceContent", soap(response("RetrieveServiceContent", SERVICE_CONTENT)))
+        vcenter.answer("CreateContainerView", soap(response("CreateContainerView", " type='ContainerView'>view-1")))
+        collector = soap(response("CreatePropertyCollector", " type='PropertyCollector'>pc-1"))
+        vcenter.answer("CreatePropertyCollector", collector)
+        for method in ("DestroyView", "DestroyPropertyCollector"):
+            vcenter.answer(method, soap(response(method)))
+        session = content(
+            "SessionManager",
+            "SessionManager",
+            value("currentSession", "xsi:type='UserSession'", "<key>5</key><userName>alice</userName>"),
+        )
+        answers = (folder, folder, "", session, kinds)
+        vcenter.answer(properties, *(soap(response(properties, *([each] if each else []))) for each in answers))
+        tree = await client.call(TREE, {"root": "group-v7"}, user="alice", password="x")
+        [node] = tree["nodes"]
+        assert (node["node"], node["name"], node["path"]) == ("group-v7", "team", "/team")

@@ -15,15 +15,13 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import artifact_archives
+import artifact_bills
 import pytest
 import yaml
 
 from gateway import __version__
 from tests.helm.chart import CHART, ROOT, helm
-
-sys.path.insert(0, str(ROOT / "tools"))
-import artifact_archives
-import artifact_bills
 
 SYFT = ROOT / "build" / "tools" / "bin" / "syft"
 DOCS_VENV = ROOT / "build" / "docs-venv"

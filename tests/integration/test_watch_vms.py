@@ -17,7 +17,7 @@ from gateway.admin.metrics import Metrics
 from gateway.live import HubLimits
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
-from gateway.simulator import Simulator, SimulatorOptions
+from gateway.simulator import Fault, Simulator, SimulatorOptions
 from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, Failure, System, eventually, running_gateway, running_system
@@ -28,6 +28,7 @@ from tests.machines import machine
 DELETE = "vcenter.v1.VmService/DeleteVm"
 START, STOP = "vcenter.vm.v1.PowerService/StartVm", "vcenter.vm.v1.PowerService/StopVm"
 ON, OFF = "vm-1001", "vm-1002"
+LIST_ATTACHED = "com.vmware.cis.tagging.tag_association.list_attached_objects_on_tags"
 
 
 @pytest.fixture(params=["7.0.3", "9.1"])
@@ -113,8 +114,8 @@ async def test_filters(system: System) -> None:
     assert followed.problems == []
 
 
-async def test_tags(system: System) -> None:
-    """A filter by tags selects the machines that have one of them."""
+async def tagged(system: System, vm: str) -> str:
+    """A new tag that a machine has."""
     create = {
         "spec": {
             "name": "env",
@@ -126,10 +127,35 @@ async def test_tags(system: System) -> None:
     category = (await system.client.call("cis.tagging.v1.CategoryService/CreateCategory", create))["category"]
     spec = {"spec": {"name": "prod", "description": "", "category_id": category}}
     tag = (await system.client.call("cis.tagging.v1.TagService/CreateTag", spec))["tag"]
-    request = {"tag_id": tag, "object_id": {"type": "VirtualMachine", "id": ON}}
+    request = {"tag_id": tag, "object_id": {"type": "VirtualMachine", "id": vm}}
     await system.client.call("cis.tagging.v1.TagAssociationService/AttachTag", request)
-    followed = await follow(system.client, {"filter": {"tags": [tag]}, "fields": "name"})
+    return str(tag)
+
+
+async def test_tags(system: System) -> None:
+    """A filter by tags selects the machines that have one of them."""
+    followed = await follow(system.client, {"filter": {"tags": [await tagged(system, ON)]}, "fields": "name"})
     assert set(followed.vms) == {ON}
+
+
+async def test_tags_that_cannot_be_read(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If vCenter does not say which machines have a tag, streams continue with what they knew, and nobody waits."""
+    monkeypatch.setattr("gateway.live.vms.tags._FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.live.vms.tags._PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("gateway.live.vm_watching._LOOK_SECONDS", 0.2)
+    tag = await tagged(system, ON)
+    request = {"filter": {"tags": [tag]}, "fields": "annotation", "heartbeat_interval": "1s"}
+    followed = await follow(system.client, request)
+    system.simulator.faults.add(Fault("hang"), operation=LIST_ATTACHED, times=100)
+    other = system.client.stream(WATCH, {"filter": {"tags": ["urn:another"]}})  # Waits for its first answer.
+    async with asyncio.timeout(15):
+        for number in range(3):
+            await followed.until(lambda: "heartbeat" in followed.messages[-1])
+            annotate(system.simulator, ON, f"note {number}")
+            await followed.until(lambda number=number: followed.vms[ON].get("annotation") == f"note {number}")  # type: ignore[misc]
+    other.cancel()
+    followed.stream.cancel()
+    system.simulator.faults.clear()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.simulator import Simulator
 from gateway.simulator.libraries import MIRROR, OVF_ITEM, TEMPLATES, VM_TEMPLATE_ITEM
 from gateway.simulator.machine import VirtualMachine
+from gateway.simulator.templates import add_version
 from tests.integration.cases import ErrorCase, Json, Setup, Success
 from tests.integration.content_cases import NOT_THERE, checked_out, item, item_with, library_with
 from tests.integration.machines_cases import OFF, ON, POLICY, SUSPENDED, TEMPLATE, all_of, machine
@@ -62,8 +63,8 @@ def of_item(**more: Any) -> Json:
 
 def two_versions(simulator: Simulator) -> None:
     """The template has been changed once: version 1 is the template of the inventory, 2 what was the second machine."""
-    machine(simulator, OFF).template = True
-    item(simulator, VM_TEMPLATE_ITEM).add_version(OFF, simulator.options.clock())
+    found = item(simulator, VM_TEMPLATE_ITEM)
+    add_version(simulator.inventory, found, machine(simulator, OFF), simulator.options.clock(), "administrator")
 
 
 def machine_with(vm: str, **values: Any) -> Setup:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from check_english import findings, rules
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-from check_english import findings, rules  # noqa: E402
 
 LIST = """
 <!-- word list -->

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
+from build_docs import Site, broken_references, foreign_assets, outside_code, tabbed
+from generate_docs import included
+from proto_reference import ProtoReference, first_sentence
 
 from gateway.contract import load_contract
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-from build_docs import Site, broken_references, foreign_assets, outside_code, tabbed  # noqa: E402
-from generate_docs import included  # noqa: E402
-from proto_reference import ProtoReference, first_sentence  # noqa: E402
-
 REPOSITORY = "https://git.example.com/gateway"
 TWO = "**Go**\n\n```go\na\n\nb\n```\n\n**Rust**\n\n```rust\nc\n```\n\nText.\n"
 

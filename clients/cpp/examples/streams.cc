@@ -80,7 +80,7 @@ std::string Watch(const std::shared_ptr<grpc::Channel>& channel, std::string tok
     const auto stream = watching.WatchVms(&context, request);
     live::WatchVmsResponse message;
     while (stream->Read(&message)) {
-      if (message.has_resume_token()) token = message.resume_token();
+      token = message.resume_token();
       if (message.started().reset()) std::cout << "all machines:\n";
       for (const auto& vm : message.added().vms()) {
         std::cout << vm.vm() << "  " << vm.name() << "  " << vcenter::vm::v1::PowerState_Name(vm.power_state()) << "\n";
@@ -100,7 +100,7 @@ std::string Watch(const std::shared_ptr<grpc::Channel>& channel, std::string tok
     if (!status.ok() && status.error_code() != grpc::StatusCode::UNAVAILABLE) {
       throw vcenter_gateway::Error::FromStatus(status);
     }
-    // The connection broke, or the replica is stopping: continue after the last token.
+    // The connection broke, or the replica is stopping: continue after the last message.
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
   // [docs: end]

@@ -64,7 +64,7 @@ def watch(channel: grpc.Channel, token: str, until: str) -> str:
         stream = WatchServiceStub(channel).WatchVms(WatchVmsRequest(resume_token=token))
         try:
             for message in stream:
-                token = message.resume_token or token
+                token = message.resume_token
                 if message.started.reset:
                     print("all machines:")
                 for vm in message.added.vms:
@@ -78,7 +78,7 @@ def watch(channel: grpc.Channel, token: str, until: str) -> str:
         except VCenterError as error:
             if error.code is not grpc.StatusCode.UNAVAILABLE:
                 raise
-            # The connection broke, or the replica is stopping: continue after the last token.
+            # The connection broke, or the replica is stopping: continue after the last message.
             time.sleep(1)
         finally:
             stream.cancel()

@@ -98,26 +98,28 @@ async fn watch(gateway: &Gateway, mut token: String, last: fn(&Event) -> bool) -
         loop {
             let message = match stream.message().await.map_err(VCenterError::from) {
                 Ok(Some(message)) => message,
-                // The connection broke, or the replica is stopping: continue after the last token.
+                // The connection broke, or the replica is stopping: continue after the last message.
                 Err(error) if error.code() == Code::Unavailable => break,
                 Ok(None) => break,
                 Err(error) => return Err(error),
             };
-            token = message.resume_token.unwrap_or(token);
+            token = message.resume_token.unwrap_or_default();
             let Some(event) = message.event else { continue };
             match &event {
                 Event::Started(started) if started.reset() => println!("all machines:"),
                 Event::Added(added) => {
                     for vm in &added.vms {
-                        println!("{} {} {:?}", vm.vm, vm.name(), vm.power_state());
+                        println!("{} {} {:?}", vm.vm(), vm.name(), vm.power_state());
                     }
                 }
                 Event::Changed(changed) => {
                     for change in &changed.changes {
-                        println!("{:?} changed: {:?}", change.vm, change.changed);
+                        let (vm, mask) = (change.vm.clone(), change.changed.clone());
+                        let fields = mask.unwrap_or_default().paths.join(", ");
+                        println!("{} changed: {fields}", vm.unwrap_or_default().vm());
                     }
                 }
-                Event::Removed(removed) => println!("gone: {:?}", removed.vms),
+                Event::Removed(removed) => println!("gone: {}", removed.vms.join(", ")),
                 _ => {}
             }
             if last(&event) {

@@ -61,7 +61,7 @@ async function watch(token: string, until: "synced" | "changed"): Promise<string
   for (;;) {
     try {
       for await (const { event, resumeToken } of gateway.client(WatchService).watchVms({ resumeToken: token })) {
-        token = resumeToken ?? token;
+        token = resumeToken ?? "";
         if (event.case === "started" && event.value.reset) {
           console.log("all machines:");
         } else if (event.case === "added") {
@@ -83,7 +83,7 @@ async function watch(token: string, until: "synced" | "changed"): Promise<string
       if (vcenterError(error)?.code !== status.UNAVAILABLE) {
         throw error;
       }
-      // The connection broke, or the replica is stopping: continue after the last token.
+      // The connection broke, or the replica is stopping: continue after the last message.
       await setTimeout(1000);
     }
   }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from gateway.errors import Failure, GatewayError, Reason
 from gateway.live.metrics.catalogue import LIVE_SECONDS, Counter
 from gateway.live.vim_objects import machine
 from gateway.vim import Data, Ref
@@ -58,7 +59,11 @@ async def ask(client: VimClient, manager: Ref, vms: Sequence[str], question: Que
         async with turns:
             specs = [_spec(vm, question) for vm in vms[first : first + size]]
             answer = await client.call(manager, "QueryPerf", {"querySpec": specs})
-        return [series for entity in answer or () for series in _read(entity, question)]
+        try:
+            return [series for entity in answer or () for series in _read(entity, question)]
+        except ValueError:
+            text = "vCenter's response has samples that are not numbers, or whose times are not times"
+            raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text)) from None
 
     asking = [asyncio.ensure_future(portion(first)) for first in range(0, len(vms), size)]
     try:

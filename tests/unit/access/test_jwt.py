@@ -43,7 +43,7 @@ def with_jwt(jwks_file: Path) -> Callers:
 
 def by_file(path: Path, algorithms: Sequence[str] = ("RS256", "ES256")) -> JwtVerifier:
     """Accepts the tokens of one issuer, by the keys in a file."""
-    return JwtVerifier([Issuer(FileKeys("https://issuer.example", str(path)), ["gateway"], algorithms)])
+    return JwtVerifier([Issuer(FileKeys("https://issuer.example", str(path)), ["gateway"], algorithms, "sub")])
 
 
 def public(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import click
 import pytest
 import yaml
 from click.testing import CliRunner
+from google.protobuf.descriptor import Descriptor
 
 from gateway.cli.describe import _Describer
 from gateway.cli.output import Exit
@@ -103,19 +104,33 @@ def test_full_templates() -> None:
         assert {field.name for field in method.input_type.fields} <= set(names_in(text)), rpc
 
 
+def without_choice(message: Descriptor, seen: tuple[str, ...] = ()) -> bool:
+    """Whether all fields of a message can be set together."""
+    if message.full_name in seen:
+        return True
+    return all(len(group.fields) == 1 for group in message.oneofs) and all(
+        without_choice(field.message_type, (*seen, message.full_name))
+        for field in message.fields
+        if field.message_type is not None and not field.message_type.full_name.startswith("google.")
+    )
+
+
+def test_fields_that_exclude_each_other() -> None:
+    """A template says which fields cannot be set together."""
+    text = " ".join(template("vcenter.gateway.v1.WatchService/WaitForVm", full=True).replace("\n  # ", " ").split())
+    assert "VMware Tools is running. (bool, optional, excludes power_state, guest_ready, address, removed)" in text
+
+
 @pytest.mark.parametrize(
     "rpc",
-    [
-        "vcenter.vm.hardware.v1.CdromService/CreateCdrom",
-        "vcenter.v1.VmService/CloneVmTask",
-        "vcenter.v1.VmService/CreateVm",
-        "vcenter.vm.hardware.v1.CpuService/UpdateCpu",
-    ],
+    [name for name, rpc in CONTRACT.methods.items() if rpc.input_type.fields and without_choice(rpc.input_type)],
 )
 def test_optional_fields_of_a_full_template(rpc: str) -> None:
     """What a full template has as comments fits the rpc too, once the first two characters of its lines are gone."""
     lines = template(rpc, full=True).replace(" {}  # or with:", "").replace(" []  # or with:", "").splitlines()
-    text = "\n".join(line.removeprefix("# ") if re.match(r"# \s*(\w+:|-$|#)", line) else line for line in lines[2:])
+    text = "\n".join(
+        line.removeprefix("# ") if re.match(r"# \s*([a-z0-9_]+:|-$|#)", line) else line for line in lines[2:]
+    )
     content = yaml.safe_load(text)
     request_message(content, CONTRACT.methods[rpc].input_type, CONTRACT)
     assert {field.name for field in CONTRACT.methods[rpc].input_type.fields} == set(content)

@@ -47,8 +47,9 @@ def test_empty_yaml(tmp_path: Path) -> None:
     path = tmp_path / "request.yaml"
     path.write_text("# nothing\n{}\n")
     assert read_request(str(path), KIND) == {}
-    path.write_text("")
-    assert read_request(str(path), KIND) == {}
+    for content in ("", "# vm: nothing\n"):
+        path.write_text(content)
+        assert read_request(str(path), KIND) == {}
 
 
 @pytest.mark.parametrize(

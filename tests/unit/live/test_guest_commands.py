@@ -187,7 +187,7 @@ def test_windows_command_line() -> None:
     """A command line of Windows reaches the inner shell unchanged: every sign that the outer one knows is escaped."""
     start = launch(Command('echo "a & b" | find "%PATH%"', environment={"A": "100%"}), WINDOWS, has_input=True)
     assert (start.name, start.program) == ("run.cmd", "C:\\Windows\\System32\\cmd.exe")
-    assert start.arguments == f'/d /c "{WINDOWS}\\run.cmd"'
+    assert start.arguments == f'/d /s /c ""{WINDOWS}\\run.cmd""'
     lines = start.script.decode().split("\r\n")
     assert lines[:3] == ["@echo off", "chcp 65001 >nul", 'set "A=100%%"']
     assert lines[3] == (

@@ -136,7 +136,7 @@ func watch(
 			if message, err = stream.Recv(); err != nil {
 				break
 			}
-			token = cmp.Or(message.GetResumeToken(), token)
+			token = message.GetResumeToken()
 			if message.GetStarted().GetReset_() {
 				fmt.Println("all machines:")
 			}
@@ -157,7 +157,7 @@ func watch(
 		if !errors.As(err, &failed) || failed.Code != codes.Unavailable {
 			return "", err
 		}
-		// The connection broke, or the replica is stopping: continue after the last token.
+		// The connection broke, or the replica is stopping: continue after the last message.
 		time.Sleep(time.Second)
 	}
 	// [docs: end]

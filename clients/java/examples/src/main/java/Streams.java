@@ -113,7 +113,7 @@ public final class Streams {
       try {
         while (stream.hasNext()) {
           WatchVmsResponse message = stream.read();
-          token = message.hasResumeToken() ? message.getResumeToken() : token;
+          token = message.getResumeToken();
           if (message.getStarted().getReset()) {
             System.out.println("all machines:");
           }
@@ -136,7 +136,7 @@ public final class Streams {
         if (error.getCode() != Status.Code.UNAVAILABLE) {
           throw error;
         }
-        Thread.sleep(1000); // The connection broke, or the replica is stopping: continue.
+        Thread.sleep(1000); // The connection broke, or the replica stops: continue.
       } finally {
         stream.cancel("no longer needed", null);
       }
