@@ -1,8 +1,8 @@
 """Validates JSON values against the catalogue: requests from clients, and the simulator's own results.
 
-A request that does not match is the client's fault (INVALID_ARGUMENT, or UNEXPECTED_INPUT for unknown fields). A result
-that does not match is a defect of the simulator. Both use the same rules, so that the simulator never returns what it
-would not accept itself.
+A request that does not match is the client's fault (INVALID_ARGUMENT, or UNEXPECTED_INPUT for unknown fields of a
+body). A result that does not match is a defect of the simulator. Both use the same rules, so that the simulator never
+returns what it would not accept itself.
 """
 
 import re
@@ -105,9 +105,9 @@ class Validator:
             if name in operation.fixed_query:
                 continue
             if name not in operation.query:
-                text = f"Unsupported property with name: {name}."
-                message = errors.Message("com.vmware.vapi.rest.unsupported_property", text, (name,))
-                raise Mismatch(name, message, unexpected=True)
+                # vCenter rejects parameters of a query before it looks at the input as a whole.
+                message, text = "com.vmware.vapi.rest.unsupported_property", "Unsupported property with name: {0}."
+                raise errors.invalid_argument(message, text, name)
             kind = operation.query[name].type
             if isinstance(kind, str):
                 if len(values) > 1:

@@ -171,7 +171,7 @@ def test_older_releases_expect_the_token_in_the_query(clock: ManualClock, releas
     assert create(api, "scripts", token=TOKEN).error_type == "ALREADY_EXISTS"
     newest = Api(clock)
     newest.login()
-    assert create(newest, "scripts", target=target).error_type == "UNEXPECTED_INPUT"
+    assert create(newest, "scripts", target=target).error_type == "INVALID_ARGUMENT"
 
 
 def test_a_call_that_failed_is_not_remembered(api: Api) -> None:
