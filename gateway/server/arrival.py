@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from logging import getLogger
 from typing import Any, NoReturn
 
 import grpc
@@ -39,8 +38,6 @@ _MAX_REQUEST_ID = 128
 _SHARE_FOR_THE_ANSWER = 0.1
 _MAX_SECONDS_FOR_THE_ANSWER = 0.2
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-
-_log = getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

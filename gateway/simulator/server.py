@@ -137,7 +137,7 @@ class Simulator:
             await site.start()
         except OSError as error:
             await self.stop()
-            address = f"{self.options.host}:{self.options.port}"
+            address = join_address(self.options.host, self.options.port)
             raise OSError(f"the simulator cannot listen on {address}: {error.strerror or error}") from None
         self.port = int(self._runner.addresses[0][1])
 

@@ -265,7 +265,6 @@ QUESTION = (
     "<choiceInfo xsi:type='ElementDescription'><label>I copied it</label><summary>c</summary><key>2</key></choiceInfo>"
     "<defaultIndex>1</defaultIndex></choice></val></propSet></objects>"
 )
-NO_QUESTION = "<objects><obj type='VirtualMachine'>vm-1</obj></objects>"
 
 
 def properties(*found: str) -> Answer:
