@@ -60,6 +60,7 @@ _NO_ANSWER = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CONNECTION_LO
 _BUSY = "RESOURCE_BUSY"
 _BUSY_SECONDS = 1.0
 _MAX_ADVICE = 30.0
+_WATCH_SECONDS, _MAX_WATCH_SECONDS = 1.0, 30.0
 _DEFAULTS = RetrySettings()
 
 
@@ -123,6 +124,14 @@ class RetryPolicy:
         longest = min(most, first * 2 ** min(failures - 1, 16))
         wait = self.jitter(longest / 2, longest)
         return wait if advised is None else min(max(wait, advised), self.max_login_backoff)
+
+    @staticmethod
+    def next_watch(failures: int, advised: float | None = None) -> float:
+        """How long the gateway waits before it watches vCenter again, after `failures` attempts in a row that showed
+        nothing. The first wait is short, so that a restart of vCenter causes only a short gap."""
+        longest = min(_MAX_WATCH_SECONDS, _WATCH_SECONDS * 2 ** min(failures - 1, 16))
+        wait = random.uniform(0, longest)  # noqa: S311 - no secret
+        return wait if advised is None else max(wait, advised)
 
     @classmethod
     def of(cls, settings: RetrySettings) -> RetryPolicy:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,14 +13,13 @@ from google.rpc import code_pb2
 from gateway.errors import Failure, GatewayError, failure_of
 from gateway.live.newest import Newest
 from gateway.live.occurrences.history import EventHistory, Occurrence, Place
+from gateway.vcenter.retry import RetryPolicy
 
 __all__ = ["EventFeed"]
 
 _PERIOD_SECONDS = 1.0
-_MAX_BACKOFF = 30.0
 _KEPT = 2000
 _HOPELESS = frozenset({code_pb2.UNAUTHENTICATED, code_pb2.PERMISSION_DENIED, code_pb2.UNIMPLEMENTED})
-
 
 _NO_EVENTS = Place(0, datetime.fromtimestamp(0, UTC))
 _ENDED = Place(-1, datetime.fromtimestamp(0, UTC))
@@ -82,7 +80,7 @@ class EventFeed:
     async def _run(self) -> None:
         place: Place | None = None
         is_started = is_current = False
-        backoff = 0.0
+        failures = 0
         while True:
             is_resumed = is_current
             try:
@@ -94,7 +92,7 @@ class EventFeed:
                     self.newest.set(place or _NO_EVENTS)
                 async with contextlib.aclosing(self._history.forward(place)) as pages:
                     async for page in pages:
-                        backoff = 0.0
+                        failures = 0
                         # The first page begins with the event that was read last, unless vCenter was restored, or
                         # counts its events anew.
                         if is_resumed and place is not None and all(event["key"] != place.key for event in page):
@@ -116,8 +114,8 @@ class EventFeed:
                     self.end(failure)
                     return
                 # A new collector continues at the position of the old one.
-                backoff = min(_MAX_BACKOFF, max(self._period, 2 * backoff))
-                await asyncio.sleep(random.uniform(0, backoff))  # noqa: S311 - no secret
+                failures += 1
+                await asyncio.sleep(RetryPolicy.next_watch(failures, failure.retry_delay))
 
     def _keep(self, occurrence: Occurrence | None) -> None:
         if occurrence is None:

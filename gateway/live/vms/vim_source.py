@@ -8,7 +8,6 @@ repeats, lost responses and ended sessions do no harm.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from gateway.live.vms.hub import Hub
 from gateway.live.vms.places import PLACE_TYPES, Places
 from gateway.live.vms.properties import Draft, VmProperties
 from gateway.vcenter.client import VCenter
+from gateway.vcenter.retry import RetryPolicy
 from gateway.vim.values import Data, ObjectUpdate, Ref
 
 __all__ = ["MACHINE", "VimSource", "inventory_filter", "inventory_view"]
@@ -32,7 +32,6 @@ _FIELD_MANAGER, _FIELD_DEFINITIONS = "CustomFieldsManager", "field"
 _WAIT_SECONDS = 50
 _MOST_UPDATES = 500
 """Maximum number of objects in one response. vCenter has its own maximum, 100 as far as known."""
-_FIRST_BACKOFF, _MAX_BACKOFF = 1.0, 30.0
 _HOPELESS = frozenset({code_pb2.UNAUTHENTICATED, code_pb2.PERMISSION_DENIED, code_pb2.UNIMPLEMENTED})
 _STARTING_OVER = frozenset({"InvalidCollectorVersion", "ManagedObjectNotFound", "NotAuthenticated"})
 
@@ -56,7 +55,7 @@ class VimSource:
 
     async def run(self, hub: Hub) -> None:
         """Follows vCenter until it is cancelled. Raises GatewayError if vCenter rejects the credential."""
-        backoff, restarts = 0.0, 0
+        failures, restarts = 0, 0
         while True:
             self._was_followed = False
             try:
@@ -67,18 +66,14 @@ class VimSource:
             if failure.code in _HOPELESS and not starts_over:
                 raise GatewayError(failure)
             restarts = 0 if self._was_followed else restarts + 1
-            # After a complete state, the next attempt follows soon, so that a restart of vCenter causes only a short
-            # gap. While vCenter stays unreachable, the backoff grows. Jitter keeps the hubs from retrying at the same
-            # time.
-            backoff = _FIRST_BACKOFF if self._was_followed else min(_MAX_BACKOFF, max(_FIRST_BACKOFF, 2 * backoff))
+            failures = 1 if self._was_followed else failures + 1
             # If vCenter only requires a new collector, the watchers are not told, unless that repeats.
             if not starts_over:
                 hub.lose(failure)
             elif restarts > 1:
                 # What vCenter no longer knows is the gateway's own session or collector, nothing of the caller's.
                 hub.lose(Failure.of(Reason.VCENTER_CONNECTION_LOST, "vCenter keeps ending the wait for changes"))
-            wait = random.uniform(0, backoff)  # noqa: S311 - no secret
-            await asyncio.sleep(wait if failure.retry_delay is None else max(wait, failure.retry_delay))
+            await asyncio.sleep(RetryPolicy.next_watch(failures, failure.retry_delay))
 
     async def _follow(self, hub: Hub) -> None:
         """Watches with a collector until something goes wrong. Raises GatewayError."""

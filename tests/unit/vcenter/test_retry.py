@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -395,3 +396,15 @@ def test_the_service_config() -> None:
     reads = {name for name, binding in BINDINGS.items() if binding.is_read_only}
     assert reads <= named
     assert not named & (set(BINDINGS) - reads)
+
+
+@pytest.mark.parametrize(("failures", "longest"), [(1, 1), (2, 2), (5, 16), (6, 30), (1000, 30)])
+def test_watches_back_off(monkeypatch: pytest.MonkeyPatch, failures: int, longest: float) -> None:
+    """What watches vCenter tries again soon, and less and less often while nothing comes of it. vCenter's advice is a
+    minimum."""
+    monkeypatch.setattr(random, "uniform", lambda least, most: most)
+    assert RetryPolicy.next_watch(failures) == longest
+    assert RetryPolicy.next_watch(failures, 0.5) == longest
+    assert RetryPolicy.next_watch(failures, 31) == 31
+    monkeypatch.setattr(random, "uniform", lambda least, most: least)
+    assert RetryPolicy.next_watch(failures) == 0
