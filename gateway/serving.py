@@ -110,7 +110,7 @@ async def run(
             audit=guards.audit,
             tracing=tracing,
             tls=guards.tls,
-            hubs=HubLimits(settings.live.max_hubs, poll_seconds=settings.live.poll_seconds),
+            hubs=HubLimits(settings.live.max_hubs, settings.live.poll_seconds),
         )
         stopping = stop_event()
         issuers = guards.admission.issuers

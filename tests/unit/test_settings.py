@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from gateway.address import is_loopback, join_address, reachable, split_address
 from gateway.configuration import SettingsError, load_settings
+from gateway.live import HubLimits
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.serving import _server_options
@@ -26,6 +27,7 @@ from gateway.settings import (
     all_settings,
     reference_table,
 )
+from gateway.settings.live import LiveSettings
 from gateway.settings.section import Section
 from gateway.settings.vcenter import RetrySettings
 from gateway.simulator import SimulatorOptions
@@ -69,6 +71,7 @@ def test_defaults_serve_loopback_only() -> None:
         pytest.param(ServerOptions, ServerSettings, id="server"),
         pytest.param(StreamLimits, ServerSettings, id="streams"),
         pytest.param(SimulatorOptions, SimulatorSettings, id="simulator"),
+        pytest.param(HubLimits, LiveSettings, id="live"),
     ],
 )
 def test_each_default_is_stated_once(options: type, settings: type[Section]) -> None:

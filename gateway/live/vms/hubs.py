@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.calls import Call
@@ -22,6 +23,7 @@ from gateway.live.vms.poll_source import PollSource
 from gateway.live.vms.responses import VmResponses
 from gateway.live.vms.rest_inventory import places_in
 from gateway.live.vms.vim_source import MACHINE, VimSource
+from gateway.settings.live import LiveSettings
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.retry import TOO_MANY_STREAMS_SECONDS
 from gateway.vim.values import Ref
@@ -29,16 +31,18 @@ from gateway.vim.values import Ref
 __all__ = ["HubLimits", "Hubs", "vim_is_usable"]
 
 _LIST_VMS = "vcenter.v1.VmService/ListVms"
+_DEFAULTS = LiveSettings()
 _NOT_SERVED = frozenset({"HTTP_404", "HTTP_405", "HTTP_501"})
 
 
+@dataclass(frozen=True, slots=True)
 class HubLimits:
-    """How many hubs there may be, and how long they stay without a watcher, in seconds."""
+    """How many hubs there may be, how often they poll, and how long they stay without a watcher. Times are in
+    seconds."""
 
-    def __init__(self, most: int = 32, linger: float = 60.0, poll_seconds: float = 10.0) -> None:
-        self.most = most
-        self.linger = linger
-        self.poll_seconds = poll_seconds
+    max_hubs: int = _DEFAULTS.max_hubs
+    poll_seconds: float = _DEFAULTS.poll_seconds
+    linger: float = 60.0
 
 
 async def vim_is_usable(vcenter: VCenter, call: Call) -> bool:
@@ -129,7 +133,7 @@ class Hubs:
     def _make_room(self) -> None:
         """Ends hubs that are unused. Raises GatewayError if all are in use."""
         self._sweep(linger=self._limits.linger)
-        if len(self._hubs) < self._limits.most:
+        if len(self._hubs) < self._limits.max_hubs:
             return
         idle = [(hub.idle_since, key) for key, hub in self._hubs.items() if hub.idle_since is not None]
         if not idle:
