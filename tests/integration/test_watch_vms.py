@@ -352,7 +352,7 @@ async def test_one_wait_for_all() -> None:
 
 async def test_too_many_credentials() -> None:
     """Beyond the limit of hubs, a further credential is refused with a time; a hub that nobody needs makes room."""
-    async with running_system(hubs=HubLimits(most=1)) as system:
+    async with running_system(hubs=HubLimits(max_hubs=1)) as system:
         session = system.simulator.sessions.login(ADMINISTRATOR, PASSWORD)
         first = await follow(system.client)
         by_session = {"user": None, "metadata": (("vmware-api-session-id", session.identifier),)}
