@@ -48,6 +48,8 @@ class Door:
     seconds_for: Callable[[bool, float | None], float]
     """How long a unary call may take, given whether it is read-only, and the caller's remaining seconds or None."""
     tracing: Tracing | None = None
+    check_seconds: float = 10.0
+    """How often the caller of a stream or of a waiting call is checked again."""
 
 
 class Arrival:
@@ -107,6 +109,15 @@ class Arrival:
         call = Call(binding, message, caller, self._deadline(), self.request_id, max_age, self.trace, requests)
         self._call = call
         return call
+
+    async def while_allowed(self, call: Call, work: asyncio.Future[Any]) -> None:
+        """Returns when `work` has ended. Checks from time to time whether the caller is still allowed. Raises
+        GatewayError."""
+        while not (await asyncio.wait((work,), timeout=self._door.check_seconds))[0]:
+            if self.identify().identity != call.caller.identity:
+                text = "the credentials of the call now belong to another caller; call again"
+                raise GatewayError(Failure.of(Reason.CALLER_REJECTED, text))
+            self._door.admission.authorize(call)
 
     def _deadline(self) -> float:
         remaining = self._context.time_remaining()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,15 @@ def unary_handler(
         failure: Failure | None = CANCELLED
         response, age = b"", None
         try:
-            response, age = await unary(await arrival.call(data))
+            call = await arrival.call(data)
+            answering = unary(call)
+            if binding.method.waits:
+                answering = asyncio.ensure_future(answering)
+                try:
+                    await arrival.while_allowed(call, answering)
+                finally:
+                    answering.cancel()  # Has no effect if it has ended.
+            response, age = await answering
             if len(response) > max_response_bytes:
                 text = f"the response has {len(response)} bytes; the gateway sends at most {max_response_bytes}"
                 raise GatewayError(arrival.unanswered(Reason.VCENTER_RESPONSE_TOO_LARGE, text))

@@ -245,7 +245,7 @@ class Gateway(Events):
         own = local_endpoints(self.contract, [service, *watching.services, *machines.services])
         return rpc_handler(
             self.bindings,
-            Door(admission, timeouts.seconds_for, self._tracing),
+            Door(admission, timeouts.seconds_for, self._tracing, self.options.streams.check_seconds),
             vcenter.call,
             enter,
             checked(self.contract, own),

@@ -165,7 +165,10 @@ def stream_handler(
                     await messages.aclose()  # type: ignore[attr-defined] # an async generator's
 
             with streams.opened(call, pump) as opened:
-                await _watch(door, arrival, call, opened, streams.limits.check_seconds)
+                await arrival.while_allowed(call, opened.pump)
+                if opened.ended_by is not None:
+                    raise GatewayError(opened.ended_by)
+                await opened.pump
             context.set_trailing_metadata(((REQUEST_ID_HEADER, arrival.request_id),))
             failure = None
         except GatewayError as error:
@@ -213,22 +216,6 @@ class _Further:
         if data is None:
             raise StopAsyncIteration
         return parsed(self._binding, data)
-
-
-async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:
-    """Returns when the stream has ended. Checks from time to time whether its caller is still allowed. Raises
-    GatewayError."""
-    while True:
-        await asyncio.wait((stream.pump,), timeout=check_seconds)
-        if stream.pump.done():
-            break
-        if arrival.identify().identity != call.caller.identity:
-            text = "the credentials of the stream now belong to another caller; open the stream again"
-            raise GatewayError(Failure.of(Reason.CALLER_REJECTED, text))
-        door.admission.authorize(call)
-    if stream.ended_by is not None:
-        raise GatewayError(stream.ended_by)
-    await stream.pump
 
 
 def _as_counted(failure: Failure | None) -> Failure | None:

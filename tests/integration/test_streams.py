@@ -355,6 +355,27 @@ async def test_a_policy_that_changes(tmp_path: Path) -> None:
         assert (await refused(system.client, user=None, metadata=BEARER)).reason == "POLICY_DENIED"
 
 
+@pytest.mark.parametrize("change", ["token", "policy"])
+async def test_a_call_that_waits(tmp_path: Path, change: str) -> None:
+    """A call that waits for up to an hour ends like a stream when its caller is not allowed any more."""
+    policy = tmp_path / "policy.json"
+    policy.write_text(ALL)
+    async with guarded(service_settings(tmp_path, policy_file=str(policy)), server=options(QUICK)) as system:
+        request = {"vm": "vm-1002", "condition": {"power_state": "POWER_STATE_POWERED_ON"}}
+        wait = "vcenter.gateway.v1.WatchService/WaitForVm"
+        waiting = asyncio.ensure_future(system.client.call(wait, request, user=None, metadata=BEARER))
+        await eventually(lambda: len(system.gateway.watching.hubs), "the hub")  # type: ignore[union-attr]
+        if change == "token":
+            (tmp_path / "tokens.yaml").write_text("tokens: []")
+        else:
+            policy.write_text('{"rules": []}')
+        with pytest.raises(Failure) as caught:
+            async with asyncio.timeout(10):
+                await waiting
+        assert caught.value.reason == ("CALLER_REJECTED" if change == "token" else "POLICY_DENIED")
+        await eventually(lambda: not system.gateway.active_calls, "the end of the call")
+
+
 async def test_metrics() -> None:
     """Streams that are open, their age, their messages and how long they were open are counted."""
     registry = CollectorRegistry()
