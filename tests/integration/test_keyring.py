@@ -86,7 +86,7 @@ async def test_a_locked_keyring(tmp_path: Path) -> None:
     ended = await session(tmp_path, ADD, "127.0.0.1:1")
     assert (ended.returncode, "--store file does without it" in ended.stderr) == (2, True), ended.stdout + ended.stderr
     assert PASSWORD not in ended.stdout + ended.stderr
-    assert not (tmp_path / "config").exists()
+    assert [path.name for path in (tmp_path / "config" / "vcenter-gateway").iterdir()] == ["contexts.yaml.lock"]
 
 
 async def test_no_keyring(tmp_path: Path) -> None:
