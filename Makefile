@@ -22,7 +22,7 @@ HELM_FLAGS := -s -w -X helm.sh/helm/v3/internal/version.version=v$(HELM_VERSION)
     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37
 # What tests and checks of the chart take is built where its toolchain is there; the continuous integration has it all.
 define build_tools
-@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS) $(VCSIM) $(GOVC) $(ACTIONLINT); fi
+@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS) $(VCSIM) $(GOVC) $(ACTIONLINT) $(SYFT); fi
 @if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(PROMTOOL); fi
 endef
 # Prometheus itself judges the queries of alerts and dashboard; Debian's package is unpacked, not installed.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import pytest
 
 from gateway.errors import GatewayError
 from gateway.live.guest_commands import ERROR, INPUT, OUTPUT, Command, launch, stopping
-from tests.integration.processes import alive
 
 LINUX = "/root/vcenter-gateway-1"
 WINDOWS = "C:\\Users\\a b\\AppData\\Local\\Temp\\vcenter-gateway-1"
@@ -70,7 +70,8 @@ def test_no_input(folder: Path) -> None:
 
 
 def started(folder: Path, command: Command, shell: str = "bash", **more: Any) -> subprocess.Popen[bytes]:
-    """A command as VMware Tools start it: by bash, or by sh where there is no bash."""
+    """A command as VMware Tools start it: by bash, or by sh where there is no bash. `pids` waits for its output."""
+    os.mkfifo(folder / OUTPUT)
     start = launch(command, str(folder), has_input=False)
     (folder / start.name).write_bytes(start.script)
     line = f"{start.program} {start.arguments}"
@@ -84,22 +85,26 @@ def stop(folder: Path, pid: int) -> None:
 
 
 def pids(folder: Path, number: int) -> list[int]:
-    """The processes that a command has written down, once there are so many of them."""
-    deadline = time.monotonic() + 10
-    while len(found := (folder / OUTPUT).read_text().split() if (folder / OUTPUT).exists() else []) < number:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return [int(pid) for pid in found]
+    """The processes that a command writes down, once there are so many of them."""
+    found: list[int] = []
+    with (folder / OUTPUT).open() as output:
+        while len(found) < number:
+            line = output.readline()
+            assert line, "the command has ended"
+            found += map(int, line.split())
+    return found
 
 
 def ended(pid: int) -> bool:
     """Whether a process ends soon."""
-    deadline = time.monotonic() + 10
-    while is_alive := alive(pid):
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.01)
-    return not is_alive
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([process], [], [], 10)[0])
+    finally:
+        os.close(process)
 
 
 TREE = "sleep 600 & echo $!; sh -c 'echo $$; sleep 600; :' & echo $$; wait"
